@@ -1,0 +1,45 @@
+"""Research package for a Swedish study of BIP, the Danish Employment Indicator Project.
+
+Everything a researcher needs is reached with one import; the parts are loaded when they are first used, so that
+``import bipstudy`` and the command line start at once.
+
+Examples
+--------
+>>> import bipstudy as bip
+>>> study = bip.load_example()
+>>> len(study.participants) > 0
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bipstudy import analyses as analyses
+    from bipstudy import models as models
+
+__version__ = "0.1.0"
+
+# Public name -> (module that owns it, its name there; empty for the module itself).
+_PUBLIC = {
+    "models": ("bipstudy.models", ""),
+}
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the names are those of the table above
+
+
+def __getattr__(name: str) -> Any:
+    """Import the part of the package that owns `name` and hand it on (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'bipstudy' has no attribute {name!r}")
+    module_name, attribute = _PUBLIC[name]
+    module = importlib.import_module(module_name)
+    value = getattr(module, attribute) if attribute else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
