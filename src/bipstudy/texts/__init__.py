@@ -1,7 +1,7 @@
 """Every sentence a person reads, in Swedish and English.
 
-The sentences stand in one YAML file per part of the package beside this module; labels, questionnaire wording and the texts
-of validation rules stand in ``data_schemas``. A key is ``part.name``: ``text("loaders.empty_file", "sv", file="a.csv")``.
+The sentences stand in one YAML file per part of the package beside this module; labels, questionnaire wording and the
+texts of validation rules stand in ``data_schemas``. A key is ``part.name``, as in ``text("texts.yes", "sv")``.
 
 Examples
 --------
