@@ -1,0 +1,48 @@
+"""Estimators for panels and event histories, with errors that can be changed after the fit.
+
+The library knows nothing of the study it was written for: it takes frames, formulas and column names. Every fit has
+``tidy()`` (one row per term) and ``glance()`` (one row about the fit). Parts are imported when they are first used.
+
+Examples
+--------
+>>> from bipstudy import models
+>>> "discrete_hazard" in dir(models)
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# Public name -> module that owns it.
+_PUBLIC = {
+    "ModelError": "covariance",
+    "Estimates": "estimates",
+    "Fit": "estimates",
+    "cox": "cox",
+    "kaplan_meier": "incidence",
+    "cumulative_incidence": "incidence",
+    "fine_gray": "incidence",
+    "discrete_hazard": "hazard",
+    "linear_probability": "linear",
+    "standardised_risk": "standardised",
+    "instrumental": "instrumental",
+    "random_intercept": "shrinkage",
+    "caseworker_effects": "shrinkage",
+}
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that owns `name` and hand the name on (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'bipstudy.models' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"bipstudy.models.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
