@@ -1,0 +1,191 @@
+"""One self-contained HTML page: text, tables and figures, in light and dark, on screen and paper."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bipstudy.report import figures, tables
+from bipstudy.texts import text
+
+
+@dataclass
+class Section:
+    """A heading and what stands under it."""
+
+    title: str
+    anchor: str
+    level: int
+    blocks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question with its answer, and what it is held against.
+
+    Attributes
+    ----------
+    question, answer : str
+    ours, theirs : str
+        The two numbers as written; empty where there is none.
+    verdict : str
+        In words.
+    tone : {"agrees", "differs", "open"}
+        How the verdict is marked, beside its words.
+    """
+
+    question: str
+    answer: str
+    ours: str = ""
+    theirs: str = ""
+    verdict: str = ""
+    tone: str = "open"
+
+
+class Document:
+    """A page that is written from top to bottom.
+
+    Everything given is plain text and is escaped; only figures and tables made here become markup.
+
+    Parameters
+    ----------
+    title : str
+    language : {"sv", "en"}
+    subtitle : str
+        Stands under the title.
+    stamp : str
+        Stands at the top of every page, such as "internal - not for release".
+
+    Examples
+    --------
+    >>> page = Document("Rapport", "sv")
+    >>> page.section("I korthet")
+    >>> page.paragraph("Ett stycke.")
+    >>> "<p>Ett stycke.</p>" in page.to_html()
+    True
+    """
+
+    def __init__(self, title: str, language: str, *, subtitle: str = "", stamp: str = "") -> None:
+        self.title = title
+        self.language = language
+        self.subtitle = subtitle
+        self.stamp = stamp
+        self.facts: list[tuple[str, str]] = []
+        self._lead: list[str] = []
+        self._sections: list[Section] = []
+        self._figures = 0
+        self._tables = 0
+
+    def fact(self, label: str, value: str) -> None:
+        """Add a line to the facts under the title."""
+        self.facts.append((label, value))
+
+    def lead(self, words: str) -> None:
+        """Add a paragraph before the first section."""
+        self._lead.append(f'<p class="lead">{escape(words)}</p>')
+
+    def section(self, title: str, *, level: int = 2) -> None:
+        """Begin a section; `level` 2 stands in the list of contents, 3 does not."""
+        anchor = re.sub(r"[^\w]+", "-", title.casefold()).strip("-")
+        taken = sum(section.anchor.split("--")[0] == anchor for section in self._sections)
+        self._sections.append(Section(title, f"{anchor}--{taken + 1}" if taken else anchor, level))
+
+    def paragraph(self, words: str, *, quiet: bool = False) -> None:
+        """Add a paragraph; a quiet one is set smaller, for method and reservations."""
+        self._add(f'<p class="quiet">{escape(words)}</p>' if quiet else f"<p>{escape(words)}</p>")
+
+    def bullets(self, lines: Sequence[str]) -> None:
+        """Add a list."""
+        self._add("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
+
+    def callout(self, words: str, *, tone: str = "note") -> None:
+        """Add a boxed remark; `tone` is ``note`` or ``warning``."""
+        self._add(f'<aside class="callout {tone}"><p>{escape(words)}</p></aside>')
+
+    def answers(self, answers: Sequence[Answer]) -> None:
+        """Add questions with their answers, the published number beside ours."""
+        cards = []
+        for answer in answers:
+            numbers = ""
+            if answer.ours or answer.theirs:
+                numbers = (
+                    '<dl class="pair">'
+                    f"<div><dt>{text('report.ours', self.language)}</dt><dd>{escape(answer.ours) or '–'}</dd></div>"
+                    f"<div><dt>{text('report.theirs', self.language)}</dt><dd>{escape(answer.theirs) or '–'}</dd></div>"
+                    "</dl>"
+                )
+            verdict = f'<p class="verdict {answer.tone}">{escape(answer.verdict)}</p>' if answer.verdict else ""
+            cards.append(
+                f'<article class="answer"><h3>{escape(answer.question)}</h3><p>{escape(answer.answer)}</p>'
+                f"{numbers}{verdict}</article>"
+            )
+        self._add(f'<div class="answers">{"".join(cards)}</div>')
+
+    def table(self, frame: pd.DataFrame, caption: str, **options: Any) -> None:
+        """Add a table with a numbered caption; options as in `tables.to_html`."""
+        self._tables += 1
+        numbered = f"{text('report.table', self.language)} {self._tables}. {caption}"
+        html = tables.to_html(frame, language=self.language, caption=numbered, **options)
+        self._add(f'<div class="scroll" tabindex="0">{html}</div>')
+
+    def figure(self, figure: Any, caption: str, *, description: str = "") -> None:
+        """Add a matplotlib figure with a numbered caption; the description is for those who cannot see it."""
+        self._figures += 1
+        numbered = f"{text('report.figure', self.language)} {self._figures}. {caption}"
+        svg = _own_ids(figures.to_svg(figure, title=caption, description=description), f"f{self._figures}")
+        self._add(f"<figure>{svg}<figcaption>{escape(numbered)}</figcaption></figure>")
+
+    def details(self, summary: str, frame: pd.DataFrame, **options: Any) -> None:
+        """Add a table that opens when asked for; it is always open on paper."""
+        html = tables.to_html(frame, language=self.language, **options)
+        self._add(
+            f'<details><summary>{escape(summary)}</summary><div class="scroll" tabindex="0">{html}</div></details>'
+        )
+
+    def to_html(self) -> str:
+        """Return the page."""
+        html: str = _template().render(page=self, sections=self._sections, lead=self._lead, say=self._say)
+        return html
+
+    def write(self, path: str | Path) -> Path:
+        """Write the page and return its path."""
+        path = Path(path)
+        path.write_text(self.to_html(), encoding="utf-8", newline="\n")
+        return path
+
+    def _say(self, key: str) -> str:
+        """Return one of the page's own words."""
+        return text(f"report.{key}", self.language)
+
+    def _add(self, block: str) -> None:
+        """Put a block under the latest section."""
+        (self._sections[-1].blocks if self._sections else self._lead).append(block)
+
+
+def _own_ids(svg: str, prefix: str) -> str:
+    """Return an SVG whose ids are its own, since all figures share one page."""
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r'(xlink:href|href)="#', rf'\1="#{prefix}-', svg)
+    return svg.replace("url(#", f"url(#{prefix}-")
+
+
+@cache
+def _template() -> Any:
+    """Return the page's template."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("document.html.j2")

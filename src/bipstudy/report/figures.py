@@ -1,0 +1,291 @@
+"""Figures from plain frames. Each function returns a matplotlib figure that nothing else holds on to."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import numpy as np
+import pandas as pd
+
+from bipstudy.report import style
+from bipstudy.report.numbers import count, interval, number, percent
+from bipstudy.texts import text
+
+P = ParamSpec("P")
+
+
+def _styled(draw: Callable[P, Any]) -> Callable[P, Any]:
+    """Draw under the package's style, whatever the session's own is."""
+
+    @wraps(draw)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> Any:
+        import matplotlib as mpl
+
+        with mpl.rc_context({**mpl.rcParamsDefault, "backend": mpl.rcParams["backend"], **style.MATPLOTLIB}):
+            return draw(*args, **kwargs)
+
+    return inner
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    """Return a new figure and its axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+@_styled
+def forest(
+    frame: pd.DataFrame,
+    *,
+    language: str,
+    reference: float = 1.0,
+    log: bool = True,
+    axis_label: str = "",
+    benchmark_label: str | None = None,
+) -> Any:
+    """Draw estimates with their intervals, one row each, beside a reference line and published values.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``label, estimate, conf_low, conf_high`` and, if wanted, ``benchmark`` (a published value, NaN where
+        there is none) and ``group`` (rows of one group stand together under its name).
+    language : {"sv", "en"}
+    reference : float
+        Where "no association" is.
+    log : bool
+        Whether the axis is logarithmic, as for ratios.
+    axis_label : str
+    benchmark_label : str, optional
+        What the published value is called in the legend.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows, headings = _forest_rows(frame)
+    figure, axes = _figure(7.6, 0.9 + 0.34 * (len(rows) + len(headings)))
+    positions = np.array([position for position, _ in rows])
+    shown = frame.loc[[index for _, index in rows]]
+    axes.axvline(reference, color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    axes.hlines(positions, shown["conf_low"], shown["conf_high"], color=style.PRIMARY, linewidth=2, zorder=2)
+    axes.plot(shown["estimate"], positions, "o", color=style.PRIMARY, markersize=6, zorder=3)
+    handles = _draw_benchmarks(axes, shown, positions, benchmark_label)
+    for position, name in headings:
+        axes.text(-0.02, position, name, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")
+    written = [
+        f"{number(row.estimate, language)}  ({interval(row.conf_low, row.conf_high, language)})"
+        for row in shown.itertuples()
+    ]
+    for position, words in zip(positions, written, strict=True):
+        axes.text(1.02, position, words, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+    axes.set_yticks(positions, shown["label"])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(max([*positions, 0]) + 0.7, -0.7)
+    if log:
+        axes.set_xscale("log")
+        _log_ticks(axes, language)
+    else:
+        axes.xaxis.set_major_formatter(lambda value, _: number(value, language, 2))
+    axes.set_xlabel(axis_label)
+    if handles:
+        figure.legend(handles=handles, loc="outside lower right", fontsize=8.5)
+    return figure
+
+
+def _forest_rows(frame: pd.DataFrame) -> tuple[list[tuple[float, Any]], list[tuple[float, str]]]:
+    """Return the height of each row and of each group's heading, counted downwards."""
+    rows: list[tuple[float, Any]] = []
+    headings: list[tuple[float, str]] = []
+    height = 0.0
+    previous = None
+    for index in frame.index:
+        group = frame["group"].loc[index] if "group" in frame else None
+        if group is not None and group != previous:
+            headings.append((height, str(group)))
+            height += 1
+            previous = group
+        rows.append((height, index))
+        height += 1
+    return rows, headings
+
+
+def _draw_benchmarks(axes: Any, shown: pd.DataFrame, positions: Any, label: str | None) -> list[Any]:
+    """Draw published values as diamonds; return what the legend shows."""
+    if "benchmark" not in shown or shown["benchmark"].isna().all():
+        return []
+    drawn = axes.plot(shown["benchmark"], positions, "D", color=style.SECOND, markersize=6, zorder=4, label=label)
+    return list(drawn) if label else []
+
+
+def _log_ticks(axes: Any, language: str) -> None:
+    """Put the ticks of a logarithmic axis where readers expect them."""
+    low, high = axes.get_xlim()
+    wanted = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200]
+    inside = [tick for tick in wanted if low <= tick <= high]
+    if len(inside) > 7:
+        inside = [tick for tick in inside if tick not in (0.75, 1.5, 3)]
+    axes.set_xticks(inside, [number(tick, language, 2).rstrip("0").rstrip(",.") or "0" for tick in inside])
+    axes.minorticks_off()
+
+
+@_styled
+def incidence(
+    curves: pd.DataFrame, *, language: str, axis_label: str, at_risk: pd.DataFrame | None = None, months: bool = True
+) -> Any:
+    """Draw cumulative incidence curves with their intervals and the number at risk below.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Columns ``label, time, estimate, conf_low, conf_high``: right-continuous steps, `time` in days.
+    language : {"sv", "en"}
+    axis_label : str
+        What the curve shows.
+    at_risk : DataFrame, optional
+        Columns ``time, at_risk``.
+    months : bool
+        Whether the time axis is given in months of 365.25 / 12 days.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = _figure(7.0, 3.7)
+    unit = 365.25 / 12 if months else 1.0
+    labels = list(dict.fromkeys(curves["label"]))
+    for label, colour in zip(labels, (style.PRIMARY, style.SECOND, style.THIRD, style.INK), strict=False):
+        curve = curves[curves["label"] == label]
+        time = curve["time"].to_numpy(dtype=float) / unit
+        axes.fill_between(
+            time, curve["conf_low"], curve["conf_high"], step="post", color=colour, alpha=0.16, linewidth=0
+        )
+        axes.step(time, curve["estimate"], where="post", color=colour, linewidth=1.8)
+        axes.annotate(
+            label, (time[-1], curve["estimate"].iloc[-1]), xytext=(5, 0), textcoords="offset points", color=colour
+        ).set_va("center")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    ticks = np.arange(0, axes.get_xlim()[1] + 1e-9, 6 if axes.get_xlim()[1] > 15 else 3)
+    axes.set_xticks(ticks, [count(tick, language) for tick in ticks])
+    _share_axis(axes.yaxis, language)
+    axes.grid(axis="y", color=style.RULE, linewidth=0.6)
+    axes.set_xlabel(text("report.months_since_first_measurement", language) if months else "")
+    axes.set_ylabel(axis_label)
+    if at_risk is not None:
+        _write_at_risk(axes, at_risk, unit, language)
+    return figure
+
+
+def _share_axis(axis: Any, language: str) -> None:
+    """Give an axis of shares ticks that are round in per cent."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    span = abs(float(np.diff(axis.get_view_interval())[0]))
+    axis.set_major_formatter(lambda value, _: percent(value, language, 0 if span > 0.05 else 1))
+
+
+def _write_at_risk(axes: Any, at_risk: pd.DataFrame, unit: float, language: str) -> None:
+    """Write the number at risk under the time axis."""
+    heading = text("report.at_risk", language)
+    axes.text(0, -0.25, heading, transform=axes.transAxes, fontsize=8.5, color=style.QUIET)
+    for row in at_risk.itertuples():
+        axes.text(
+            row.time / unit,
+            -0.32,
+            count(row.at_risk, language),
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            fontsize=8.5,
+        )
+
+
+@_styled
+def shares(
+    frame: pd.DataFrame, *, language: str, axis_label: str, benchmark_label: str | None = None, decimals: int = 0
+) -> Any:
+    """Draw shares as horizontal bars with intervals, and published values beside them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``label, estimate, conf_low, conf_high`` (0-1) and, if wanted, ``benchmark`` and ``n``.
+    language : {"sv", "en"}
+    axis_label : str
+    benchmark_label : str, optional
+        What the published value is called in the legend.
+    decimals : int
+        Decimals of the written per cent.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = _figure(7.6, 0.9 + 0.42 * len(frame))
+    positions = np.arange(len(frame))
+    axes.barh(positions, frame["estimate"], height=0.62, color=style.BAND, zorder=1)
+    axes.hlines(positions, frame["conf_low"], frame["conf_high"], color=style.PRIMARY, linewidth=2, zorder=2)
+    axes.plot(frame["estimate"], positions, "o", color=style.PRIMARY, markersize=5, zorder=3)
+    handles = _draw_benchmarks(axes, frame, positions, benchmark_label)
+    for position, row in zip(positions, frame.itertuples(), strict=True):
+        ends = interval(row.conf_low, row.conf_high, language, max(decimals, 0), as_percent=True)
+        words = f"{percent(row.estimate, language, decimals)}  ({ends})"
+        if "n" in frame:
+            words += f"   n = {count(row.n, language)}"
+        axes.text(1.02, position, words, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+    axes.set_yticks(positions, frame["label"])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(len(frame) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    _share_axis(axes.xaxis, language)
+    axes.set_xlabel(axis_label)
+    if handles:
+        figure.legend(handles=handles, loc="outside lower right", fontsize=8.5)
+    return figure
+
+
+def to_svg(figure: Any, *, title: str, description: str = "") -> str:
+    """Return a figure as SVG that follows the page's colours and can be read out.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    title, description : str
+        Read by screen readers in place of the picture.
+
+    Returns
+    -------
+    str
+        One ``<svg>`` element. The same figure gives the same bytes.
+    """
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    with mpl.rc_context(style.MATPLOTLIB):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    from html import escape
+
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    head = f'<svg role="img" aria-label="{escape(" ".join([title, description]).strip(), quote=True)}"'
+    return style.themed(svg.replace("<svg", head, 1))
+
+
+def to_png(figure: Any, *, dots_per_inch: int = 150) -> bytes:
+    """Return a figure as PNG on white."""
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    with mpl.rc_context(style.MATPLOTLIB):
+        figure.savefig(buffer, format="png", dpi=dots_per_inch, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,99 @@
+"""Plain frames as HTML tables that are read well on screen, on paper and aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import pandas as pd
+
+from bipstudy.report.numbers import number
+
+
+def to_html(
+    frame: pd.DataFrame,
+    *,
+    language: str,
+    caption: str = "",
+    labels: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | int = 2,
+    group: str | None = None,
+    note: str = "",
+) -> str:
+    """Return a frame as an HTML table.
+
+    Numbers are written in the language's way and set right; cells that are text already stand as they are. A first
+    column heads its row.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What to show, one column of the table each, in order. The index is not shown.
+    language : {"sv", "en"}
+    caption : str
+    labels : mapping of str to str, optional
+        Column to heading; a column without one is headed by its name.
+    decimals : int or mapping of str to int
+        Decimals of numeric columns; whole-number columns have none.
+    group : str, optional
+        Column whose value heads the rows that share it.
+    note : str
+        Written below the table.
+
+    Returns
+    -------
+    str
+    """
+    shown = [str(column) for column in frame.columns if column != group]
+    numeric = {column: pd.api.types.is_numeric_dtype(frame[column].dtype) for column in shown}
+    heads = [
+        f'<th scope="col"{_numeric(numeric[column])}>{escape((labels or {}).get(column, column))}</th>'
+        for column in shown
+    ]
+    body: list[str] = []
+    previous = None
+    for position in range(len(frame)):
+        if group is not None and frame[group].iloc[position] != previous:
+            previous = frame[group].iloc[position]
+            body.append(
+                f'<tr class="group"><th colspan="{len(shown)}" scope="colgroup">{escape(str(previous))}</th></tr>'
+            )
+        cells = [_cell(frame[column].iloc[position], _decimals(frame[column], decimals), language) for column in shown]
+        body.append(_row(cells, [numeric[column] for column in shown]))
+    parts = [
+        "<table>",
+        f"<caption>{escape(caption)}</caption>" if caption else "",
+        f"<thead><tr>{''.join(heads)}</tr></thead>",
+        f"<tbody>{''.join(body)}</tbody>",
+        f'<tfoot><tr><td colspan="{len(shown)}">{escape(note)}</td></tr></tfoot>' if note else "",
+        "</table>",
+    ]
+    return "".join(parts)
+
+
+def _numeric(is_number: bool) -> str:
+    """Return the class of a numeric cell."""
+    return ' class="number"' if is_number else ""
+
+
+def _decimals(values: pd.Series, decimals: Mapping[str, int] | int) -> int:
+    """Return how many decimals a column is written with."""
+    if pd.api.types.is_integer_dtype(values.dtype):
+        return 0
+    return decimals if isinstance(decimals, int) else decimals.get(str(values.name), 2)
+
+
+def _cell(value: object, decimals: int, language: str) -> str:
+    """Return one cell as text."""
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return "\u2013"
+    if isinstance(value, bool) or (not isinstance(value, (int, float)) and not hasattr(value, "dtype")):
+        return escape(str(value))
+    return number(float(value), language, decimals)  # type: ignore[arg-type]
+
+
+def _row(cells: Sequence[str], numeric: Sequence[bool]) -> str:
+    """Return one row; its first cell heads it."""
+    first = f'<th scope="row">{cells[0]}</th>'
+    rest = "".join(f"<td{_numeric(flag)}>{cell}</td>" for cell, flag in zip(cells[1:], numeric[1:], strict=True))
+    return f"<tr>{first}{rest}</tr>"
