@@ -6,6 +6,7 @@ from bipstudy.schema.instrument import DEFAULT_INSTRUMENT, Instrument, Item, ins
 from bipstudy.schema.rules import SEVERITIES, Finding, Rule, rules
 from bipstudy.schema.sources import SCHEMA_VERSION, folder, read_yaml
 from bipstudy.schema.tables import TABLE_NAMES, Column, Reference, Table, table, tables
+from bipstudy.schema.template import helper_sheets, write_template
 from bipstudy.schema.transitions import Transition, transition, transition_names
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "empty",
     "fold",
     "folder",
+    "helper_sheets",
     "instrument",
     "instruments",
     "items",
@@ -42,4 +44,5 @@ __all__ = [
     "tables",
     "transition",
     "transition_names",
+    "write_template",
 ]
