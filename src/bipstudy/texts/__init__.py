@@ -106,3 +106,17 @@ class BipstudyError(Exception):
 
     def __str__(self) -> str:
         return f"[{self.code}] {self.message('en')}\n{self.message('sv')}"
+
+
+class DataError(BipstudyError):
+    """The data fall short, as against a command that was wrong.
+
+    Attributes
+    ----------
+    report : object or None
+        The report of the validation that refused the data.
+    """
+
+    def __init__(self, key: str, *, report: object | None = None, **values: object) -> None:
+        super().__init__(key, **values)
+        self.report = report

@@ -1,0 +1,29 @@
+"""The command line. Each command loads what it needs when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import typer
+
+from bipstudy.cli import files, pooling, studies
+from bipstudy.cli.console import helped
+
+app = typer.Typer(help=helped("app"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+pool = typer.Typer(help=helped("pool_help"), no_args_is_help=True)
+app.add_typer(pool, name="pool")
+
+app.command("demo", help=helped("demo_help"))(studies.demo)
+app.command("template", help=helped("template_help"))(files.template)
+app.command("codebook", help=helped("codebook_help"))(files.codebook)
+app.command("simulate", help=helped("simulate_help"))(studies.simulate)
+app.command("validate", help=helped("validate_help"))(files.validate)
+app.command("replicate", help=helped("replicate_help"))(studies.replicate)
+pool.command("add", help=helped("pool_add_help"))(pooling.add)
+pool.command("list", help=helped("pool_list_help"))(pooling.listing)
+pool.command("diff", help=helped("pool_diff_help"))(pooling.diff)
+pool.command("release", help=helped("pool_release_help"))(pooling.release)
+pool.command("withdraw", help=helped("pool_withdraw_help"))(pooling.withdraw)
+
+
+def main() -> None:
+    """Run the command line; exit code 0 fine, 1 the data fall short, 2 the command was wrong."""
+    app()

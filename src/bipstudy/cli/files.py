@@ -1,0 +1,153 @@
+"""Commands for data stewards: the template, the codebook, and the validation of a submission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bipstudy.cli.console import (
+    DATA_FALL_SHORT,
+    DEFAULT_LANGUAGE,
+    Json,
+    Language,
+    checked_language,
+    command,
+    helped,
+    say,
+)
+from bipstudy.texts import BipstudyError, text
+
+SubmissionPath = Annotated[Path, typer.Argument(help=helped("path_argument"))]
+MappingPath = Annotated[Path | None, typer.Option("--mapping", help=helped("mapping_option"))]
+Organisation = Annotated[str | None, typer.Option("--organisation", help=helped("organisation_option"))]
+ExtractedOn = Annotated[str | None, typer.Option("--extracted-on", help=helped("extracted_option"))]
+
+
+@command
+def template(
+    out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))] = Path("bip-mall.xlsx"),
+    organisation: Organisation = None,
+    language: Language = DEFAULT_LANGUAGE,
+) -> None:
+    """Write the Excel template."""
+    from bipstudy.schema.template import write_template
+
+    write_template(out, language=checked_language(language), organisation=organisation)
+    say(text("cli.written", language, path=out))
+
+
+@command
+def codebook(
+    out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))] = Path("kodbok.xlsx"),
+    language: Language = DEFAULT_LANGUAGE,
+) -> None:
+    """Write the codebook."""
+    from bipstudy.schema.codebook import write_html, write_xlsx
+
+    writers = {".xlsx": write_xlsx, ".html": write_html}
+    if out.suffix.lower() not in writers:
+        raise BipstudyError("cli.bad_suffix", path=out, known=", ".join(writers))
+    writers[out.suffix.lower()](out, checked_language(language))
+    say(text("cli.written", language, path=out))
+
+
+@command
+def validate(
+    path: SubmissionPath,
+    mapping: MappingPath = None,
+    organisation: Organisation = None,
+    extracted_on: ExtractedOn = None,
+    html: Annotated[Path | None, typer.Option("--html", help=helped("html_option"))] = None,
+    xlsx: Annotated[Path | None, typer.Option("--xlsx", help=helped("xlsx_option"))] = None,
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
+    """Validate a submission."""
+    from bipstudy.loaders import load_submission
+    from bipstudy.validation import validate as run_rules
+
+    checked_language(language)
+    submission = load_submission(path, mapping=mapping, organisation=organisation, extracted_on=extracted_on)
+    report = run_rules(submission, language=language)
+    if html:
+        report.to_html(html)
+    if xlsx:
+        report.to_excel(xlsx)
+    show_report(report, language, as_json=as_json)
+    for written in (html, xlsx):
+        if written and not as_json:
+            say(text("cli.written", language, path=written))
+    if not report.ok:
+        raise typer.Exit(DATA_FALL_SHORT)
+
+
+def show_report(report: Any, language: str, *, as_json: bool = False) -> None:
+    """Write the findings of a report: as JSON, or one row per rule for a person."""
+    if as_json:
+        say(report.to_json())
+        return
+    findings = report.findings
+    if len(findings):
+        _show_rules(findings, language)
+        say(text("cli.more_in_report", language))
+    counts = findings.groupby("severity")["count"].sum().to_dict()
+    say(
+        text(
+            "cli.counts",
+            language,
+            errors=counts.get("error", 0),
+            warnings=counts.get("warning", 0),
+            notes=counts.get("note", 0),
+        )
+    )
+    say(text("cli.accepted" if report.ok else "cli.refused", language))
+
+
+def _show_rules(findings: Any, language: str) -> None:
+    """Write one row per rule: how serious, how many places, the first of them, and the cure."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, expand=True)
+    for key, options in (
+        ("severity", {}),
+        ("places", {"justify": "right"}),
+        ("first_place", {}),
+        ("what_to_do", {"ratio": 2}),
+    ):
+        shown.add_column(text(f"cli.{key}", language), **options)
+    order = {"error": 0, "warning": 1, "note": 2}
+    groups = sorted(
+        findings.groupby("code", sort=True), key=lambda group: (order[group[1]["severity"].iloc[0]], group[0])
+    )
+    for _, group in groups:
+        first = group.iloc[0]
+        colour = {"error": "red", "warning": "yellow", "note": "cyan"}[first["severity"]]
+        shown.add_row(
+            f"[{colour}]{text('cli.' + first['severity'], language)}[/]",
+            str(int(group["count"].sum())),
+            _place(first, language),
+            f"{_escape(first['message'])}\n{_escape(first['cure'])}",
+            end_section=True,
+        )
+    Console(width=None).print(shown)
+
+
+def _place(finding: Any, language: str) -> str:
+    """Return where a finding is, as a person would look for it."""
+    parts = [str(finding[name]) for name in ("file", "sheet") if isinstance(finding[name], str)]
+    if finding["row"] == finding["row"] and finding["row"] is not None:
+        parts.append(f"{text('cli.row', language)} {int(finding['row'])}")
+    if isinstance(finding["column"], str):
+        parts.append(str(finding["column"]))
+    return _escape(", ".join(parts))
+
+
+def _escape(words: str) -> str:
+    """Keep rich from reading square brackets as markup."""
+    from rich.markup import escape
+
+    return escape(str(words))

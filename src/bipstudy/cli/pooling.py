@@ -1,0 +1,107 @@
+"""Commands on the pool: add, list, diff, release, withdraw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bipstudy.cli.console import (
+    DATA_FALL_SHORT,
+    DEFAULT_LANGUAGE,
+    Json,
+    Language,
+    checked_language,
+    command,
+    helped,
+    say,
+    say_json,
+)
+from bipstudy.cli.files import ExtractedOn, MappingPath, Organisation, SubmissionPath, show_report
+from bipstudy.texts import text
+
+PoolPath = Annotated[Path, typer.Argument(help=helped("pool_argument"))]
+
+
+@command
+def add(
+    pool: PoolPath,
+    path: SubmissionPath,
+    mapping: MappingPath = None,
+    organisation: Organisation = None,
+    extracted_on: ExtractedOn = None,
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
+    """Validate a submission and store it."""
+    from bipstudy.loaders import load_submission
+    from bipstudy.pool import Pool
+    from bipstudy.validation import validate
+
+    checked_language(language)
+    submission = load_submission(path, mapping=mapping, organisation=organisation, extracted_on=extracted_on)
+    report = validate(submission, language=language)
+    if not report.ok:
+        show_report(report, language, as_json=as_json)
+        if not as_json:
+            say(text("cli.nothing_stored", language))
+        raise typer.Exit(DATA_FALL_SHORT)
+    receipt = Pool(pool).add(submission, report)
+    if as_json:
+        say_json(receipt.to_dict())
+    else:
+        show_report(report, language)
+        say(receipt.to_text(language))
+        say(text("cli.stored", language, pool=pool))
+
+
+@command
+def listing(pool: PoolPath, language: Language = DEFAULT_LANGUAGE, as_json: Json = False) -> None:
+    """List submissions and releases."""
+    from bipstudy.pool import Pool
+
+    contents = Pool(pool).list()
+    say_json(contents.to_dict()) if as_json else say(contents.to_text(checked_language(language)))
+
+
+@command
+def diff(pool: PoolPath, first: int, second: int, language: Language = DEFAULT_LANGUAGE, as_json: Json = False) -> None:
+    """Show what differs between two releases."""
+    from bipstudy.pool import Pool
+
+    change = Pool(pool).diff(first, second)
+    say_json(change.to_dict()) if as_json else say(change.to_text(checked_language(language)))
+
+
+@command
+def release(
+    pool: PoolPath,
+    note: Annotated[str, typer.Option("--note", help=helped("note_option"))] = "",
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
+    """Freeze a numbered release."""
+    from bipstudy.pool import Pool
+
+    made = Pool(pool).release(note=note)
+    if as_json:
+        say_json(made.to_dict())
+    else:
+        language = checked_language(language)
+        say(text("cli.released", language, number=made.number, submissions=len(made.submissions)))
+
+
+@command
+def withdraw(
+    pool: PoolPath,
+    organisation: Annotated[str, typer.Option("--organisation", help=helped("organisation_option"))],
+    participant: Annotated[str, typer.Option("--participant")],
+    reason: Annotated[str, typer.Option("--reason", help=helped("reason_option"))],
+    language: Language = DEFAULT_LANGUAGE,
+) -> None:
+    """Take a participant out of future releases."""
+    from bipstudy.pool import Pool
+
+    Pool(pool).withdraw(organisation, participant, reason=reason)
+    say(text("cli.withdrawn", checked_language(language)))

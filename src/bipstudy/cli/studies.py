@@ -1,0 +1,158 @@
+"""Commands on whole studies: simulate, replicate, and the demo that walks the whole road."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bipstudy.cli.console import (
+    DATA_FALL_SHORT,
+    DEFAULT_LANGUAGE,
+    Json,
+    Language,
+    checked_language,
+    command,
+    helped,
+    progress,
+    say,
+    say_json,
+)
+from bipstudy.cli.files import show_report
+from bipstudy.cli.pooling import PoolPath
+from bipstudy.texts import BipstudyError, text
+
+Seed = Annotated[int, typer.Option("--seed", help=helped("seed_option"))]
+Participants = Annotated[int | None, typer.Option("--participants", "-n", min=1, help=helped("participants_option"))]
+_DEMO_MARK = ".bipstudy-demo"
+
+
+@command
+def simulate(
+    raw: Annotated[Path, typer.Option("--raw", help=helped("raw_option"))],
+    participants: Participants = None,
+    seed: Seed = 1,
+    scenario: Annotated[str, typer.Option("--scenario", help=helped("scenario_option"))] = "demo",
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
+    """Draw a study and write it as organisations would send it."""
+    from bipstudy.simulation import simulate_study, write_raw
+
+    checked_language(language)
+    with progress(2, quiet=as_json) as shown:
+        shown.step(text("cli.simulating", language))
+        study, _ = simulate_study(participants=participants, seed=seed, scenario=scenario)
+        shown.step(text("cli.writing_raw", language))
+        folders = write_raw(study, raw, seed=seed)
+    size = _size(study)
+    if as_json:
+        say_json({**size, "folders": [str(folder) for folder in folders]})
+    else:
+        say(text("cli.simulated", language, **size))
+        say(text("cli.written", language, path=raw))
+
+
+@command
+def replicate(
+    pool: PoolPath,
+    out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))],
+    release: Annotated[int | None, typer.Option("--release", help=helped("release_option"))] = None,
+    seed: Seed = 1,
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
+    """Rerun the Danish analyses and write the report."""
+    from bipstudy.pool import load_study
+
+    checked_language(language)
+    study = load_study(pool, release=release)
+    report = _replicate(study, out, language, seed, quiet=as_json)
+    if as_json:
+        say_json({"report": str(report), "release": study.release, "hash": study.hash})
+    else:
+        say(text("cli.report_is_here", language, path=report))
+
+
+@command
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))] = Path("demo"),
+    participants: Participants = None,
+    seed: Seed = 1,
+    language: Language = DEFAULT_LANGUAGE,
+) -> None:
+    """Walk the whole road on simulated data."""
+    from bipstudy.pool import Pool, load_study
+    from bipstudy.simulation import simulate_study, write_raw
+
+    _clear(out, checked_language(language))
+    with progress(2) as shown:
+        shown.step(text("cli.simulating", language))
+        study, _ = simulate_study(participants=participants, seed=seed, scenario="demo")
+        shown.step(text("cli.writing_raw", language))
+        folders = write_raw(study, out / "raw", seed=seed)
+    say(text("cli.simulated", language, **_size(study)))
+    pool = Pool(out / "pool")
+    with progress(len(folders) + 1) as shown:
+        for folder in folders:
+            shown.step(text("cli.validating", language, name=folder.name))
+            _add(pool, folder, language)
+        shown.step(text("cli.releasing", language))
+        release = pool.release(note="demo")
+    say(text("cli.released", language, number=release.number, submissions=len(release.submissions)))
+    report = _replicate(load_study(out / "pool"), out / "report", language, seed)
+    say(text("cli.demo_is_simulated", language))
+    say(text("cli.report_is_here", language, path=report.resolve()))
+
+
+def _add(pool: Any, folder: Path, language: str) -> None:
+    """Validate and store one organisation's files."""
+    from bipstudy.loaders import load_submission
+    from bipstudy.validation import validate
+
+    submission = load_submission(folder)
+    report = validate(submission, language=language)
+    if not report.ok:
+        show_report(report, language)
+        raise typer.Exit(DATA_FALL_SHORT)
+    pool.add(submission, report)
+
+
+def _replicate(study: Any, out: Path, language: str, seed: int, *, quiet: bool = False) -> Path:
+    """Run the replication with progress and return the path of the report."""
+    from bipstudy import analyses, replication
+
+    with progress(len(analyses.list()) + 1, quiet=quiet) as shown:
+        replication.replicate(
+            study,
+            out=out,
+            language=language,
+            seed=seed,
+            progress=lambda name: shown.step(text("cli.analysing", language, name=name)),
+        )
+    return out / "report.html"
+
+
+def _size(study: Any) -> dict[str, int]:
+    """Return how large a study is."""
+    forms = study.measurements
+    answered = forms[forms["form_status"] == "answered"]
+    occasions = answered[["organisation_id", "participant_id", "occasion"]].drop_duplicates()
+    return {
+        "participants": len(study.participants),
+        "occasions": len(occasions),
+        "forms": len(answered),
+        "organisations": len(study.organisations),
+    }
+
+
+def _clear(out: Path, language: str) -> None:
+    """Make an empty folder for the demo; a folder that is not an earlier demo is never touched."""
+    if out.exists():
+        if not (out / _DEMO_MARK).is_file():
+            raise BipstudyError("cli.out_exists", path=out)
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    (out / _DEMO_MARK).write_text(text("cli.demo_is_simulated", language) + "\n", encoding="utf-8")
