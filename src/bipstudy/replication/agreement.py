@@ -1,0 +1,357 @@
+"""Holds each estimate against its Danish finding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bipstudy.replication import measures
+from bipstudy.replication.benchmarks import Benchmark, read_benchmarks
+from bipstudy.texts import BipstudyError, default_language, text
+
+RATIOS = ("risk_ratio", "hazard_ratio")
+NOT_COMPUTABLE = "not computable"
+# Which scales of our estimates answer to which unit of a published number.
+SCALES: Mapping[str, tuple[str, ...]] = {
+    "relative": RATIOS,
+    "percentage_points": ("risk_difference",),
+    "share": ("share", "risk"),
+    "count": ("other",),
+    "sign": ("risk_difference", "risk_ratio", "hazard_ratio", "sd", "auc", "other"),
+}
+# Smallest effect of interest on each scale: a convention of this package, no published number.
+SMALLEST_EFFECT: Mapping[str, float] = {
+    "risk_difference": 0.02,
+    "risk_ratio": 1.10,
+    "hazard_ratio": 1.10,
+    "sd": 0.10,
+    "auc": 0.02,
+    "other": 0.10,
+}
+NEEDED = ("benchmark", "scale", "outcome", "horizon_months", "adjustment", "contrast", "estimate", "std_error",
+          "conf_low", "conf_high")  # fmt: skip
+NEEDS_DANISH_ERROR = (
+    "difference_p", "prediction_low", "prediction_high", "pooled_fixed", "pooled_fixed_low", "pooled_fixed_high",
+    "pooled_random", "pooled_random_low", "pooled_random_high", "sceptical_p", "equivalence_p",
+)  # fmt: skip
+COLUMNS = (
+    "benchmark", "danish", "ours", "conf_low", "conf_high", "verdict", "reason", "label", "unit", "scale", "outcome",
+    "horizon_months", "adjustment", "danish_inside", "difference", "difference_low", "difference_high",
+    "smallest_danish_error", *NEEDS_DANISH_ERROR, "reading", "differences",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Our estimate and the Danish one on one additive scale; ratios as logarithms."""
+
+    ours: float
+    low: float
+    high: float
+    error: float
+    danish: float
+    danish_error: float
+
+
+def agreement(
+    estimates: pd.DataFrame,
+    benchmarks: Sequence[Benchmark] | None = None,
+    *,
+    smallest_effect: Mapping[str, float] | None = None,
+    language: str | None = None,
+) -> pd.DataFrame:
+    """Hold each estimate against the Danish finding it answers to.
+
+    Without a Danish standard error an estimate is *consistent in direction* if its whole interval lies on the Danish
+    side of no effect, *inconsistent in direction* if it lies wholly on the other side, otherwise *inconclusive*; for a
+    published zero the limits are plus and minus the smallest effect of interest. With a Danish standard error it is
+    *inconsistent* if the 95 per cent interval of the difference excludes zero, else judged in the same way without
+    "in direction". Shares, counts and context have *no verdict*. *Not comparable*: outcome, horizon or scale is known
+    to differ, an adjusted estimate would meet a raw contrast or the reverse, or nobody has read a source.
+
+    Parameters
+    ----------
+    estimates : DataFrame
+        Rows as in `bipstudy.analyses.Result.estimates`; those without a benchmark are ignored.
+    benchmarks : sequence of Benchmark, optional
+        The published findings of the package if left out.
+    smallest_effect : mapping of scale to number, optional
+        Overrides `SMALLEST_EFFECT`; for ratios the ratio.
+    language : {"sv", "en"}, optional
+        Language of label, reason, reading and differences.
+
+    Returns
+    -------
+    DataFrame
+        One row per benchmark, in their order, with the columns `COLUMNS`. ``difference`` and its interval are ours
+        minus Danish, or for ratios ours divided by Danish; the interval takes the Danish number as exact where its
+        error is unpublished. ``smallest_danish_error`` is the smallest Danish standard error (of the logarithm for
+        ratios) at which the two would agree. Measures that need a Danish standard error say "not computable".
+
+    Raises
+    ------
+    BipstudyError
+        Columns are missing, or several estimates claim one benchmark.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ours = pd.DataFrame([dict(benchmark="R3", scale="hazard_ratio", outcome="work", horizon_months=None,
+    ...     adjustment="background", contrast="", estimate=0.7, std_error=0.1, conf_low=0.575, conf_high=0.85)])
+    >>> table = agreement(ours, language="en").set_index("benchmark")
+    >>> table.loc["R3", "verdict"], bool(table.loc["R3", "danish_inside"])
+    ('consistent in direction', True)
+    """
+    _check(estimates)
+    found = read_benchmarks() if benchmarks is None else tuple(benchmarks)
+    smallest = {**SMALLEST_EFFECT, **(smallest_effect or {})}
+    chosen = language or default_language()
+    rows = [_row(benchmark, _match(benchmark, estimates), smallest, chosen) for benchmark in found]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table["danish_inside"] = table["danish_inside"].astype("boolean")
+    return table
+
+
+def agreement_parts(
+    estimates: pd.DataFrame, benchmarks: Sequence[Benchmark] | None = None, *, language: str | None = None
+) -> pd.DataFrame:
+    """Hold the single numbers of findings that consist of several against ours.
+
+    Parameters
+    ----------
+    estimates, benchmarks, language
+        As for `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        ``benchmark, contrast, label, danish, ours, conf_low, conf_high, difference, difference_low,
+        difference_high``, one row per part; ours is missing where no estimate has the part's contrast.
+    """
+    _check(estimates)
+    found = read_benchmarks() if benchmarks is None else tuple(benchmarks)
+    chosen = language or default_language()
+    rows = []
+    for benchmark in found:
+        own = estimates[estimates["benchmark"] == benchmark.id]
+        for part in benchmark.parts:
+            match = own[own["contrast"] == part.contrast]
+            ours, low, high = (
+                (float(match.iloc[0][name]) if len(match) else math.nan)
+                for name in ("estimate", "conf_low", "conf_high")
+            )
+            rows.append(
+                {
+                    "benchmark": benchmark.id,
+                    "contrast": part.contrast,
+                    "label": part.label[chosen],
+                    "danish": part.value,
+                    "ours": ours,
+                    "conf_low": low,
+                    "conf_high": high,
+                    "difference": ours - part.value,
+                    "difference_low": low - part.value,
+                    "difference_high": high - part.value,
+                }
+            )
+    columns = ["benchmark", "contrast", "label", "danish", "ours", "conf_low", "conf_high", "difference",
+               "difference_low", "difference_high"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def direction(*, low: float, high: float, danish_sign: int, smallest: float) -> str:
+    """Say where an interval lies, in the words of a verdict without "in direction".
+
+    Parameters
+    ----------
+    low, high : float
+        Our interval on an additive scale, 0 being no effect.
+    danish_sign : {1, 0, -1}
+        Direction of the Danish finding.
+    smallest : float
+        Smallest effect of interest, above 0; used where the Danish finding is zero.
+
+    Returns
+    -------
+    {"consistent", "inconclusive", "inconsistent"}
+
+    Examples
+    --------
+    >>> direction(low=0.1, high=0.4, danish_sign=1, smallest=0.1)
+    'consistent'
+    >>> direction(low=-0.05, high=0.05, danish_sign=0, smallest=0.1)
+    'consistent'
+    """
+    if math.isnan(low) or math.isnan(high):
+        return "inconclusive"
+    if danish_sign == 0:
+        if -smallest < low and high < smallest:
+            return "consistent"
+        return "inconsistent" if low >= smallest or high <= -smallest else "inconclusive"
+    if danish_sign < 0:
+        low, high = -high, -low
+    if low > 0:
+        return "consistent"
+    return "inconsistent" if high < 0 else "inconclusive"
+
+
+def _check(estimates: pd.DataFrame) -> None:
+    """Refuse a frame that is no table of estimates."""
+    missing = [column for column in NEEDED if column not in estimates]
+    if missing:
+        raise BipstudyError("replication.missing_columns", columns=", ".join(missing))
+
+
+def _match(benchmark: Benchmark, estimates: pd.DataFrame) -> pd.Series | None:
+    """Return the estimate that answers to a benchmark: the only one, or the one with its contrast."""
+    own = estimates[estimates["benchmark"] == benchmark.id]
+    if len(own) > 1:
+        own = own[own["contrast"] == benchmark.contrast]
+        if len(own) != 1:
+            raise BipstudyError("replication.ambiguous", id=benchmark.id, contrast=benchmark.contrast)
+    return own.iloc[0] if len(own) else None
+
+
+def _row(benchmark: Benchmark, ours: pd.Series | None, smallest: Mapping[str, float], language: str) -> dict[str, Any]:
+    """Return one row of the table."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS, math.nan)
+    row |= dict.fromkeys(NEEDS_DANISH_ERROR, NOT_COMPUTABLE)
+    row |= {
+        "benchmark": benchmark.id,
+        "danish": benchmark.reference,
+        "label": benchmark.label[language],
+        "unit": benchmark.unit,
+        "scale": "",
+        "outcome": benchmark.outcome,
+        "horizon_months": math.nan if benchmark.horizon_months is None else float(benchmark.horizon_months),
+        "adjustment": benchmark.adjusted,
+        "danish_inside": pd.NA,
+        "reading": benchmark.reading[language],
+        "differences": benchmark.differences[language],
+    }
+    obstacle = _obstacle(benchmark, ours)
+    if obstacle:
+        row["verdict"], reason = obstacle
+        if row["verdict"] == "not comparable" and not benchmark.is_sourced:
+            row["danish"] = math.nan
+    else:
+        assert ours is not None
+        row |= {"ours": float(ours["estimate"]), "conf_low": float(ours["conf_low"])}
+        row |= {"conf_high": float(ours["conf_high"]), "scale": str(ours["scale"])}
+        pair = _pair(benchmark, ours)
+        limit = _additive(smallest[str(ours["scale"])], str(ours["scale"])) if ours["scale"] in smallest else math.nan
+        row["verdict"], reason = _verdict(benchmark, pair, limit)
+        row |= _compared(benchmark, pair, limit, str(ours["scale"]))
+    row["reason"] = text(f"replication.reason.{reason}", language)
+    return row
+
+
+def _obstacle(benchmark: Benchmark, ours: pd.Series | None) -> tuple[str, str] | None:
+    """Say why the two cannot be set against each other, as verdict and reason."""
+    if benchmark.use == "not_computable":
+        return "not computable", "not_in_tables"
+    if not benchmark.is_sourced:
+        return "not comparable", "unsourced"
+    if ours is None:
+        return "not computed", "not_delivered"
+    horizon = ours["horizon_months"]
+    raw = ours["adjustment"] == "raw"
+    differing = {
+        "outcome": ours["outcome"] != benchmark.outcome,
+        "scale": ours["scale"] not in SCALES[benchmark.unit],
+        "horizon": benchmark.horizon_months is not None and not pd.isna(horizon)
+        and float(horizon) != benchmark.horizon_months,
+        "adjusted_against_raw": benchmark.adjusted == "raw" and not raw,
+        "raw_against_adjusted": benchmark.adjusted == "adjusted" and raw,
+    }  # fmt: skip
+    for reason, holds in differing.items():
+        if holds:
+            return "not comparable", reason
+    return ("not computed", "not_estimable") if pd.isna(ours["estimate"]) else None
+
+
+def _pair(benchmark: Benchmark, ours: pd.Series) -> _Pair:
+    """Bring both numbers on one additive scale."""
+    scale = str(ours["scale"])
+    low, high = _additive(float(ours["conf_low"]), scale), _additive(float(ours["conf_high"]), scale)
+    error = float(ours["std_error"])
+    if math.isnan(error):
+        error = (high - low) / (2.0 * measures.Z)
+    danish = benchmark.reference
+    if benchmark.unit == "relative":
+        danish = _additive(danish, scale)
+    return _Pair(_additive(float(ours["estimate"]), scale), low, high, error, danish, benchmark.reference_error)
+
+
+def _additive(number: float, scale: str) -> float:
+    """Return a ratio as its logarithm, anything else unchanged."""
+    if scale not in RATIOS or math.isnan(number):
+        return number
+    return math.log(number) if number > 0 else -math.inf
+
+
+def _verdict(benchmark: Benchmark, pair: _Pair, smallest: float) -> tuple[str, str]:
+    """Return verdict and reason for a pair that may be compared."""
+    if benchmark.use == "context":
+        return "no verdict", "context"
+    if benchmark.unit in ("share", "count"):
+        return "no verdict", benchmark.unit
+    sign = int(np.sign(pair.danish))
+    word = direction(low=pair.low, high=pair.high, danish_sign=sign, smallest=smallest)
+    if not math.isnan(pair.danish_error) and benchmark.unit != "sign":
+        apart = abs(pair.ours - pair.danish) > measures.Z * math.hypot(pair.error, pair.danish_error)
+        return ("inconsistent" if apart else word), "difference"
+    if math.isnan(pair.low) or math.isnan(pair.high):
+        return "inconclusive", "no_interval"
+    reason = "smallest_effect" if sign == 0 else "interval"
+    return (word if word == "inconclusive" else f"{word} in direction"), reason
+
+
+def _compared(benchmark: Benchmark, pair: _Pair, smallest: float, scale: str) -> dict[str, Any]:
+    """Return the measures of agreement of a pair; a direction has none."""
+    if benchmark.unit == "sign" or math.isnan(pair.danish):
+        return {}
+    exact = math.isnan(pair.danish_error)
+    spread = math.nan if exact else measures.Z * math.hypot(pair.error, pair.danish_error)
+    low, high = (pair.low, pair.high) if exact else (pair.ours - spread, pair.ours + spread)
+    show = math.exp if scale in RATIOS else float
+    row: dict[str, Any] = {
+        "danish_inside": pd.NA if math.isnan(pair.low) else bool(pair.low <= pair.danish <= pair.high),
+        "difference": show(pair.ours - pair.danish),
+        "difference_low": show(low - pair.danish),
+        "difference_high": show(high - pair.danish),
+    }
+    if math.isfinite(pair.error) and pair.error > 0:
+        row["smallest_danish_error"] = measures.smallest_error(ours=pair.ours, error=pair.error, danish=pair.danish)
+        if not exact:
+            row |= _with_danish_error(pair, smallest, scale)
+    return row
+
+
+def _with_danish_error(pair: _Pair, smallest: float, scale: str) -> dict[str, Any]:
+    """Return the measures that need a Danish standard error."""
+    show = math.exp if scale in RATIOS else float
+    both = {"ours": pair.ours, "error": pair.error, "danish": pair.danish, "danish_error": pair.danish_error}
+    low, high = measures.prediction_interval(error=pair.error, danish=pair.danish, danish_error=pair.danish_error)
+    fixed, random = measures.pooled_fixed(**both), measures.pooled_random(**both)
+    row: dict[str, Any] = {
+        "difference_p": measures.difference_p(**both),
+        "prediction_low": show(low),
+        "prediction_high": show(high),
+        "pooled_fixed": show(fixed.estimate),
+        "pooled_fixed_low": show(fixed.low),
+        "pooled_fixed_high": show(fixed.high),
+        "pooled_random": show(random.estimate),
+        "pooled_random_low": show(random.low),
+        "pooled_random_high": show(random.high),
+    }
+    if scale not in ("share", "risk"):
+        row["sceptical_p"] = measures.sceptical_p(**both)
+    if not math.isnan(smallest):
+        row["equivalence_p"] = measures.equivalence_p(**both, smallest=smallest)
+    return row
