@@ -48,6 +48,12 @@ def catalogue(part: str) -> dict[str, dict[str, str]]:
     return sentences
 
 
+def text_forms(key: str) -> dict[str, str]:
+    """Return one sentence in every language, its placeholders not filled in; `key` is ``part.name``."""
+    part, _, name = key.partition(".")
+    return catalogue(part)[name]
+
+
 def text(key: str, language: str, **values: object) -> str:
     """Return one sentence with its values filled in.
 
@@ -69,8 +75,7 @@ def text(key: str, language: str, **values: object) -> str:
     KeyError
         No such sentence or language.
     """
-    part, _, name = key.partition(".")
-    return catalogue(part)[name][language].format(**values)
+    return text_forms(key)[language].format(**values)
 
 
 def default_language() -> str:
