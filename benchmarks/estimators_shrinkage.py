@@ -98,8 +98,10 @@ def measure(people: int, runs: int, with_statsmodels: bool) -> dict[str, object]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__) parser.add_argument("--people", type=int, nargs="+",
-    default=[4000, 40_000]) parser.add_argument("--runs", type=int, default=3) parser.add_argument("--statsmodels",
-    action="store_true", help="also statsmodels (25 seconds a run at 40,000 people)") options = parser.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, nargs="+", default=[4000, 40_000])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--statsmodels", action="store_true", help="also statsmodels (25 seconds a run at 40,000)")
+    options = parser.parse_args()
     for size in options.people:
         print(json.dumps(measure(size, options.runs, options.statsmodels)), flush=True)

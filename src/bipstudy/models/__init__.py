@@ -29,7 +29,7 @@ _PUBLIC = {
     "standardised_risk": "standardised",
     "instrumental": "instrumental",
     "random_intercept": "shrinkage",
-    "caseworker_effects": "shrinkage",
+    "caseworker_effects": "unit_effects",
 }
 
 __all__ = [*_PUBLIC]
