@@ -219,6 +219,7 @@ def clustered_covariance(
     small_sample: SmallSample = "stata",
     family: Family = "ml",
     parameters: int | None = None,
+    rows: int | None = None,
 ) -> ClusteredCovariance:
     r"""One- or two-way cluster-robust covariance.
 
@@ -258,6 +259,8 @@ def clustered_covariance(
     family : {"ml", "linear"}
     parameters : int, optional
         K; k by default.
+    rows : int, optional
+        N; n by default.
 
     Returns
     -------
@@ -284,7 +287,8 @@ def clustered_covariance(
     """
     if small_sample not in get_args(SmallSample):
         raise ModelError(f"small_sample must be one of {', '.join(get_args(SmallSample))}, got {small_sample!r}")
-    rows, k = scores.shape
+    given, k = scores.shape
+    rows = given if rows is None else rows
     parts = _parts(codes)
     sizes = [groups for _, groups, _ in parts[: len(codes)]]
     if min(sizes) < 2:
@@ -338,7 +342,12 @@ def _positive_part(covariance: FloatArray, *, needed: bool) -> tuple[FloatArray,
     # Scale to unit diagonal first: eigenvalues of terms in different units cannot be compared.
     scale = np.sqrt(np.abs(np.diag(covariance)))
     scale = np.where(scale > 0.0, scale, 1.0)
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    scaled = covariance / np.outer(scale, scale)
+    try:
+        np.linalg.cholesky(scaled)
+        return covariance, False
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(scaled)
     if values.min() >= -1e-10 * max(values.max(), 1.0):
         return covariance, False
     mended = (vectors * np.maximum(values, 0.0)) @ vectors.T

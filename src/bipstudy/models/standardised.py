@@ -1,0 +1,349 @@
+r"""Standardised risks, their differences and ratios (g-computation), with errors by the delta method.
+
+For a person with covariates :math:`x_i` the exposure is set to :math:`a` in every row and the predicted risk is
+averaged: :math:`R(a) = \sum_i v_i F_i(a) / \sum_i v_i`, where :math:`F_i(a)` is the prediction of a model with one row
+per person, or :math:`1 - \prod_{t=1}^{T} (1 - h_{it}(a))` for a discrete hazard and horizon :math:`T` (Robins 1986).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy.models.binary import hazard
+from bipstudy.models.covariance import ModelError, ProductScores, RowScores, clustered_covariance
+from bipstudy.models.estimates import Errors, Estimates, Fit, tidy_frame
+from bipstudy.models.formula import Weights
+from bipstudy.models.hazard import HazardFit
+from bipstudy.models.linear import LinearFit
+
+__all__ = ["StandardisedRisk", "standardised_risk"]
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+Values: TypeAlias = Sequence[Any] | Mapping[str, Any]
+Setting: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandardisedRisk(Estimates):
+    """Risks with the exposure set to each value, and their contrasts with the first value.
+
+    Attributes
+    ----------
+    terms : tuple of str
+        ``risk[a]`` for each value, then ``difference[b - a]`` and ``ratio[b / a]`` for each value b after the first.
+    estimates : array of shape (3m - 2,)
+        For m values; ratios as logarithms.
+    labels : tuple of str, length m
+    horizon : int or None
+    rows : int
+        Rows standardised over.
+    """
+
+    labels: tuple[str, ...]
+    horizon: int | None
+    rows: int
+
+    def tidy(self, level: float = 0.95, *, exponentiate: bool = True) -> pd.DataFrame:
+        """Risks, differences and ratios.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+        exponentiate : bool, default True
+            Give ratios as ratios; False leaves their logarithms. The standard error of a ratio, its statistic and its
+            interval are made on the log scale either way. Risks are tested against nothing: statistic and p-value
+            are missing.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``term, estimate, std_error, statistic, p_value, conf_low, conf_high``.
+        """
+        table = tidy_frame(self.terms, self.estimates, self.std_errors, self.errors.degrees, level)
+        count = len(self.labels)
+        table.loc[: count - 1, ["statistic", "p_value"]] = np.nan
+        if exponentiate:
+            shown = ["estimate", "conf_low", "conf_high"]
+            table.loc[2 * count - 1 :, shown] = np.exp(table.loc[2 * count - 1 :, shown])
+        return table
+
+    def glance(self) -> pd.DataFrame:
+        """One row: rows standardised over, horizon, degrees of freedom and the convention of the errors."""
+        return pd.DataFrame(
+            {
+                "model": ["standardised risk"],
+                "rows": [self.rows],
+                "horizon": [pd.NA if self.horizon is None else self.horizon],
+                "degrees": [self.errors.degrees],
+                "convention": [self.errors.text],
+            }
+        )
+
+    def _part(self, start: int, count: int, level: float) -> pd.DataFrame:
+        """Rows of `tidy` for one kind of quantity."""
+        return self.tidy(level).iloc[start : start + count].reset_index(drop=True)
+
+    def risks(self, level: float = 0.95) -> pd.DataFrame:
+        """Rows of `tidy` that are risks."""
+        return self._part(0, len(self.labels), level)
+
+    def differences(self, level: float = 0.95) -> pd.DataFrame:
+        """Rows of `tidy` that are differences."""
+        return self._part(len(self.labels), len(self.labels) - 1, level)
+
+    def ratios(self, level: float = 0.95) -> pd.DataFrame:
+        """Rows of `tidy` that are ratios."""
+        return self._part(2 * len(self.labels) - 1, len(self.labels) - 1, level)
+
+
+def standardised_risk(
+    fit: Fit,
+    frame: pd.DataFrame,
+    exposure: str | None = None,
+    values: Values = (0, 1),
+    horizon: int | None = None,
+    *,
+    period: str = "period",
+    weights: Weights = None,
+    sampling: Literal["sampled", "fixed"] = "sampled",
+) -> StandardisedRisk:
+    r"""Risk if everybody had each of `values` of the exposure, differences and ratios against the first.
+
+    The covariance is that of the influence functions: with :math:`J_a = \partial R(a)/\partial\beta` the part of the
+    model is :math:`J V J'`, where V is the covariance of the fit as it stands (change it by ``fit.with_errors``). With
+    ``sampling="sampled"`` the rows of `frame` are a sample too and add :math:`v_i (F_i(a) - R(a)) / \sum v`. Under
+    clustered errors both parts of a cluster are summed before they are squared, so that their covariance counts; the
+    cluster columns must then be in `frame`, with the same labels. Without clusters the two parts are independent if
+    the model holds, and their variances are added. ``sampling="fixed"`` gives risks for exactly these rows.
+
+    Parameters
+    ----------
+    fit : HazardFit or LinearFit
+        From `discrete_hazard` or `linear_probability` without absorbed effects.
+    frame : DataFrame
+        One row per person to standardise over, with every column of the formula but the exposure and the period.
+    exposure : str, optional
+        Column that is set. May be left out if every value is a mapping.
+    values : sequence or mapping of label to value
+        A value is a number or code, a function of the exposure column (``lambda x: x + 1``), or a mapping of columns
+        to such values where an exposure has several columns. At least two; the first is the reference.
+    horizon : int, optional
+        Periods 1 to `horizon` are cumulated; covariates stay as in the person's row. Left out for models with one row
+        per person.
+    period : str, default "period"
+        Column that holds the period in the formula.
+    weights : str or array of shape (rows,), optional
+        Weights of the rows of `frame`.
+    sampling : {"sampled", "fixed"}
+
+    Returns
+    -------
+    StandardisedRisk
+
+    Raises
+    ------
+    ModelError
+        If the fit cannot predict, a value is missing in a used column, or a period was not in the fit.
+
+    References
+    ----------
+    Robins, J. (1986). A new approach to causal inference in mortality studies with a sustained exposure period.
+    Mathematical Modelling 7, 1393-1512.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bipstudy import models
+    >>> frame = pd.DataFrame({"y": [0, 1, 0, 0, 1, 0, 1, 1], "x": [0, 1, 0, 0, 0, 1, 1, 1]})
+    >>> fit = models.discrete_hazard(frame, "y ~ x", link="logit")
+    >>> standardised_risk(fit, frame, "x", [0, 1]).tidy()[["term", "estimate"]].round(4).values.tolist()
+    [['risk[0]', 0.25], ['risk[1]', 0.75], ['difference[1 - 0]', 0.5], ['ratio[1 / 0]', 3.0]]
+    """
+    if not isinstance(fit, HazardFit | LinearFit):
+        raise ModelError(f"cannot standardise over {type(fit).__name__}; give a discrete hazard or a linear model")
+    if sampling not in ("sampled", "fixed"):
+        raise ModelError(f"sampling must be 'sampled' or 'fixed', got {sampling!r}")
+    settings = _settings(exposure, values)
+    weight = _row_weights(frame, weights)
+    periods = None if horizon is None else list(range(1, horizon + 1))
+    parts = [_predict(fit, _set(frame, setting), periods, period, weight) for setting in settings.values()]
+    risks = np.array([part.risk for part in parts])
+    jacobian = np.vstack([part.gradient for part in parts])
+    spread = np.column_stack([weight * (part.individual - part.risk) for part in parts])
+    covariance = _covariance(fit, frame, jacobian, spread, sampling)
+    labels = tuple(settings)
+    transform, estimates = _contrasts(risks)
+    return StandardisedRisk(
+        terms=_names(labels),
+        estimates=estimates,
+        covariance=transform @ covariance @ transform.T,
+        errors=Errors(
+            fit.errors.cluster,
+            fit.errors.small_sample,
+            fit.errors.clusters,
+            fit.errors.degrees,
+            fit.errors.repaired,
+            f"{fit.errors.text}; covariates {'sampled' if sampling == 'sampled' else 'held fixed'}",
+        ),
+        notes=fit.notes,
+        labels=labels,
+        horizon=horizon,
+        rows=len(frame),
+    )
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """Risk under one setting: its mean, gradient (k,) and individual values (n,)."""
+
+    risk: float
+    gradient: FloatArray
+    individual: FloatArray
+
+
+def _settings(exposure: str | None, values: Values) -> dict[str, Setting]:
+    """Columns to set, by label."""
+    labelled = dict(values) if isinstance(values, Mapping) else {str(value): value for value in values}
+    if len(labelled) < 2:
+        raise ModelError("give at least two different values of the exposure")
+    settings: dict[str, Setting] = {}
+    for label, value in labelled.items():
+        if isinstance(value, Mapping):
+            settings[str(label)] = value
+        elif exposure is None:
+            raise ModelError("name the exposure, or give each value as a mapping of columns")
+        else:
+            settings[str(label)] = {exposure: value}
+    return settings
+
+
+def _set(frame: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """Frame with the exposure set; None leaves a column as it is."""
+    changed: dict[str, Any] = {}
+    for column, value in setting.items():
+        if value is None:
+            continue
+        changed[column] = value(frame[column]) if isinstance(value, Callable) else value  # type: ignore[arg-type]
+    return frame.assign(**changed)
+
+
+def _row_weights(frame: pd.DataFrame, weights: Weights) -> FloatArray:
+    """Weights of rows, summing to one."""
+    if len(frame) == 0:
+        raise ModelError("there is no row to standardise over")
+    if weights is None:
+        return np.full(len(frame), 1.0 / len(frame))
+    given = frame[weights].to_numpy(dtype=np.float64) if isinstance(weights, str) else np.asarray(weights, np.float64)
+    if given.shape != (len(frame),) or not np.all(given >= 0.0) or not given.sum() > 0.0:
+        raise ModelError("weights must be one number per row, none negative or missing, and not all zero")
+    return np.asarray(given / given.sum())
+
+
+def _predict(
+    fit: HazardFit | LinearFit, frame: pd.DataFrame, periods: list[int] | None, period: str, weight: FloatArray
+) -> _Prediction:
+    """Risk under one setting by the kind of model."""
+    if isinstance(fit, LinearFit):
+        if periods is not None:
+            raise ModelError("a horizon needs a discrete hazard")
+        if fit.design is None:
+            raise ModelError("a model with absorbed effects predicts differences, not levels")
+        matrix = fit.design.matrix(frame)
+        individual = matrix @ fit.estimates
+        return _Prediction(float(weight @ individual), weight @ matrix, individual)
+    # Cumulated hazard -log(1 - h) and its derivative by each coefficient, summed over the periods.
+    cumulated = np.zeros(len(frame))
+    derivative = np.zeros((len(frame), len(fit.terms)))
+    numbers: list[int | None] = [None] if periods is None else [*periods]
+    for number in numbers:
+        rows = frame if number is None else frame.assign(**{period: number})
+        matrix = fit.design.matrix(rows)
+        amount, slope = _cumulated_hazard(_eta(fit, matrix), fit)
+        cumulated += amount
+        derivative += slope[:, None] * matrix
+    survival = np.exp(-cumulated)
+    return _Prediction(float(weight @ -np.expm1(-cumulated)), (weight * survival) @ derivative, -np.expm1(-cumulated))
+
+
+def _eta(fit: HazardFit, matrix: FloatArray) -> FloatArray:
+    """Linear predictor, infinite where the hazard is 0 or 1."""
+    from bipstudy.models.separation import limit_eta
+
+    return limit_eta(matrix, fit.estimates, fit.directions)
+
+
+def _cumulated_hazard(eta: FloatArray, fit: HazardFit) -> tuple[FloatArray, FloatArray]:
+    """Minus the log of the survival of one period, and its derivative by the linear predictor."""
+    # Where the hazard is 1 nobody survives and the derivative is multiplied by zero; keep it finite.
+    eta = np.minimum(eta, 30.0)
+    if fit.link == "cloglog":
+        amount = np.exp(eta)
+        return amount, amount
+    return np.logaddexp(0.0, eta), hazard(eta, "logit")
+
+
+def _contrasts(risks: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Take derivatives of risks, differences and log ratios by the risks, and their values."""
+    count = len(risks)
+    if np.any(risks <= 0.0):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.where(risks > 0.0, np.log(np.maximum(risks, 1e-300)), np.nan)
+    else:
+        logs = np.log(risks)
+    differences = np.hstack([-np.ones((count - 1, 1)), np.eye(count - 1)])
+    with np.errstate(divide="ignore"):
+        ratios = differences / np.where(risks > 0.0, risks, np.nan)
+    transform = np.vstack([np.eye(count), differences, ratios])
+    return transform, np.concatenate([risks, differences @ risks, differences @ logs])
+
+
+def _names(labels: Sequence[str]) -> tuple[str, ...]:
+    """Terms of the result."""
+    first, others = labels[0], labels[1:]
+    return (
+        *(f"risk[{label}]" for label in labels),
+        *(f"difference[{label} - {first}]" for label in others),
+        *(f"ratio[{label} / {first}]" for label in others),
+    )
+
+
+def _covariance(fit: Fit, frame: pd.DataFrame, jacobian: FloatArray, spread: FloatArray, sampling: str) -> FloatArray:
+    """Covariance of the risks; `spread` has what each row of the frame adds by being sampled."""
+    model = jacobian @ fit.covariance @ jacobian.T
+    if sampling == "fixed":
+        return np.asarray(model)
+    if not fit.errors.cluster:
+        return np.asarray(model + spread.T @ spread)
+    absent = [name for name in fit.errors.cluster if name not in frame.columns]
+    if absent:
+        raise ModelError(f"the frame has no column {', '.join(absent)}; give sampling='fixed' or add it")
+    assert isinstance(fit.scores, ProductScores)
+    lever = fit.bread @ jacobian.T
+    influence = np.vstack([(fit.scores.matrix @ lever) * fit.scores.factor[:, None], spread])
+    codes = []
+    for name in fit.errors.cluster:
+        column = fit.source.frame[name]
+        if fit.source.positions is not None:
+            column = column.iloc[fit.source.positions]
+        both = pd.concat([column, frame[name]], ignore_index=True)
+        numbers, _ = pd.factorize(both)
+        if numbers.min() < 0:
+            raise ModelError(f"column {name!r} has missing values in the frame to standardise over")
+        codes.append(np.asarray(numbers, dtype=np.int64))
+    own = [code[: fit.source.used] for code in codes]
+    result = clustered_covariance(
+        bread=np.eye(len(jacobian)),
+        scores=RowScores(influence),
+        codes=codes,
+        small_sample=fit.errors.small_sample,
+        family=fit.family,
+        parameters=fit._parameters_counted(own, fit.errors.small_sample),
+        rows=fit.source.used,
+    )
+    return result.covariance
