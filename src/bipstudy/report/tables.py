@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from numbers import Real
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bipstudy.report.numbers import number
+from bipstudy.texts import text
 
 
 def to_html(
@@ -83,13 +87,13 @@ def _decimals(values: pd.Series, decimals: Mapping[str, int] | int) -> int:
     return decimals if isinstance(decimals, int) else decimals.get(str(values.name), 2)
 
 
-def _cell(value: object, decimals: int, language: str) -> str:
+def _cell(value: Any, decimals: int, language: str) -> str:
     """Return one cell as text."""
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
-        return "\u2013"
-    if isinstance(value, bool) or (not isinstance(value, (int, float)) and not hasattr(value, "dtype")):
-        return escape(str(value))
-    return number(float(value), language, decimals)  # type: ignore[arg-type]
+    if isinstance(value, (bool, np.bool_)):
+        return text("texts.yes" if value else "texts.no", language)
+    if isinstance(value, Real):
+        return number(float(value), language, decimals)
+    return "\u2013" if value is None or pd.isna(value) else escape(str(value))
 
 
 def _row(cells: Sequence[str], numeric: Sequence[bool]) -> str:
