@@ -232,7 +232,8 @@ def _variances(curves: StateCurves) -> tuple[Floats, Floats]:
         if late:
             value += -2 * u * (staying(gamma) + f * a1)
             value += staying(gamma**2) + 2 * f * staying(gamma * entry_alpha) + f**2 * a2
-        on_incidence[:, h] = np.maximum(value, 0.0)
+        # Before the first event of a cause its influences are exactly zero; the cumulated sums leave rounding.
+        on_incidence[:, h] = np.where(f > 0, np.maximum(value, 0.0), 0.0)
     return np.maximum(on_survival, 0.0), on_incidence
 
 
