@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 
 # Public name -> (module that owns it, its name there; empty for the module itself).
 _PUBLIC = {
+    "load_submission": ("bipstudy.loaders", "load_submission"),
     "Study": ("bipstudy.study", "Study"),
     "models": ("bipstudy.models", ""),
 }

@@ -1,0 +1,210 @@
+"""Sheets put together to tables: what the files leave out is filled in where it can be known, and said."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.loaders.mapping import Mapping
+from bipstudy.loaders.occasions import assign_occasions
+from bipstudy.loaders.sheets import Sheet
+from bipstudy.loaders.tables import Part, best_instrument, lacking, read_sheet
+from bipstudy.schema import Finding
+
+_FORM_KEY = ["organisation_id", "participant_id", "occasion", "respondent", "instrument"]
+_PLACE = ["file", "sheet", "row"]
+
+
+@dataclass
+class Assembled:
+    """The tables of a submission, the place of each row, and the names of the columns in the files."""
+
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    provenance: dict[str, pd.DataFrame] = field(default_factory=dict)
+    source_columns: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None, findings: list[Finding]) -> Assembled:
+    """Put the sheets of a submission together.
+
+    Parameters
+    ----------
+    sheets : sequence of Sheet
+    mapping : Mapping
+    organisation : str or None
+        Code of the organisation, where it was said.
+    findings : list of Finding
+        What is wrong, missing or assumed is added here.
+
+    Returns
+    -------
+    Assembled
+    """
+    parts: dict[str, list[Part]] = defaultdict(list)
+    for sheet in sheets:
+        parts[sheet.table].append(read_sheet(sheet, mapping, findings))
+    known = _fill_organisation([part for group in parts.values() for part in group], organisation, findings)
+    done = Assembled()
+    reasons = pd.DataFrame()
+    for name, table in schema.tables().items():
+        group = parts[name]
+        if not any(len(part.frame) for part in group):
+            _note_empty(name, [part.sheet for part in group], table.required, findings)
+        if group:
+            found = lacking([part.sheet for part in group])
+            # Where the organisation is known, its column is not missed.
+            findings += [one for one in found if not (known and one.column == "organisation_id")]
+        done.source_columns[name] = {ours: theirs for part in group for ours, theirs in part.sheet.names.items()}
+        frame, place = _stacked(name, group)
+        if name == "measurements" and len(frame):
+            reasons = _stack([part.reasons for part in group], frame.index)
+            _complete_forms(frame, group, findings)
+        done.tables[name] = schema.conform(name, frame, sort=False)
+        done.provenance[name] = place
+        if not group or frame.empty:
+            done.source_columns.pop(name)
+    _add_missing_answers(done, reasons)
+    return done
+
+
+def _note_empty(name: str, sheets: list[Sheet], required: bool, findings: list[Finding]) -> None:
+    """Say that a table has no rows."""
+    label = schema.table(name).label
+    values: dict[str, object] = {"label_sv": label["sv"], "label_en": label["en"]}
+    if required:
+        place = sheets[0] if sheets else None
+        file, sheet = (place.file, place.sheet) if place else (None, None)
+        findings.append(Finding("missing-table", table=name, file=file, sheet=sheet, values=values))
+    elif sheets:
+        findings.append(sheets[0].finding("empty-table", values=values))
+
+
+def _fill_organisation(parts: list[Part], said: str | None, findings: list[Finding]) -> str | None:
+    """Fill in the organisation where a sheet does not have it; return the one that was used."""
+    present = {
+        str(code)
+        for part in parts
+        if "organisation_id" in part.frame
+        for code in part.frame["organisation_id"].dropna().unique()
+    }
+    known = said or (present.pop() if len(present) == 1 else None)
+    if known is None:
+        return None
+    for part in parts:
+        if "organisation_id" not in part.frame:
+            part.frame.insert(0, "organisation_id", pd.Series(known, index=part.frame.index, dtype=schema.STRING))
+            if len(part.frame) and said is None:
+                findings.append(part.sheet.finding("organisation-assumed", count=len(part.frame)))
+        elif said is not None:
+            codes = part.frame["organisation_id"]
+            part.frame["organisation_id"] = codes.fillna(said)
+            other = int((codes.notna() & (codes != said)).sum())
+            if other and part.sheet.table != "organisations":
+                findings.append(part.sheet.finding("other-organisation", "organisation_id", count=other))
+    return known
+
+
+def _stacked(name: str, group: list[Part]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of all sheets of a table, with the columns it must have, and where each came from."""
+    filled = [part for part in group if len(part.frame)]
+    types = schema.dtypes(name)
+    if filled:
+        frame = pd.concat([part.frame for part in filled], ignore_index=True)
+        place = pd.concat([_place(part.sheet) for part in filled], ignore_index=True)
+    else:
+        frame, place = pd.DataFrame(index=pd.RangeIndex(0)), _no_place()
+    for column in schema.table(name).columns:
+        if column.name not in frame and not column.optional:
+            frame[column.name] = pd.Series(pd.NA, index=frame.index, dtype="object").astype(types[column.name])
+    return frame, place
+
+
+def _stack(frames: list[pd.DataFrame], index: pd.Index) -> pd.DataFrame:
+    """Return the reasons of all sheets under each other."""
+    filled = [frame for frame in frames if len(frame.index)]
+    return pd.concat(filled, ignore_index=True).reindex(index).fillna("")
+
+
+def _place(sheet: Sheet) -> pd.DataFrame:
+    """Return file, sheet and row of each row of a sheet."""
+    rows = pd.Series(sheet.rows, dtype="Int64")
+    return pd.DataFrame(
+        {
+            "file": pd.Series(sheet.file, index=rows.index, dtype=schema.STRING),
+            "sheet": pd.Series(sheet.sheet, index=rows.index, dtype=schema.STRING),
+            "row": rows,
+        }
+    )
+
+
+def _no_place() -> pd.DataFrame:
+    """Return the places of no rows."""
+    return pd.DataFrame(
+        {
+            "file": pd.Series(dtype=schema.STRING),
+            "sheet": pd.Series(dtype=schema.STRING),
+            "row": pd.Series(dtype="Int64"),
+        }
+    )
+
+
+def _complete_forms(frame: pd.DataFrame, group: list[Part], findings: list[Finding]) -> None:
+    """Fill in the questionnaire and the occasion where the files do not say them."""
+    sheet = next(part.sheet for part in group if len(part.frame))
+    names = {name for part in group for name in part.sheet.columns}
+    unsaid = frame["instrument"].isna()
+    if unsaid.any():
+        instrument = best_instrument(names)
+        frame["instrument"] = frame["instrument"].fillna(instrument)
+        findings.append(
+            sheet.finding(
+                "instrument-assumed", "instrument", count=int(unsaid.sum()), values={"instrument": instrument}
+            )
+        )
+    if "occasion" in names or frame.empty:
+        return
+    frame["occasion"] = assign_occasions(frame)
+    findings.append(sheet.finding("occasion-assigned", "occasion", count=int(frame["occasion"].notna().sum())))
+    undated = frame["occasion"].isna().to_numpy()
+    for part, start in zip(group, _starts(group), strict=True):
+        rows = part.sheet.rows[undated[start : start + len(part.frame)]]
+        findings += [part.sheet.finding("occasion-unknown", "occasion", row=int(row)) for row in rows]
+
+
+def _starts(group: list[Part]) -> list[int]:
+    """Return the position of the first row of each sheet in the table."""
+    starts, at = [], 0
+    for part in group:
+        starts.append(at)
+        at += len(part.frame)
+    return starts
+
+
+def _add_missing_answers(done: Assembled, reasons: pd.DataFrame) -> None:
+    """Add what the cells of answers say about why an answer is missing; a row that was sent is kept before it."""
+    if reasons.empty:
+        return
+    forms, place = done.tables["measurements"], done.provenance["measurements"]
+    answered = forms["form_status"].isna() | (forms["form_status"] == "answered")
+    said = reasons.astype(object).where(answered, "").rename_axis(index="form").reset_index()
+    long = said.melt("form", var_name="item", value_name="reason")
+    long = long[long["reason"] != ""].sort_values(["form", "item"], kind="stable")
+    derived = forms.loc[long["form"], _FORM_KEY].reset_index(drop=True)
+    derived["item"], derived["reason"] = long["item"].to_numpy(), long["reason"].to_numpy()
+    where = place.loc[long["form"]].reset_index(drop=True)
+    sent = done.tables["missing_answers"]
+    key = list(schema.table("missing_answers").key)
+    if len(sent) and len(derived):
+        marked = derived[key].merge(sent[key].drop_duplicates(), on=key, how="left", indicator=True)
+        new = (marked["_merge"] == "left_only").to_numpy()
+        derived, where = derived[new].reset_index(drop=True), where[new].reset_index(drop=True)
+    if derived.empty:
+        return
+    derived = schema.conform("missing_answers", derived, sort=False)
+    kept = done.provenance["missing_answers"]
+    done.tables["missing_answers"] = pd.concat([sent, derived], ignore_index=True) if len(sent) else derived
+    done.provenance["missing_answers"] = pd.concat([kept, where], ignore_index=True) if len(kept) else where

@@ -1,0 +1,310 @@
+"""From the text of a column to values of its kind: each distinct text is read once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.schema import fold
+
+# What a cell may say instead of a value, and the reason it gives; "" where it gives none.
+MISSING = {
+    "": "",
+    "-": "",
+    ".": "",
+    "n/a": "",
+    "na": "",
+    "nan": "",
+    "null": "",
+    "uppgift saknas": "",
+    "saknas": "",
+    "missing": "",
+    "vet ej": "dont_know",
+    "vet inte": "dont_know",
+    "don't know": "dont_know",
+    "dont know": "dont_know",
+    "vill ej svara": "declined",
+    "vill inte svara": "declined",
+    "vill inte uppge": "declined",
+    "ville ej svara": "declined",
+    "declined": "declined",
+    "ej aktuellt": "not_asked",
+    "ej tillämpligt": "not_asked",
+    "frågan ställdes inte": "not_asked",
+    "ej ställd": "not_asked",
+    "not asked": "not_asked",
+    "oläsligt": "unreadable",
+    "unreadable": "unreadable",
+}
+# Said outright, as opposed to an empty cell: `unknown` where the code list has that code.
+_UNKNOWN = ("okänd", "okänt", "unknown", "uppgift saknas", "saknas", "vet ej", "vet inte", "missing")
+_YES = ("ja", "j", "yes", "y", "1", "x", "true", "sant")
+_NO = ("nej", "n", "no", "0", "false", "falskt")
+_SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u200b\ufeff\u00ad"), " ")
+_DAY = re.compile(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?")
+_SWEDISH_DAY = re.compile(r"(\d{1,2})/(\d{1,2}) (\d{4})")
+_MONTH = re.compile(r"(\d{4})-(\d{1,2})")
+_QUARTER = re.compile(
+    r"(\d{4})[ -]*(?:q|k|kv|kvartal|quarter) ?([1-4])|(?:q|k|kv|kvartal|quarter) ?([1-4])[ -]*(\d{4})"
+)
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
+_MANGLED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+|\d+[.,]0+", re.IGNORECASE)
+_YEARS = range(1900, 2101)
+_MAX_INTEGER = 2**53
+_DTYPES = {
+    "id": schema.STRING,
+    "text": schema.STRING,
+    "code": schema.STRING,
+    "date": "datetime64[s]",
+    "integer": "Int64",
+    "item": "Int64",
+    "year": "Int64",
+    "number": "float64",
+    "boolean": "boolean",
+}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The text of one column: its distinct texts, and for each row the position of its own.
+
+    Attributes
+    ----------
+    distinct : list of str
+        Trimmed, in one normal form of accents.
+    position : array of int, shape (rows,)
+    """
+
+    distinct: list[str]
+    position: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, values: Sequence[object]) -> Cells:
+        """Read the raw cells of a column as text."""
+        raw = pd.Series([cell_text(value) for value in values], dtype=object)
+        position, uniques = pd.factorize(raw)
+        tidy = pd.Series([tidied(text) for text in uniques], dtype=object)
+        merged, distinct = pd.factorize(tidy)
+        return cls([str(text) for text in distinct], merged[position] if len(merged) else position)
+
+    @property
+    def blank(self) -> npt.NDArray[np.bool_]:
+        """Which rows are empty."""
+        return np.array([not text for text in self.distinct], dtype=bool)[self.position]
+
+    def rows_of(self, chosen: Sequence[bool]) -> npt.NDArray[np.intp]:
+        """Return the positions of the rows whose distinct text is chosen."""
+        return np.flatnonzero(np.asarray(chosen, dtype=bool)[self.position])
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A column as values.
+
+    Attributes
+    ----------
+    values : Series
+        Of the canonical type, missing where a cell is empty or could not be read.
+    precision : Series or None
+        For dates.
+    problems : dict of str to array of int
+        Code of the finding to the rows concerned.
+    reasons : array of object or None
+        For items: why the answer is missing, ``""`` where nothing is said.
+    """
+
+    values: pd.Series
+    precision: pd.Series | None = None
+    problems: dict[str, npt.NDArray[np.intp]] = field(default_factory=dict)
+    reasons: npt.NDArray[np.object_] | None = None
+
+
+def cell_text(value: object) -> str:
+    """Return a raw cell as text; a number or date of a typed format as it would be written by hand.
+
+    Examples
+    --------
+    >>> cell_text(17.0), cell_text(0.35), cell_text(None), cell_text(dt.datetime(2024, 3, 5))
+    ('17', '0.35', '', '2024-03-05')
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _MAX_INTEGER:
+        return str(int(value))
+    if isinstance(value, dt.datetime):
+        return value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ", "seconds")
+    return str(value)
+
+
+def tidied(text: str) -> str:
+    """Return text in one normal form, without the spaces around it and without invisible characters."""
+    return unicodedata.normalize("NFC", text).translate(_SPACES).strip()
+
+
+def parse(
+    kind: str, cells: Cells, spellings: dict[str, str] | None = None, missing: dict[str, str] | None = None
+) -> Parsed:
+    """Read the text of a column as values of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of a column of a table, or ``item``.
+    cells : Cells
+    spellings : dict of str to str, optional
+        For codes: folded spelling to code.
+    missing : dict of str to str, optional
+        Folded marker of a missing value to its reason; `MISSING` unless said otherwise.
+
+    Returns
+    -------
+    Parsed
+    """
+    markers = MISSING if missing is None else missing
+    if kind == "date":
+        return _dates(cells, markers)
+    if kind in {"number", "integer", "item", "year"}:
+        return _numbers(kind, cells, markers)
+    reader: Callable[[str], tuple[object, str]]
+    if kind == "boolean":
+        reader = _boolean
+    elif kind == "code":
+        reader = _code_reader(spellings or {})
+    else:
+        reader = _identifier if kind == "id" else _text
+        markers = {"": "", **{marker: reason for marker, reason in markers.items() if marker in "-."}}
+    read = [reader(text) if kind == "code" or fold(text) not in markers else (None, "") for text in cells.distinct]
+    read = [
+        (None, "") if problem and fold(text) in markers else (value, problem)
+        for text, (value, problem) in zip(cells.distinct, read, strict=True)
+    ]
+    return Parsed(
+        _take(kind, cells, [value for value, _ in read]), problems=_problems(cells, [code for _, code in read])
+    )
+
+
+def read_date(text: str) -> tuple[dt.date, str] | None:
+    """Return the first day that a text means and how exactly it is known, or None if it is no date.
+
+    Examples
+    --------
+    >>> read_date("20240305"), read_date("2024-03"), read_date("Kvartal 2 2024")
+    ((datetime.date(2024, 3, 5), 'day'), (datetime.date(2024, 3, 1), 'month'), (datetime.date(2024, 4, 1), 'quarter'))
+    """
+    folded = fold(text)
+    year, month, day, precision = 0, 1, 1, "day"
+    if found := _DAY.fullmatch(folded.upper()):
+        if not found[2] and len(found[3]) + len(found[4]) < 4:
+            return None
+        year, month, day = int(found[1]), int(found[3]), int(found[4])
+    elif found := _SWEDISH_DAY.fullmatch(folded):
+        year, month, day = int(found[3]), int(found[2]), int(found[1])
+    elif found := _MONTH.fullmatch(folded):
+        year, month, precision = int(found[1]), int(found[2]), "month"
+    elif found := _QUARTER.fullmatch(folded):
+        year, quarter = int(found[1] or found[4]), int(found[2] or found[3])
+        month, precision = 3 * quarter - 2, "quarter"
+    if year not in _YEARS:
+        return None
+    try:
+        return dt.date(year, month, day), precision
+    except ValueError:
+        return None
+
+
+def _dates(cells: Cells, markers: dict[str, str]) -> Parsed:
+    """Read a column of dates."""
+    read = [None if fold(text) in markers else read_date(text) for text in cells.distinct]
+    problems = [
+        "" if found or fold(text) in markers else "not-a-date" for text, found in zip(cells.distinct, read, strict=True)
+    ]
+    days = pd.Series(pd.to_datetime([found[0] if found else None for found in read])).astype("datetime64[s]")
+    precision = pd.Series([found[1] if found else None for found in read], dtype=schema.STRING)
+    return Parsed(
+        values=days.take(cells.position).reset_index(drop=True),
+        precision=precision.take(cells.position).reset_index(drop=True),
+        problems=_problems(cells, problems),
+    )
+
+
+def _numbers(kind: str, cells: Cells, markers: dict[str, str]) -> Parsed:
+    """Read a column of numbers; a column that mixes decimal comma and decimal point is refused."""
+    whole = kind != "number"
+    texts = [re.sub(r"(?<=\d) (?=\d{3}(?!\d))", "", text).replace("−", "-") for text in cells.distinct]
+    said = [markers.get(fold(text)) for text in texts]
+    read = [
+        (None, "") if reason is not None else _number(text, whole) for text, reason in zip(texts, said, strict=True)
+    ]
+    values, problems = [value for value, _ in read], [problem for _, problem in read]
+    comma = [value is not None and "," in text for text, value in zip(texts, values, strict=True)]
+    point = [value is not None and "." in text for text, value in zip(texts, values, strict=True)]
+    if any(comma) and any(point):
+        for at in range(len(texts)):
+            if comma[at] or point[at]:
+                values[at], problems[at] = None, "mixed-decimal-marks"
+    reasons = np.array([reason or "" for reason in said], dtype=object)[cells.position] if kind == "item" else None
+    return Parsed(_take(kind, cells, list(values)), problems=_problems(cells, problems), reasons=reasons)
+
+
+def _number(text: str, whole: bool) -> tuple[float | int | None, str]:
+    """Return a number, or None and the code of the finding."""
+    problem = "not-a-whole-number" if whole else "not-a-number"
+    if not _NUMBER.fullmatch(text):
+        return None, problem
+    number = float(text.replace(",", "."))
+    if abs(number) >= _MAX_INTEGER or (whole and not number.is_integer()):
+        return None, problem
+    return (int(number) if whole else number), ""
+
+
+def _boolean(text: str) -> tuple[object, str]:
+    """Return yes or no."""
+    folded = fold(text)
+    if folded in _YES or folded in _NO:
+        return folded in _YES, ""
+    return None, "not-yes-or-no"
+
+
+def _identifier(text: str) -> tuple[object, str]:
+    """Return an id, which stays the text it is; a spreadsheet that took it for a number has spoilt it."""
+    return text, "spoilt-id" if _MANGLED.fullmatch(text) else ""
+
+
+def _text(text: str) -> tuple[object, str]:
+    """Return free text as it is."""
+    return text, ""
+
+
+def _code_reader(spellings: dict[str, str]) -> Callable[[str], tuple[object, str]]:
+    """Return a reader of one code list."""
+    known = dict(spellings)
+    if "unknown" in spellings.values():
+        known = {**dict.fromkeys(_UNKNOWN, "unknown"), **known}
+
+    def read(text: str) -> tuple[object, str]:
+        code = known.get(fold(text))
+        return code, "" if code is not None else "unknown-code"
+
+    return read
+
+
+def _take(kind: str, cells: Cells, values: list[object]) -> pd.Series:
+    """Return the value of every row from those of the distinct texts."""
+    return pd.Series(values, dtype=_DTYPES[kind]).take(cells.position).reset_index(drop=True)
+
+
+def _problems(cells: Cells, codes: list[str]) -> dict[str, npt.NDArray[np.intp]]:
+    """Return the rows of each kind of problem."""
+    return {code: cells.rows_of([other == code for other in codes]) for code in sorted(set(codes)) if code}

@@ -1,0 +1,131 @@
+"""Text files: encoding, delimiter, quotes, and rows with the number of the line each begins on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from bipstudy.loaders.grids import Grid
+from bipstudy.loaders.names import all_column_names, key
+from bipstudy.schema import Finding
+
+DELIMITERS = (";", ",", "\t")
+_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?[;,\t]*\r?\n?$', re.IGNORECASE)
+# UTF-8 read as Windows-1252 turns å, ä, ö, Å, Ä, Ö, é and dashes into these pairs, which no Swedish word has.
+_MOJIBAKE = re.compile("Ã[¥¤¶…„–©]|â€[“”™]")
+# What å, ä, ö of MacRoman and of code page 850 become in Windows-1252, between or beside letters.
+_FOREIGN = re.compile("[a-zA-Z][†„”ŒŠ][a-z]|(?<![A-Za-zÀ-ÿ])[†ŒŠ][a-z]{2}|[a-z]š[a-z]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
+_SAMPLE_LINES = 40
+
+
+def read_delimited(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Grid | None:
+    """Read a text file of rows and cells.
+
+    The encoding is that of the byte order mark, else strict UTF-8, else Windows-1252; never a guess.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, for findings.
+    content : bytes
+    encoding : str or None
+        Encoding that the mapping asks for.
+    findings : list of Finding
+        What is wrong with the file is added here.
+
+    Returns
+    -------
+    Grid or None
+        None where the file is no text.
+    """
+    decoded = decode(name, content, encoding, findings)
+    if decoded is None:
+        return None
+    if not decoded.strip():
+        findings.append(Finding("empty-file", file=name))
+        return None
+    if _MOJIBAKE.search(decoded) or (not encoding and _looks_foreign(decoded)):
+        findings.append(Finding("wrong-encoding", file=name))
+    delimiter, skipped = _delimiter(decoded)
+    rows, numbers = _rows(name, decoded, delimiter, findings)
+    if not decoded.endswith(("\n", "\r")) and len(rows) > 1:
+        findings.append(Finding("unfinished-last-line", file=name, row=numbers[-1]))
+    return Grid(file=name, sheet=None, rows=rows[skipped:], numbers=numbers[skipped:], ragged=True)
+
+
+def decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> str | None:
+    """Return the text of a file, or None and a finding if it is none."""
+    try:
+        decoded = _decode(name, content, encoding, findings)
+    except UnicodeDecodeError:
+        findings.append(Finding("unknown-encoding", file=name))
+        return None
+    if _CONTROL.search(decoded):
+        findings.append(Finding("not-text", file=name))
+        return None
+    return decoded
+
+
+def _decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> str:
+    """Go down the ladder: as asked, byte order mark, strict UTF-8, Windows-1252."""
+    if encoding:
+        return content.decode(encoding)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data" and not content[: error.start].isascii():
+            # Valid UTF-8 with letters beyond ASCII up to its last bytes: cut in the middle of a letter.
+            findings.append(Finding("truncated-file", file=name))
+            return content[: error.start].decode("utf-8-sig")
+    return content.decode("cp1252")
+
+
+def _looks_foreign(decoded: str) -> bool:
+    """Say whether text decoded as Windows-1252 holds what MacRoman or code page 850 would leave there."""
+    return bool(_FOREIGN.search(decoded[:200_000]))
+
+
+def _delimiter(decoded: str) -> tuple[str, int]:
+    """Return the delimiter and the number of lines to skip: 1 where the first line names it."""
+    sample = decoded.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES]
+    named = _SEPARATOR_LINE.match(sample[0])
+    if named:
+        return ("\t" if named[1] == "t" else named[1]), 1
+    return max(DELIMITERS, key=lambda delimiter: _fit(sample, delimiter)), 0
+
+
+def _fit(sample: list[str], delimiter: str) -> tuple[int, int]:
+    """Return how well a delimiter cuts the first lines: known names on the best line, then cells in all of them."""
+    lines = list(csv.reader(sample, delimiter=delimiter))
+    known = all_column_names()
+    names = max((sum(key(cell) in known for cell in line) for line in lines), default=0)
+    return names, sum(map(len, lines))
+
+
+def _rows(name: str, decoded: str, delimiter: str, findings: list[Finding]) -> tuple[list[list[object]], list[int]]:
+    """Cut text into rows of cells; broken quotes are a finding, and what can still be read is read."""
+    rows, numbers, broken = _parse(decoded, delimiter, strict=True)
+    if broken is not None:
+        findings.append(Finding("broken-quotes", file=name, row=broken))
+        rows, numbers, _ = _parse(decoded, delimiter, strict=False)
+    return rows, numbers
+
+
+def _parse(decoded: str, delimiter: str, strict: bool) -> tuple[list[list[object]], list[int], int | None]:
+    """Return rows, the line each begins on, and the line on which the quotes break or None."""
+    reader = csv.reader(io.StringIO(decoded, newline=""), delimiter=delimiter, strict=strict)
+    rows: list[list[object]] = []
+    numbers: list[int] = []
+    begins = 1
+    try:
+        for row in reader:
+            rows.append(list(row))
+            numbers.append(begins)
+            begins = reader.line_num + 1
+    except csv.Error:
+        return rows, numbers, begins
+    return rows, numbers, None

@@ -1,0 +1,171 @@
+"""From a path to raw sheets: files, folders and archives, each file told by its content and not by its name."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from bipstudy.loaders.delimited import read_delimited
+from bipstudy.loaders.grids import Reading, SourceFile
+from bipstudy.loaders.workbooks import read_parquet, read_workbook
+from bipstudy.schema import Finding
+
+MAX_FILES = 1_000
+MAX_BYTES = 2 * 2**30
+_TEXT_ENDINGS = {".csv", ".tsv", ".txt", ".tab", ".asc", ".dat", ""}
+# Files of data that are not read yet: the cure is to save them as csv or xlsx.
+_OTHER_DATA = {
+    ".xls",
+    ".xlsb",
+    ".ods",
+    ".sav",
+    ".zsav",
+    ".por",
+    ".dta",
+    ".sas7bdat",
+    ".rds",
+    ".rdata",
+    ".7z",
+    ".rar",
+    ".gz",
+}
+_NOT_OURS = ("~$", ".", "__MACOSX/", "Thumbs.db", "desktop.ini")
+
+
+def read_path(path: Path, encoding: str | None = None) -> Reading:
+    """Read a file, every file of a folder, or every file of a zip archive. Nothing is unpacked to disk.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file or folder.
+    encoding : str, optional
+        Encoding of text files; without it the ladder of `decode`.
+
+    Returns
+    -------
+    Reading
+        Sheets in the order of the names of the files; what cannot be read is a finding.
+    """
+    reading = Reading()
+    if path.is_dir():
+        found = sorted(entry for entry in path.rglob("*") if entry.is_file())
+        named = [(entry.relative_to(path).as_posix(), entry) for entry in found]
+    else:
+        named = [(path.name, path)]
+    named = [(name, entry) for name, entry in named if not _is_foreign(name)]
+    if len(named) > MAX_FILES:
+        reading.findings.append(Finding("too-large", file=path.name))
+        return reading
+    for name, entry in named:
+        try:
+            if entry.stat().st_size > MAX_BYTES:
+                reading.findings.append(Finding("too-large", file=name))
+                continue
+            content = entry.read_bytes()
+        except OSError:
+            reading.findings.append(Finding("unreadable-file", file=name))
+            continue
+        reading.files.append(SourceFile(name, hashlib.sha256(content).hexdigest(), len(content)))
+        _read(name, content, encoding, reading, inside=False)
+    return reading
+
+
+def _is_foreign(name: str) -> bool:
+    """Say whether a file is one that Windows, macOS or Excel leaves beside the data."""
+    return "__MACOSX" in PurePosixPath(name).parts or PurePosixPath(name).name.startswith(_NOT_OURS)
+
+
+def _read(name: str, content: bytes, encoding: str | None, reading: Reading, inside: bool) -> None:
+    """Read one file by what it is."""
+    findings = reading.findings
+    kind = _kind(name, content)
+    if kind == "zip":
+        _read_zip(name, content, encoding, reading, inside)
+    elif kind == "parquet":
+        reading.grids += read_parquet(name, content, findings)
+    elif kind == "text":
+        grid = read_delimited(name, content, encoding, findings)
+        reading.grids += [grid] if grid is not None else []
+    else:
+        findings.append(Finding(kind, file=name))
+
+
+def _kind(name: str, content: bytes) -> str:
+    """Return the kind of a file from its first bytes, or the code of the finding if it is not read."""
+    ending = PurePosixPath(name).suffix.lower()
+    if not content:
+        return "empty-file"
+    if content.startswith(b"PK"):
+        return "zip"
+    if content.startswith(b"PAR1"):
+        return "parquet"
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        return "locked-file" if ending == ".xlsx" else "unsupported-file"
+    if content.startswith((b"$FL2", b"$FL3", b"<stata_dta>")) or ending in _OTHER_DATA:
+        return "unsupported-file"
+    if content[:500].lstrip().lower().startswith((b"<!doctype html", b"<html", b"<table", b"<?xml")):
+        return "unsupported-file"
+    if ending in _TEXT_ENDINGS:
+        return "text"
+    return "unreadable-file" if ending in {".xlsx", ".xlsm", ".zip", ".parquet"} else "ignored-file"
+
+
+def _read_zip(name: str, content: bytes, encoding: str | None, reading: Reading, inside: bool) -> None:
+    """Read what begins as a zip archive: a workbook, or an archive of files."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            members = {info.filename.replace("\\", "/").lower() for info in entries}
+            if "xl/workbook.xml" in members:
+                reading.grids += read_workbook(name, content, reading.findings)
+            elif "xl/workbook.bin" in members or "mimetype" in members:
+                reading.findings.append(Finding("unsupported-file", file=name))
+            elif "word/document.xml" in members or "ppt/presentation.xml" in members:
+                reading.findings.append(Finding("ignored-file", file=name))
+            elif inside:
+                reading.findings.append(Finding("unsafe-archive", file=name))
+            else:
+                _read_members(name, archive, encoding, reading)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, OSError, EOFError, ValueError):
+        reading.findings.append(Finding("unreadable-file", file=name))
+
+
+def _read_members(name: str, archive: zipfile.ZipFile, encoding: str | None, reading: Reading) -> None:
+    """Read the files of an archive, within bounds of number and size that do not trust what the archive says."""
+    entries = [info for info in archive.infolist() if not info.is_dir() and not _is_foreign(info.filename)]
+    if not entries:
+        reading.findings.append(Finding("empty-file", file=name))
+    if len(entries) > MAX_FILES:
+        reading.findings.append(Finding("too-large", file=name))
+        return
+    left = MAX_BYTES
+    for info in sorted(entries, key=lambda info: info.filename):
+        inner = f"{name}/{info.filename}"
+        if _is_unsafe(info.filename):
+            # The name itself may be the attack, so it is not repeated.
+            reading.findings.append(Finding("unsafe-archive", file=name))
+            continue
+        if info.flag_bits & 0x1:
+            reading.findings.append(Finding("locked-file", file=inner))
+            continue
+        try:
+            with archive.open(info) as member:
+                content = member.read(left + 1)
+        except Exception:
+            # zlib, lzma and zipfile each have their own errors for damaged content.
+            reading.findings.append(Finding("unreadable-file", file=inner))
+            continue
+        left -= len(content)
+        if left < 0:
+            reading.findings.append(Finding("too-large", file=name))
+            return
+        _read(inner, content, encoding, reading, inside=True)
+
+
+def _is_unsafe(name: str) -> bool:
+    """Say whether a name inside an archive leads out of it."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name

@@ -1,0 +1,54 @@
+"""What every format is read into: rows of raw cells that remember where they stood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bipstudy.schema import Finding
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One sheet or text file as it stands, title rows and blank rows included.
+
+    Attributes
+    ----------
+    file : str
+        Name of the file, with its place inside a folder or archive.
+    sheet : str or None
+        Name of the sheet; None for a format without sheets.
+    rows : list of list
+        Cells as the format gives them: text, or numbers and dates where it has types. Rows may differ in length.
+    numbers : sequence of int
+        For each row, its number as a person sees it.
+    helper : bool
+        Whether the sheet is hidden or one of the template's own, so that it may be passed over in silence.
+    ragged : bool
+        Whether rows of unequal length are a sign of damage, as in text files.
+    """
+
+    file: str
+    sheet: str | None
+    rows: list[list[object]]
+    numbers: Sequence[int]
+    helper: bool = False
+    ragged: bool = False
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that was read: its name, the SHA-256 of its bytes, and its size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass
+class Reading:
+    """Everything that was read from a path."""
+
+    grids: list[Grid] = field(default_factory=list)
+    files: list[SourceFile] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)

@@ -1,0 +1,154 @@
+"""A submission: the tables of one delivery, each cell traceable to its file, sheet and row."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.loaders.assembly import assemble
+from bipstudy.loaders.formats import read_path
+from bipstudy.loaders.grids import Grid, SourceFile
+from bipstudy.loaders.mapping import Mapping, read_mapping
+from bipstudy.loaders.sheets import Sheet, recognise
+from bipstudy.schema import Finding
+from bipstudy.texts import BipstudyError
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The tables of one delivery, in the order of the files.
+
+    Attributes
+    ----------
+    path : Path
+        Where it was read from.
+    organisation_ids : tuple of str
+        The organisations whose participants it holds, sorted.
+    extracted_on : date or None
+        Day of the extract: as said, else the latest `observed_until` that ends with the extract, else the latest date.
+    tables : mapping of str to DataFrame
+        Every table by name in canonical types; one that was not sent has no rows.
+    sent : frozenset of str
+        Names of the tables that came with rows.
+    provenance : mapping of str to DataFrame
+        For each table, with its index: ``file, sheet, row``.
+    source_columns : mapping of str to dict
+        For each table that was sent: canonical column to the name in the file.
+    findings : list of Finding
+        What could not be read, or was assumed, while loading.
+    files : tuple of SourceFile
+        Name, SHA-256 and size of each file.
+    """
+
+    path: Path
+    organisation_ids: tuple[str, ...]
+    extracted_on: dt.date | None
+    tables: MappingType[str, pd.DataFrame]
+    sent: frozenset[str]
+    provenance: MappingType[str, pd.DataFrame]
+    source_columns: MappingType[str, dict[str, str]]
+    findings: list[Finding] = field(default_factory=list)
+    files: tuple[SourceFile, ...] = ()
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the content, independent of the order of rows and the format of the files."""
+        return schema.content_hash(self.tables)
+
+
+def load_submission(
+    path: str | Path,
+    mapping: str | Path | None = None,
+    organisation: str | None = None,
+    extracted_on: str | dt.date | None = None,
+) -> Submission:
+    r"""Read what an organisation sends: a csv or xlsx file, or a folder or zip archive of them.
+
+    Whatever is wrong with the content becomes a finding with file, sheet, row and column; the value of a cell is never
+    repeated.
+
+    Parameters
+    ----------
+    path : str or Path
+        File or folder.
+    mapping : str or Path, optional
+        YAML file that says what the organisation calls columns and values.
+    organisation : str, optional
+        Code of the organisation, for files that do not have the column.
+    extracted_on : str or date, optional
+        Day of the extract, as ``YYYY-MM-DD`` if text.
+
+    Returns
+    -------
+    Submission
+
+    Raises
+    ------
+    BipstudyError
+        The path or the mapping does not exist, the mapping is wrong, or the date is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "handläggare.csv").write_text("Organisation;Handläggare;Roll\nA;1;Kommun\n", "utf-8")
+    ...     submission = load_submission(folder)
+    >>> submission.tables["caseworkers"]["role"].tolist()
+    ['municipal']
+    >>> [finding.code for finding in submission.findings]
+    ['missing-table', 'missing-table']
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BipstudyError("loaders.no_path", path=path)
+    day = _day(extracted_on)
+    names = read_mapping(mapping) if mapping is not None else Mapping()
+    reading = read_path(path, names.encoding)
+    findings = list(reading.findings)
+    sheets = _recognised(reading.grids, names, findings)
+    loaded = assemble(sheets, names, organisation or names.organisation, findings)
+    ids = loaded.tables["participants"]["organisation_id"].dropna().unique()
+    return Submission(
+        path=path,
+        organisation_ids=tuple(sorted(map(str, ids))),
+        extracted_on=day or _last_day(loaded.tables),
+        tables=loaded.tables,
+        sent=frozenset(name for name, frame in loaded.tables.items() if len(frame)),
+        provenance=loaded.provenance,
+        source_columns=loaded.source_columns,
+        findings=findings,
+        files=tuple(reading.files),
+    )
+
+
+def _day(said: str | dt.date | None) -> dt.date | None:
+    """Return the day of the extract as it was said."""
+    if said is None or isinstance(said, dt.date):
+        return said.date() if isinstance(said, dt.datetime) else said
+    try:
+        return dt.date.fromisoformat(said)
+    except ValueError as error:
+        raise BipstudyError("loaders.no_date") from error
+
+
+def _recognised(grids: list[Grid], names: Mapping, findings: list[Finding]) -> list[Sheet]:
+    """Return the sheets whose table is known."""
+    with_data = [grid.file for grid in grids if not grid.helper]
+    sheets = [recognise(grid, names, with_data.count(grid.file) == 1, findings) for grid in grids]
+    return [sheet for sheet in sheets if sheet is not None]
+
+
+def _last_day(tables: MappingType[str, pd.DataFrame]) -> dt.date | None:
+    """Return the last day to which the data go."""
+    participants = tables["participants"]
+    ends = participants["observed_until"][participants["observed_until_reason"] == "extract_end"].dropna()
+    if ends.empty:
+        dates = [frame[name] for frame in tables.values() for name in frame if f"{name}_precision" in frame]
+        ends = pd.concat([column.dropna() for column in dates] or [ends])
+    return None if ends.empty else ends.max().date()

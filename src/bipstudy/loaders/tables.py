@@ -1,0 +1,172 @@
+"""From recognised sheets to typed tables: values, the place each row came from, and what could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.loaders.cells import MISSING, Cells, Parsed, parse
+from bipstudy.loaders.mapping import Mapping
+from bipstudy.loaders.sheets import Sheet
+from bipstudy.schema import Finding, fold
+
+_PRECISIONS = {
+    **{name: name for name in schema.PRECISIONS},
+    "dag": "day",
+    "månad": "month",
+    "kvartal": "quarter",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one sheet as values.
+
+    Attributes
+    ----------
+    sheet : Sheet
+    frame : DataFrame
+        Canonical columns that the sheet has, in canonical types; rows in the order of the sheet.
+    reasons : DataFrame
+        For each item that the sheet has, why its answer is missing, ``""`` where nothing is said.
+    """
+
+    sheet: Sheet
+    frame: pd.DataFrame
+    reasons: pd.DataFrame
+
+
+def read_sheet(sheet: Sheet, mapping: Mapping, findings: list[Finding]) -> Part:
+    """Read the text of a sheet as values.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    mapping : Mapping
+        The organisation's own values.
+    findings : list of Finding
+        A finding for each cell that could not be read is added here; the cell itself is never repeated.
+
+    Returns
+    -------
+    Part
+    """
+    values: dict[str, pd.Series] = {}
+    reasons: dict[str, pd.Series] = {}
+    own = mapping.table(sheet.table).values
+    # Dates before precisions.
+    for name in sorted(sheet.columns, key=lambda name: name.endswith("_precision")):
+        cells = _translated(sheet.columns[name], own.get(name, {}))
+        kind, codes = _kind(sheet.table, name)
+        parsed = _parse(kind, codes, cells, mapping.missing)
+        for code, rows in parsed.problems.items():
+            findings += _findings(sheet, name, code, rows, codes)
+        # A column of precisions is more telling than the way a date is written, where it says something.
+        written = values.get(name)
+        values[name] = parsed.values if written is None else parsed.values.where(parsed.values.notna(), written)
+        if parsed.precision is not None:
+            values[f"{name}_precision"] = parsed.precision
+        if parsed.reasons is not None:
+            values[name], reasons[name] = _without_dont_know(name, parsed)
+    index = pd.RangeIndex(len(sheet.rows))
+    return Part(sheet, pd.DataFrame(values, index=index), pd.DataFrame(reasons, index=index))
+
+
+def lacking(sheets: list[Sheet]) -> list[Finding]:
+    """Return the findings on columns that the sheets of one table lack.
+
+    Parameters
+    ----------
+    sheets : list of Sheet
+        All sheets of one table.
+
+    Returns
+    -------
+    list of Finding
+        Per sheet for columns; once for an item of the questionnaire, which may stand in one of several sheets.
+    """
+    table = schema.table(sheets[0].table)
+    found = [
+        sheet.finding("missing-column", column.name, count=len(sheet.rows), values=_labels(column.label))
+        for sheet in sheets
+        for column in table.columns
+        if column.name not in sheet.columns and not (column.optional or column.assigned)
+    ]
+    if not table.has_items:
+        return found
+    present = {name for sheet in sheets for name in sheet.columns}
+    rows = sum(len(sheet.rows) for sheet in sheets)
+    found += [
+        sheets[0].finding("missing-item-column", item.id, count=rows, values=_labels(item.label))
+        for item in schema.instrument(best_instrument(present)).items
+        if item.id not in present
+    ]
+    return found
+
+
+def best_instrument(present: set[str]) -> str:
+    """Return the questionnaire that has most of the items present, the default one among equals."""
+    return max(
+        schema.instruments().values(),
+        key=lambda instrument: (
+            sum(item.id in present for item in instrument.items),
+            -sum(item.id not in present for item in instrument.items),
+        ),
+    ).name
+
+
+def _labels(label: dict[str, str]) -> dict[str, object]:
+    """Return what the texts of a finding call a column."""
+    return {"label_sv": label["sv"], "label_en": label["en"]}
+
+
+def _kind(table: str, name: str) -> tuple[str, str | None]:
+    """Return the kind of a canonical column and its code list."""
+    if name.endswith("_precision"):
+        return "precision", None
+    if name in schema.items():
+        return "item", None
+    column = schema.table(table).column(name)
+    return column.kind, column.codes
+
+
+def _parse(kind: str, codes: str | None, cells: Cells, missing: dict[str, str]) -> Parsed:
+    """Read a column by its kind; the organisation's own markers hold for answers and codes, not for ids and numbers."""
+    if kind == "precision":
+        parsed = parse("code", cells, _PRECISIONS)
+        unknown = parsed.problems.get("unknown-code")
+        return Parsed(parsed.values, problems={} if unknown is None else {"unknown-precision": unknown})
+    markers = {**MISSING, **missing} if kind in {"item", "code"} else MISSING
+    return parse(kind, cells, schema.code_list(codes).spellings if codes else None, markers)
+
+
+def _translated(cells: Cells, own: dict[str, str]) -> Cells:
+    """Return a column with the organisation's values replaced by ours."""
+    if not own:
+        return cells
+    return Cells([own.get(fold(text), text) for text in cells.distinct], cells.position)
+
+
+def _without_dont_know(name: str, parsed: Parsed) -> tuple[pd.Series, pd.Series]:
+    """Return the answers and reasons of an item with the questionnaire's own code for "don't know" taken out."""
+    reasons = pd.Series(parsed.reasons, dtype=object)
+    code = schema.items()[name].dont_know
+    if code is None:
+        return parsed.values, reasons
+    said = (parsed.values == code).fillna(False).astype(bool)
+    return parsed.values.mask(said), reasons.mask(said, "dont_know")
+
+
+def _findings(sheet: Sheet, name: str, code: str, rows: npt.NDArray[np.intp], codes: str | None) -> list[Finding]:
+    """Return a finding for each cell that could not be read, or one for a column that mixes its marks."""
+    if code == "mixed-decimal-marks":
+        return [sheet.finding(code, name, count=len(rows))]
+    values: dict[str, object] = {}
+    if code == "unknown-code" and codes:
+        labels = schema.code_list(codes)
+        values = {f"allowed_{lang}": ", ".join(labels.labels(lang).values()) for lang in ("sv", "en")}
+    return [sheet.finding(code, name, row=int(row), values=values) for row in sheet.rows[rows]]
