@@ -28,7 +28,8 @@ R_SCRIPT = """
 suppressPackageStartupMessages(library(lme4))
 arguments <- commandArgs(trailingOnly = TRUE)
 data <- read.csv(arguments[1]); formula <- as.formula(arguments[2]); runs <- as.integer(arguments[3])
-times <- replicate(runs, system.time(fit <- lmer(formula, data))[["elapsed"]])
+times <- numeric(runs)
+for (run in seq_len(runs)) times[run] <- system.time(fit <- lmer(formula, data))[["elapsed"]]
 vc <- as.data.frame(VarCorr(fit))
 cat(median(times), vc$sdcor, fixef(fit)[2], as.character(packageVersion("lme4")))
 """
