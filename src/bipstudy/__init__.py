@@ -26,6 +26,11 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "load_submission": ("bipstudy.loaders", "load_submission"),
     "Study": ("bipstudy.study", "Study"),
+    "build_episodes": ("bipstudy.panel", "build_episodes"),
+    "build_panel": ("bipstudy.panel", "build_panel"),
+    "build_states": ("bipstudy.panel", "build_states"),
+    "load_example": ("bipstudy.simulation", "load_example"),
+    "simulate_study": ("bipstudy.simulation", "simulate_study"),
     "models": ("bipstudy.models", ""),
 }
 

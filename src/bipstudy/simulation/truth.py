@@ -1,0 +1,231 @@
+"""The truth of a simulated study: the numbers that analyses can be held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bipstudy.simulation.answers import OTHER_ITEMS, READY_ITEMS, Answers
+from bipstudy.simulation.cohort import Bools, Floats, Ints
+from bipstudy.simulation.events import Intervention, Paths, Risks, Transitions, expected_risks
+from bipstudy.simulation.occasions import ANSWERED, CASEWORKER, FollowUp, Forms
+
+HORIZON = 12
+_GRID = np.array([-3.0, -1.5, 0.0, 1.5, 3.0])
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of a simulated study.
+
+    Risks are expected ones, computed from everybody's hazards without drawing an event: the probability that the first
+    transition within 12 months of the first measurement is into work (or into work or study), before death, retirement
+    or permanent sickness benefit. They are means over those at risk at the first measurement. Transitions are those of
+    the definition *primary*. Arrays by participant follow the rows of ``study.participants``, arrays by caseworker those
+    of ``study.caseworkers``.
+
+    Attributes
+    ----------
+    scenario, scenario_hash : str
+        Name of the scenario and SHA-256 of its parameters.
+    parameters : mapping of str to object
+        Every parameter as ``part.name``.
+    risk_work, risk_any : float
+        12-month risk of work, and of work or study.
+    risk_work_by_belief, risk_any_by_belief : (5,) float
+        The same by the caseworker's belief at the first measurement, answers 1 to 5; NaN without such an answer.
+    belief_shares : (5,) float
+        Share of each answer, among answers at the first measurement.
+    optimism_ratio_work, optimism_ratio_any : float
+        Ratio of the 12-month risks of the same participants with a first caseworker above against below the median of
+        optimism, skill and everything else as drawn.
+    optimism_log_hazard_work, optimism_log_hazard_study : float
+        Log hazard ratio per standard deviation of optimism.
+    change_hazard_ratio : float
+        Hazard ratio after a first change against before, for the same participant and equal caseworkers: conditional.
+    change_risk_ratio_any : float
+        Ratio of the 12-month risks of the same participants had a change acted from the first measurement on against
+        had changes not acted.
+    skill_sd : float
+        Standard deviation of caseworkers' other lasting effect, on the log hazard.
+    caseworker_optimism, caseworker_skill : (C,) float
+        Standard normal traits; the effect on the log hazard is the trait times its coefficient.
+    caseworker_risk_any : (C,) float
+        12-month risk of work or study of the participants had this caseworker been everybody's first one.
+    caseworker_risk_sd : float
+        Standard deviation of `caseworker_risk_any` over caseworkers.
+    readiness, private : (N,) float
+        Latent readiness and the private part, at the first measurement.
+    first_optimism : (N,) float
+        Optimism of the first caseworker.
+    risk_work_each, risk_any_each : (N,) float
+        Everybody's own 12-month risks.
+    at_risk : (N,) bool
+        Not in a spell of work or study at the first measurement.
+    transition_months : (N,) float
+        Months from the first measurement to the transition as the model drew it, also where it lies after the end of
+        follow-up; infinite if none.
+    transition_cause : (N,) int
+        0 none, 1 work, 2 study.
+    associated_items, unassociated_items : tuple of str
+        Items that load on readiness or are the belief, and items that have nothing to do with work.
+    """
+
+    scenario: str
+    scenario_hash: str
+    parameters: Mapping[str, Any]
+    risk_work: float
+    risk_any: float
+    risk_work_by_belief: Floats
+    risk_any_by_belief: Floats
+    belief_shares: Floats
+    optimism_ratio_work: float
+    optimism_ratio_any: float
+    optimism_log_hazard_work: float
+    optimism_log_hazard_study: float
+    change_hazard_ratio: float
+    change_risk_ratio_any: float
+    skill_sd: float
+    caseworker_optimism: Floats
+    caseworker_skill: Floats
+    caseworker_risk_any: Floats
+    caseworker_risk_sd: float
+    readiness: Floats
+    private: Floats
+    first_optimism: Floats
+    risk_work_each: Floats
+    risk_any_each: Floats
+    at_risk: Bools
+    transition_months: Floats
+    transition_cause: Ints
+    associated_items: tuple[str, ...]
+    unassociated_items: tuple[str, ...]
+
+
+def optimism_contrast(paths: Paths, rng: np.random.Generator, months: int = HORIZON) -> tuple[Risks, Risks]:
+    """Return everybody's risks with a first caseworker above, and below, the median of optimism.
+
+    Parameters
+    ----------
+    paths : Paths
+    rng : Generator
+        Draws the trait of the caseworker that everybody is given: the same distance from the median up and down.
+    months : int
+
+    Returns
+    -------
+    above, below : Risks
+    """
+    distance = np.abs(rng.standard_normal(paths.cohort.size))
+    above = expected_risks(paths, months, Intervention(first_optimism=distance))
+    return above, expected_risks(paths, months, Intervention(first_optimism=-distance))
+
+
+def first_belief(count: int, forms: Forms, answers: Answers) -> Ints:
+    """Return everybody's belief answer at the first measurement, 1 to 5; 0 without one."""
+    rows = np.flatnonzero((forms.quarter == 0) & (forms.respondent == CASEWORKER) & (forms.status == ANSWERED))
+    belief = np.zeros(count, dtype=np.int64)
+    belief[forms.person[rows]] = answers.values["caseworker_belief"][rows]
+    return belief
+
+
+def read_truth(
+    paths: Paths,
+    transitions: Transitions,
+    follow_up: FollowUp,
+    forms: Forms,
+    answers: Answers,
+    rng: np.random.Generator,
+) -> Truth:
+    """Compute the truth of a drawn study.
+
+    Parameters
+    ----------
+    paths : Paths
+    transitions : Transitions
+    follow_up : FollowUp
+    forms : Forms
+    answers : Answers
+    rng : Generator
+
+    Returns
+    -------
+    Truth
+    """
+    given, cohort = paths.scenario, paths.cohort
+    at_risk = paths.running_until == 0
+    risks = expected_risks(paths, HORIZON)
+    above, below = optimism_contrast(paths, rng)
+    acting = expected_risks(paths, HORIZON, Intervention(changed=True))
+    idle = expected_risks(paths, HORIZON, Intervention(changed=False))
+    belief = first_belief(cohort.size, forms, answers)
+    by_belief = [at_risk & (belief == answer) for answer in range(1, 6)]
+    seen = max(int(np.isin(belief, range(1, 6)).sum()), 1)
+    each = _caseworker_risks(paths, at_risk)
+    return Truth(
+        scenario=given.name,
+        scenario_hash=given.hash,
+        parameters=given.parameters(),
+        risk_work=_mean(risks.work, at_risk),
+        risk_any=_mean(risks.any, at_risk),
+        risk_work_by_belief=np.array([_mean(risks.work, rows) for rows in by_belief]),
+        risk_any_by_belief=np.array([_mean(risks.any, rows) for rows in by_belief]),
+        belief_shares=np.array([(belief == answer).sum() / seen for answer in range(1, 6)]),
+        optimism_ratio_work=_mean(above.work, at_risk) / _mean(below.work, at_risk),
+        optimism_ratio_any=_mean(above.any, at_risk) / _mean(below.any, at_risk),
+        optimism_log_hazard_work=given.events.optimism_work,
+        optimism_log_hazard_study=given.events.optimism_study,
+        change_hazard_ratio=given.events.change_hazard_ratio,
+        change_risk_ratio_any=_mean(acting.any, at_risk) / _mean(idle.any, at_risk),
+        skill_sd=given.caseworkers.skill_sd,
+        caseworker_optimism=cohort.optimism,
+        caseworker_skill=cohort.skill,
+        caseworker_risk_any=each,
+        caseworker_risk_sd=float(np.std(each)),
+        readiness=cohort.readiness,
+        private=cohort.private,
+        first_optimism=cohort.optimism[cohort.first_caseworker],
+        risk_work_each=risks.work,
+        risk_any_each=risks.any,
+        at_risk=at_risk,
+        transition_months=transitions.time * 3,
+        transition_cause=transitions.cause,
+        associated_items=(*READY_ITEMS, "caseworker_belief"),
+        unassociated_items=OTHER_ITEMS,
+    )
+
+
+def _mean(values: Floats, rows: Bools) -> float:
+    """Return the mean over some rows; NaN without any."""
+    return float(values[rows].mean()) if rows.any() else float("nan")
+
+
+def _caseworker_risks(paths: Paths, at_risk: Bools) -> Floats:
+    """Return the 12-month risk of the participants under each caseworker.
+
+    The risk depends on optimism and skill smoothly: its logarithm is computed on a grid of both, for at most a thousand
+    participants evenly spread over the rows, and interpolated linearly.
+    """
+    some = np.flatnonzero(at_risk)
+    part = paths.take(some[:: max(1, len(some) // _SAMPLE)])
+    level = np.empty((len(_GRID), len(_GRID)))
+    for row, optimism in enumerate(_GRID):
+        for column, skill in enumerate(_GRID):
+            size = part.cohort.size
+            do = Intervention(first_optimism=np.full(size, optimism), first_skill=np.full(size, skill))
+            level[row, column] = np.log(expected_risks(part, HORIZON, do).any.mean())
+    (low, weight), (left, share) = _place(paths.cohort.optimism), _place(paths.cohort.skill)
+    lower = (1 - share) * level[low, left] + share * level[low, left + 1]
+    upper = (1 - share) * level[low + 1, left] + share * level[low + 1, left + 1]
+    return np.exp((1 - weight) * lower + weight * upper)
+
+
+def _place(trait: Floats) -> tuple[Ints, Floats]:
+    """Return the grid cell of each trait and the place within it, from 0 to 1; beyond the grid the end is continued."""
+    step = _GRID[1] - _GRID[0]
+    cell = np.clip(np.floor((trait - _GRID[0]) / step), 0, len(_GRID) - 2).astype(np.int64)
+    return cell, (trait - _GRID[cell]) / step
