@@ -1,0 +1,252 @@
+"""What the analyses share: the sample at the first measurement, background, clusters, weights and flows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy.analyses.result import FLOW_COLUMNS
+
+# Definition of a transition -> what the outcome is called in the estimates.
+OUTCOMES = {"primary": "work_or_study", "narrow": "work_narrow", "broad": "work_or_study_broad"}
+WORK, STUDY = 1, 2
+CLUSTER = "cluster_caseworker"
+CATEGORIES = (
+    "sex", "age_group", "birth_region", "education", "vocational_qualification", "main_support_at_entry",
+    "mental_ill_health", "musculoskeletal_disorder", "outcome_follow_up", "organisation_id",
+)  # fmt: skip
+# A level of a background variable with fewer rows stands with the most common one: it could not be told apart.
+RARE = 20
+TOP, BOTTOM = 75.0, 25.0
+
+
+def ready(panel: pd.DataFrame) -> pd.DataFrame:
+    """Return the panel with what every model needs.
+
+    Parameters
+    ----------
+    panel : DataFrame
+        Rows of `bipstudy.build_panel` or `bipstudy.build_episodes`.
+
+    Returns
+    -------
+    DataFrame
+        With ``cluster_caseworker`` (who has no caseworker is a cluster alone), ``year`` and, where there is `y`,
+        ``y_work`` and ``y_study`` (first transition into work or study; the other one competes).
+    """
+    alone = "none/" + panel["participant"].astype(object)
+    added: dict[str, Any] = {
+        CLUSTER: panel["caseworker"].astype(object).where(panel["caseworker"].notna(), alone),
+        "year": panel["quarter"].str[:4].astype(object),
+    }
+    if "y" in panel:
+        known = panel["y"].notna()
+        for name, cause in (("y_work", WORK), ("y_study", STUDY)):
+            added[name] = (panel["cause"] == cause).astype(float).where(known)
+    frame = panel.assign(**added)
+    frame.attrs = dict(panel.attrs)
+    return frame
+
+
+def first_measurements(panel: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the first measurement: one per participant."""
+    return panel[panel["first_measurement"]].reset_index(drop=True)
+
+
+def with_background(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Add the background in the form that the models take.
+
+    Codes stay categories, with their own level for what is unknown; a level with fewer than `RARE` rows stands with
+    the most common one. Months since work enter as ``log(1 + months)`` and, like the share of five years in work or
+    study, at their mean where unknown, with an indicator of that. Organisation and calendar year belong to it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `ready`.
+
+    Returns
+    -------
+    frame : DataFrame
+        With columns ``bg_...``.
+    terms : list of str
+        Terms of a formula; a variable that does not vary has none.
+    """
+    added: dict[str, Any] = {}
+    terms: list[str] = []
+    for name in (*CATEGORIES, "year"):
+        levels = _merged(frame[name])
+        if levels.nunique() > 1:
+            added[f"bg_{name}"] = levels
+            terms.append(f"C(bg_{name})")
+    numbers = {"months_since_work": np.log1p(frame["months_since_work"].clip(lower=0))}
+    numbers["work_or_study_share_5y"] = frame["work_or_study_share_5y"]
+    for name, values in numbers.items():
+        filled, missing = imputed(values.to_numpy(dtype=np.float64))
+        if np.ptp(filled) > 0:
+            added[f"bg_{name}"] = filled
+            terms.append(f"bg_{name}")
+        if RARE <= missing.sum() <= len(frame) - RARE:
+            added[f"bg_{name}_missing"] = missing.astype(float)
+            terms.append(f"bg_{name}_missing")
+    return _assigned(frame, added), terms
+
+
+def with_answers(frame: pd.DataFrame, columns: Sequence[str], name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Add answers in the form that the models take: standard deviations, the mean where one is missing.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : sequence of str
+        Answers, 0-100.
+    name : str
+        What the added columns begin with.
+
+    Returns
+    -------
+    frame : DataFrame
+        With ``<name>_<column>`` and, if answers are missing, ``<name>_missing`` (their share in the row).
+    terms : list of str
+    """
+    added: dict[str, Any] = {}
+    terms: list[str] = []
+    for column in columns:
+        z = standardised(frame[column].to_numpy(dtype=np.float64))
+        if z is not None:
+            added[f"{name}_{column}"] = np.nan_to_num(z)
+            terms.append(f"{name}_{column}")
+    missing = frame[list(columns)].isna().mean(axis=1).to_numpy() if len(columns) else np.zeros(len(frame))
+    if len(frame) and np.ptp(missing) > 0:
+        added[f"{name}_missing"] = missing
+        terms.append(f"{name}_missing")
+    return _assigned(frame, added), terms
+
+
+def standardised(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
+    """Return values in standard deviations from their mean, None where they do not vary; missing stays missing."""
+    given = values[~np.isnan(values)]
+    if len(given) < 2:
+        return None
+    deviation = float(np.std(given, ddof=1))
+    return (values - given.mean()) / deviation if deviation > 0 else None
+
+
+def imputed(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return values with their mean where they are missing, and where that is."""
+    missing = np.isnan(values)
+    centre = float(values[~missing].mean()) if not missing.all() else 0.0
+    return np.where(missing, centre, values), missing
+
+
+def formula(response: str, *terms: str | Iterable[str]) -> str:
+    """Return a formula from terms and lists of terms.
+
+    Examples
+    --------
+    >>> formula("y", "x", ["C(a)", "b"])
+    'y ~ x + C(a) + b'
+    """
+    flat = [term for part in terms for term in ([part] if isinstance(part, str) else part)]
+    return f"{response} ~ {' + '.join(flat) if flat else '1'}"
+
+
+def binary(frame: pd.DataFrame, response: str, *terms: str | Iterable[str], cluster: str | list[str] = CLUSTER) -> Any:
+    """Fit a logit of a fixed-horizon outcome with censoring weights.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows with an unknown outcome weigh nothing and are left out.
+    response : str
+    *terms : str or list of str
+    cluster : str or list of str
+
+    Returns
+    -------
+    HazardFit
+    """
+    from bipstudy import models
+
+    known = frame[frame["y_known"].to_numpy(dtype=bool)]
+    return models.discrete_hazard(
+        known, formula(response, *terms), link="logit", weights="ipcw", cluster=cluster, person="participant"
+    )
+
+
+class FlowBook:
+    """Who is left at each step, from everybody to the rows of an estimate.
+
+    Begins where the flow of the panel ends. Entries add up: the start less all that was left out is what was kept.
+
+    Parameters
+    ----------
+    name : str
+        Name of the flow.
+    entries : iterable of mapping
+        ``attrs["flow"]`` of panel or episodes.
+    frame : DataFrame
+        The rows that flow ends with.
+    """
+
+    def __init__(self, name: str, entries: Iterable[Mapping[str, Any]], frame: pd.DataFrame) -> None:
+        self.name = name
+        self._rows: list[tuple[str, str, int, int]] = []
+        for entry in entries:
+            if entry["kind"] != "kept":
+                sign = -1 if entry["kind"] == "left_out" else 1
+                counts = sign * int(entry["participants"]), sign * int(entry["rows"])
+                self._rows.append((f"panel.flow_{entry['step']}", str(entry["kind"]), *counts))
+        self._frame = frame
+
+    def keep(self, step: str, kept: pd.Series | npt.NDArray[np.bool_]) -> pd.DataFrame:
+        """Leave out the rows that are not kept, note why, and return the others."""
+        remaining = self._frame[np.asarray(kept, dtype=bool)].reset_index(drop=True)
+        gone = self._frame["participant"].nunique() - remaining["participant"].nunique()
+        self._rows.append((f"analyses.flow.{step}", "left_out", -gone, len(remaining) - len(self._frame)))
+        remaining.attrs = dict(self._frame.attrs)
+        self._frame = remaining
+        return remaining
+
+    def finish(self, step: str) -> pd.DataFrame:
+        """Note what was kept and return the flow."""
+        count = int(self._frame["participant"].nunique())
+        rows = [*self._rows, (f"analyses.flow.{step}", "kept", count, len(self._frame))]
+        return pd.DataFrame([(self.name, *row) for row in rows], columns=list(FLOW_COLUMNS))
+
+
+def outcome_name(outcome: str) -> str:
+    """Return what a definition of a transition is called in the estimates."""
+    return OUTCOMES.get(outcome, outcome)
+
+
+def whole_months(months: float) -> int | None:
+    """Return a horizon in whole months, None where it is not whole."""
+    return int(months) if float(months).is_integer() and math.isfinite(months) else None
+
+
+def _merged(values: pd.Series) -> pd.Series:
+    """Return codes as text, unknown ones as such, rare ones with the most common."""
+    if pd.api.types.is_float_dtype(values.dtype):
+        codes = values.map({1.0: "yes", 0.0: "no"}).astype(object)
+    else:
+        codes = values.astype(object)
+    codes = codes.where(codes.notna(), "unknown")
+    counts = codes.value_counts()
+    if counts.empty:
+        return codes
+    # The most common level, the first in order among equals: it must not depend on the order of rows.
+    common = min(counts.index[counts == counts.max()])
+    return codes.where(codes.map(counts) >= RARE, common)
+
+
+def _assigned(frame: pd.DataFrame, added: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a frame with further columns."""
+    joined = pd.concat([frame, pd.DataFrame(dict(added), index=frame.index)], axis=1) if added else frame.copy()
+    joined.attrs = dict(frame.attrs)
+    return joined

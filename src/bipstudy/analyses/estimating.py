@@ -1,0 +1,244 @@
+"""Rows of estimates, shares with intervals, and models that may turn out not to be estimable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy.analyses.result import ESTIMATE_COLUMNS
+
+FloatArray = npt.NDArray[np.float64]
+T = TypeVar("T")
+Z = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Number:
+    """An estimate with its error; everything NaN where it could not be made.
+
+    Attributes
+    ----------
+    estimate, std_error, conf_low, conf_high, p_value : float
+        Ratios as ratios, their standard error on the log scale.
+    n : int
+        Rows behind the estimate.
+    events : int or None
+        Rows with the event, where there is one.
+    clusters : int or None
+        The smaller number of clusters, where errors are clustered.
+    """
+
+    estimate: float = math.nan
+    std_error: float = math.nan
+    conf_low: float = math.nan
+    conf_high: float = math.nan
+    p_value: float = math.nan
+    n: int = 0
+    events: int | None = None
+    clusters: int | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """What an estimate is of: all columns of its row but the numbers."""
+
+    analysis: str
+    contrast: str
+    scale: str
+    outcome: str
+    term: str = ""
+    horizon_months: int | None = None
+    adjustment: str = "raw"
+    role: str = "secondary"
+    benchmark: str = ""
+
+
+def estimates(rows: Sequence[tuple[Label, Number]]) -> pd.DataFrame:
+    """Return labelled numbers as a table of estimates.
+
+    Parameters
+    ----------
+    rows : sequence of (Label, Number)
+
+    Returns
+    -------
+    DataFrame
+        Columns `ESTIMATE_COLUMNS`; horizon, events and clusters are missing where there are none.
+    """
+    table = pd.DataFrame([{**vars(label), **vars(number)} for label, number in rows], columns=list(ESTIMATE_COLUMNS))
+    whole = {"horizon_months": "Int64", "events": "Int64", "clusters": "Int64", "n": "int64"}
+    return table.astype(
+        {**whole, **dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high", "p_value"), float)}
+    )
+
+
+def from_tidy(tidy: pd.DataFrame, term: str, fit: Any, *, ratio: bool = False) -> Number:
+    """Return one term of a fit as a number.
+
+    Parameters
+    ----------
+    tidy : DataFrame
+        ``.tidy()`` of a fit or of standardised risks.
+    term : str
+    fit : Fit
+        Where rows, events and clusters are counted.
+    ratio : bool
+        Whether `tidy` is on the log scale and a ratio is wanted.
+    """
+    row = tidy.loc[tidy["term"] == term].iloc[0]
+    shown: Callable[[float], float] = math.exp if ratio else float
+    glance = fit.glance().iloc[0]
+    return Number(
+        estimate=_finite(shown, row["estimate"]),
+        std_error=float(row["std_error"]),
+        conf_low=_finite(shown, row["conf_low"]),
+        conf_high=_finite(shown, row["conf_high"]),
+        p_value=float(row["p_value"]),
+        n=int(glance["rows"]),
+        events=_whole(glance.get("events")),
+        clusters=_whole(glance.get("clusters")),
+    )
+
+
+def _finite(shown: Callable[[float], float], value: float) -> float:
+    """Return a number as shown; what ran to infinity was not estimated."""
+    return shown(float(value)) if math.isfinite(value) else math.nan
+
+
+def _whole(value: object) -> int | None:
+    """Return a count, None where there is none."""
+    return None if value is None or pd.isna(value) else int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def share(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt.NDArray[Any] | None = None) -> Number:
+    r"""Weighted share of ones, with an interval on the logit scale.
+
+    The variance is that of a ratio of sums over clusters, :math:`\sum_g (\sum_{i \in g} w_i (y_i - p))^2 / (\sum w)^2`
+    times :math:`G / (G - 1)`. With no one or everyone the interval is exact (Clopper and Pearson 1934).
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+        0 or 1; missing values are left out.
+    weights : array of shape (n,), optional
+    clusters : array of shape (n,), optional
+        Labels of clusters; every row by itself if left out.
+
+    Returns
+    -------
+    Number
+        Without p-value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> number = share(values=np.array([1.0, 0, 0, 0, 1, 0, 0, 0, 0, 0]))
+    >>> number.estimate, round(number.conf_low, 3), round(number.conf_high, 3), number.events
+    (0.2, 0.047, 0.557, 2)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    given = ~np.isnan(values)
+    weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    given &= weights > 0
+    y, w = values[given], weights[given]
+    n, events = len(y), int((y > 0).sum())
+    groups = np.arange(n) if clusters is None else np.unique(np.asarray(clusters)[given], return_inverse=True)[1]
+    counted = None if clusters is None else (int(groups.max()) + 1 if n else 0)
+    if n < 2:
+        return Number(n=n, events=events, clusters=counted)
+    p = float(w @ y / w.sum())
+    if events in (0, n):
+        low, high = _exact_end(n)
+        low, high = (0.0, high) if events == 0 else (low, 1.0)
+        return Number(p, math.nan, low, high, math.nan, n, events, counted)
+    error = _ratio_error(w * (y - p), w.sum(), groups)
+    half = Z * error / (p * (1 - p))
+    logit = math.log(p / (1 - p))
+    low, high = (1 / (1 + math.exp(-(logit + sign * half))) for sign in (-1, 1))
+    return Number(p, error, low, high, math.nan, n, events, counted)
+
+
+def mean(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt.NDArray[Any] | None = None) -> Number:
+    """Weighted mean with a clustered error and a normal interval, tested against zero.
+
+    Parameters
+    ----------
+    values, weights, clusters
+        As for `share`; any numbers.
+
+    Returns
+    -------
+    Number
+    """
+    values = np.asarray(values, dtype=np.float64)
+    weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    given = ~np.isnan(values) & (weights > 0)
+    y, w = values[given], weights[given]
+    n = len(y)
+    groups = np.arange(n) if clusters is None else np.unique(np.asarray(clusters)[given], return_inverse=True)[1]
+    counted = None if clusters is None else (int(groups.max()) + 1 if n else 0)
+    if n < 2:
+        return Number(n=n, clusters=counted)
+    centre = float(w @ y / w.sum())
+    error = _ratio_error(w * (y - centre), w.sum(), groups)
+    p_value = math.erfc(abs(centre) / error / math.sqrt(2)) if error > 0 else math.nan
+    return Number(centre, error, centre - Z * error, centre + Z * error, p_value, n, None, counted)
+
+
+def _ratio_error(scores: FloatArray, total: float, groups: npt.NDArray[np.int64]) -> float:
+    """Return the clustered standard error of a ratio of sums."""
+    sums = np.bincount(groups, weights=scores)
+    count = len(sums)
+    return math.sqrt(float(sums @ sums) * count / max(count - 1, 1)) / float(total)
+
+
+def _exact_end(n: int) -> tuple[float, float]:
+    """Return the inner ends of the exact 95 per cent intervals of everyone and of no one."""
+    low = 0.025 ** (1 / n)
+    return low, 1 - low
+
+
+def attempt(fit: Callable[[], T]) -> T | None:
+    """Return a fit, or None where the data cannot give one: no events, no variation, too few rows."""
+    from bipstudy.models import ModelError
+
+    try:
+        return fit()
+    except (ModelError, np.linalg.LinAlgError):
+        return None
+
+
+def holm(p_values: FloatArray) -> FloatArray:
+    """Return p-values adjusted by Holm's step-down method; missing ones stay missing and do not count.
+
+    Parameters
+    ----------
+    p_values : array of shape (k,)
+
+    Returns
+    -------
+    array of shape (k,)
+
+    References
+    ----------
+    Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Statist. 6, 65-70.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p_values = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(len(p_values), np.nan)
+    given = np.flatnonzero(~np.isnan(p_values))
+    order = given[np.argsort(p_values[given], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
+    return adjusted
