@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from survival_reference import data, reference
 
 from bipstudy import models
-from bipstudy.models.partial_likelihood import evaluate, maximise, risk_sets, scores
+from bipstudy.models.partial_likelihood import evaluate, maximise, scores
+from bipstudy.models.risk_sets import risk_sets
 
 HEART = "age + year + surgery + transplant"
 ROSSI = "fin + age + race + wexp + mar + paro + prio"

@@ -13,19 +13,15 @@ from bipstudy.models.covariance import ModelError, SmallSample, encode_groups
 from bipstudy.models.estimates import KEEP, Fit
 from bipstudy.models.formula import Design, Weights, build_design
 from bipstudy.models.partial_likelihood import (
-    Booleans,
     Evaluation,
-    Floats,
-    Integers,
     Maximum,
-    RiskSets,
     dependent_columns,
     evaluate,
     inverse_information,
     maximise,
-    risk_sets,
     scores,
 )
+from bipstudy.models.risk_sets import Booleans, Floats, Integers, RiskSets, risk_sets
 
 __all__ = ["CoxData", "CoxFit", "CoxScores", "cox"]
 
@@ -202,8 +198,8 @@ def cox(
         raise ModelError("the formula of a Cox model needs at least one term")
     data = _cox_data(design, start, stop, event, stratum_columns, efron=ties == "efron")
     persons = None if person is None else _count_persons(design.frame[person], person, data)
-    data, spec, notes = _without_dependent(data, design)
-    maximum = maximise(x=data.x, weight=data.weight, sets=data.sets, scale=data.scale, efron=data.efron)
+    data, spec, begin, notes = _without_dependent(data, design)
+    maximum = maximise(x=data.x, weight=data.weight, sets=data.sets, scale=data.scale, efron=data.efron, start=begin)
     inverse = inverse_information(maximum)
     terms = spec.terms
     unbounded = {terms[j]: float(np.sign(maximum.at.beta[j])) for j in np.flatnonzero(maximum.monotone)}
@@ -294,14 +290,14 @@ def _count_persons(column: pd.Series, name: str, data: CoxData) -> int:
     return count
 
 
-def _without_dependent(data: CoxData, design: Design) -> tuple[CoxData, Any, list[str]]:
-    """Leave out columns without information of their own, and say which."""
+def _without_dependent(data: CoxData, design: Design) -> tuple[CoxData, Any, Evaluation | None, list[str]]:
+    """Leave out columns without information of their own, and say which; hand on the likelihood at zero."""
     k = data.x.shape[1]
     at = evaluate(x=data.x, beta=np.zeros(k), weight=data.weight, sets=data.sets, efron=data.efron)
     total = float(data.weight[data.event].sum())
     found = dependent_columns(at.information, total, data.scale)
     if not found:
-        return data, design.spec, []
+        return data, design.spec, at, []
     notes = []
     for j, partners in found:
         why = (
@@ -316,4 +312,4 @@ def _without_dependent(data: CoxData, design: Design) -> tuple[CoxData, Any, lis
         raise ModelError("no term carries information: " + "; ".join(notes))
     x = np.ascontiguousarray(data.x[:, kept])
     data = replace(data, x=x, centre=data.centre[kept], scale=data.scale[kept])
-    return data, design.spec.keeping(kept), notes
+    return data, design.spec.keeping(kept), None, notes

@@ -14,7 +14,7 @@ import pandas as pd
 from bipstudy.models.covariance import ModelError, encode_groups
 from bipstudy.models.estimates import critical_value
 from bipstudy.models.formula import Weights
-from bipstudy.models.partial_likelihood import Floats, Integers
+from bipstudy.models.risk_sets import Floats, Integers
 from bipstudy.models.state_curves import StateCurves, cluster_variance, lookup, state_curves
 
 __all__ = ["Curves", "cumulative_incidence", "kaplan_meier"]

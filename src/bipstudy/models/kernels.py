@@ -26,6 +26,8 @@ def risk_set_sums(x, risk, top, below, last, s0, s1):  # type: ignore[no-untyped
     s1[:, :] = 0.0
     for i in range(risk.shape[0]):
         r = risk[i]
+        if r == 0.0:
+            continue
         t = top[i]
         b = below[i]
         if t >= 0:

@@ -23,13 +23,9 @@ Therneau, T. M. & Grambsch, P. M. (2000). Modeling Survival Data: Extending the 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from bipstudy.models.estimates import ModelError
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
+from bipstudy.models.covariance import ModelError
+from bipstudy.models.risk_sets import Booleans, Floats, Integers, RiskSets, cumulate, slot_sums
 
 # Rows are worked through in pieces that fit in the processor's cache.
 _BLOCK = 8192
@@ -38,39 +34,6 @@ _COLLINEAR = 1e-10
 # The Newton decrement is (distance to the maximum / standard error)^2: after a step taken at 1e-10 the distance is of
 # the order 1e-10 standard errors, because convergence is quadratic.
 _DECREMENT = 1e-10
-
-
-@dataclass(frozen=True)
-class RiskSets:
-    """Which rows are at risk when: everything about times and strata, nothing about covariates or weights.
-
-    Attributes
-    ----------
-    top, below : (n,) int64
-        Row i is at risk in the slots ``below[i] + 1 .. top[i]``; -1 is before the first slot of its stratum.
-    event_rows : (d,) int64
-        The rows that end with an event; their slot is ``top``.
-    last : (g,) bool
-        The slot is the latest of its stratum.
-    time : (g,) float64
-        Time of the slot.
-    stratum : (g,) int64
-        Stratum of the slot.
-    """
-
-    top: Integers
-    below: Integers
-    event_rows: Integers
-    last: Booleans
-    time: Floats
-    stratum: Integers
-
-    @property
-    def event(self) -> Booleans:
-        """Whether a row ends with an event, shape (n,)."""
-        mark = np.zeros(self.top.shape[0], dtype=np.bool_)
-        mark[self.event_rows] = True
-        return mark
 
 
 @dataclass(frozen=True)
@@ -113,6 +76,25 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """Rows that stay in later risk sets after they have stopped (competing events in Fine and Gray's model).
+
+    In slot g, row ``rows[i]`` counts with ``inverse[i] * factor[g]`` from slot ``begin[i]`` on. One stratum only.
+
+    Attributes
+    ----------
+    rows, begin : (m,) int64
+    inverse : (m,) float64
+    factor : (g,) float64
+    """
+
+    rows: Integers
+    begin: Integers
+    inverse: Floats
+    factor: Floats
+
+
+@dataclass(frozen=True)
 class Maximum:
     """Where Newton's method ended.
 
@@ -135,65 +117,6 @@ class Maximum:
     monotone: Booleans
 
 
-def risk_sets(*, start: Floats | None, stop: Floats, event: Booleans, stratum: Integers | None = None) -> RiskSets:
-    """Locate every row among the event times of its stratum.
-
-    Parameters
-    ----------
-    start, stop : (n,) float64
-        The row is under observation in ``(start, stop]``; without `start`, from before every time.
-    event : (n,) bool
-    stratum : (n,) int64, optional
-        Codes 0, 1, ...
-
-    Returns
-    -------
-    RiskSets
-    """
-    times = np.unique(stop[event])
-    until = np.searchsorted(times, stop, side="right")
-    since = np.zeros_like(until) if start is None else np.searchsorted(times, start, side="right")
-    if stratum is None:
-        top, below = until - 1, since - 1
-        slot_time, slot_stratum = times, np.zeros(times.shape[0], dtype=np.int64)
-    else:
-        width = times.shape[0] + 1
-        base = stratum * width
-        keys = np.unique(base[event] + until[event] - 1)
-        slot_time, slot_stratum = times[keys % width], keys // width
-        # first[s] counts the slots of the strata before s.
-        first = np.searchsorted(keys, np.arange(int(stratum.max(initial=0)) + 1) * width)
-        before = first[stratum]
-        top, below = (_count_below(keys, base + until) - 1, _count_below(keys, base + since) - 1)
-        top[top < before], below[below < before] = -1, -1
-    idle = top == below
-    top[idle], below[idle] = -1, -1
-    last = np.ones(slot_time.shape[0], dtype=np.bool_)
-    last[:-1] = slot_stratum[1:] != slot_stratum[:-1]
-    return RiskSets(
-        top=np.ascontiguousarray(top, dtype=np.int64),
-        below=np.ascontiguousarray(below, dtype=np.int64),
-        event_rows=np.flatnonzero(event).astype(np.int64),
-        last=last,
-        time=slot_time,
-        stratum=slot_stratum.astype(np.int64),
-    )
-
-
-def _count_below(keys: Integers, values: Integers) -> Integers:
-    """How many of the sorted `keys` are below each value: by table where that is smaller than the data."""
-    size = int(values.max(initial=0)) + 1
-    if size <= 4 * values.shape[0]:
-        table = np.searchsorted(keys, np.arange(size), side="left")
-        return np.asarray(table[values], dtype=np.int64)
-    return np.asarray(np.searchsorted(keys, values, side="left"), dtype=np.int64)
-
-
-def slot_sums(slot: Integers, values: Floats, slots: int) -> Floats:
-    """Sum `values` by slot, shape (slots,)."""
-    return np.asarray(np.bincount(slot, weights=values, minlength=slots), dtype=np.float64)
-
-
 def event_totals(sets: RiskSets, weight: Floats, *, frequency: bool) -> tuple[Integers, Floats]:
     """Count and total weight of the events in each slot; rows of weight zero do not count.
 
@@ -208,7 +131,14 @@ def event_totals(sets: RiskSets, weight: Floats, *, frequency: bool) -> tuple[In
 
 
 def evaluate(
-    *, x: Floats, beta: Floats, weight: Floats, sets: RiskSets, efron: bool = True, frequency: bool = False
+    *,
+    x: Floats,
+    beta: Floats,
+    weight: Floats,
+    sets: RiskSets,
+    efron: bool = True,
+    frequency: bool = False,
+    tail: Tail | None = None,
 ) -> Evaluation:
     """Partial log likelihood, gradient and information at `beta`.
 
@@ -224,6 +154,8 @@ def evaluate(
         Efron's approximation for ties, else Breslow's.
     frequency : bool
         Whole weights stand for so many identical rows, also among ties.
+    tail : Tail, optional
+        Rows that stay at risk with falling weight after they have stopped.
 
     Returns
     -------
@@ -240,20 +172,20 @@ def evaluate(
     s1, s1_events = np.empty((slots, k)), np.empty((slots, k))
     kernels.risk_set_sums(x, risk, sets.top, sets.below, sets.last, s0, s1)
     kernels.event_sums(x, risk, sets.event_rows, sets.top, s0_events, s1_events)
+    if tail is not None:
+        _add_tail(x, risk, tail, s0, s1)
     count, total = event_totals(sets, weight, frequency=frequency)
     terms = np.empty((slots, 5))
     log_sum = kernels.tie_terms(s0, s0_events, count, total, efron, terms)
     event_weight = weight[sets.event_rows]
     log_likelihood = float(event_weight @ (predictor[sets.event_rows] - shift)) - log_sum
-    hazard = _row_hazard(sets, terms)
-    gradient, information = _derivatives(x, risk * hazard, sets.event_rows, event_weight)
-    information -= s1.T @ (terms[:, 2:3] * s1 - terms[:, 3:4] * s1_events)
-    information += s1_events.T @ (terms[:, 3:4] * s1 - terms[:, 4:5] * s1_events)
+    hazard = row_hazard(sets, terms, tail)
+    products, sums = _weighted_products(x, risk * hazard)
     return Evaluation(
         beta=beta,
         log_likelihood=log_likelihood,
-        gradient=gradient,
-        information=(information + information.T) / 2,
+        gradient=event_weight @ x[sets.event_rows] - sums,
+        information=_less_outer_products(products, terms, s1, s1_events),
         risk=risk,
         hazard=hazard,
         terms=terms,
@@ -266,36 +198,59 @@ def evaluate(
     )
 
 
-def cumulate(values: Floats, last: Booleans) -> Floats:
-    """Cumulate over the slots of each stratum, with a final row of zeros that the index -1 finds."""
-    total = np.zeros((values.shape[0] + 1, *values.shape[1:]))
-    np.cumsum(values, axis=0, out=total[:-1])
-    ends = np.flatnonzero(last)[:-1]
-    if ends.size:
-        counts = np.diff(np.append(ends, values.shape[0] - 1))
-        total[ends[0] + 1 : -1] -= np.repeat(total[ends], counts, axis=0)
-    return total
-
-
-def _row_hazard(sets: RiskSets, terms: Floats) -> Floats:
-    """Hazard cumulated over each row, less what Efron's rule spares the tied events."""
+def row_hazard(sets: RiskSets, terms: Floats, tail: Tail | None = None) -> Floats:
+    """Hazard cumulated over each row, less what Efron's rule spares the tied events, shape (n,)."""
     cumulated = cumulate(terms[:, 0], sets.last)
     hazard = cumulated[sets.top] - cumulated[sets.below]
     hazard[sets.event_rows] -= terms[sets.top[sets.event_rows], 1]
+    if tail is not None:
+        hazard[tail.rows] += tail.inverse * _after(tail, terms[:, 0])
     return np.asarray(hazard)
 
 
-def _derivatives(x: Floats, expected: Floats, event_rows: Integers, event_weight: Floats) -> tuple[Floats, Floats]:
-    """Gradient, and the part of the information that is a weighted cross product of rows."""
+def _add_tail(x: Floats, risk: Floats, tail: Tail, s0: Floats, s1: Floats) -> None:
+    """Add the rows that have stopped but stay at risk to the sums over risk sets."""
+    lasting, slots = risk[tail.rows] * tail.inverse, s0.shape[0]
+    s0 += tail.factor * np.cumsum(slot_sums(tail.begin, lasting, slots + 1)[:-1])
+    for j in range(x.shape[1]):
+        column = slot_sums(tail.begin, lasting * x[tail.rows, j], slots + 1)[:-1]
+        s1[:, j] += tail.factor * np.cumsum(column)
+
+
+def _after(tail: Tail, values: Floats) -> Floats:
+    """Sum of factor times `values` over the slots that each row of the tail stays at risk in."""
+    shape = (-1,) + (1,) * (values.ndim - 1)
+    cumulated = np.zeros((values.shape[0] + 1, *values.shape[1:]))
+    np.cumsum(tail.factor.reshape(shape) * values, axis=0, out=cumulated[1:])
+    return np.asarray(cumulated[-1] - cumulated[tail.begin])
+
+
+def slot_weighted_information(
+    *, x: Floats, at: Evaluation, sets: RiskSets, factor: Floats, tail: Tail | None = None
+) -> Floats:
+    """Information with the contribution of each slot multiplied by `factor` (slots,), shape (k, k)."""
+    terms = at.terms * factor[:, None]
+    products, _ = _weighted_products(x, at.risk * row_hazard(sets, terms, tail))
+    return _less_outer_products(products, terms, at.s1, at.s1_events)
+
+
+def _weighted_products(x: Floats, expected: Floats) -> tuple[Floats, Floats]:
+    """Cross product and sum of the rows, weighted, in pieces that stay in the cache."""
     k = x.shape[1]
-    gradient, information = np.zeros(k), np.zeros((k, k))
+    products, sums = np.zeros((k, k)), np.zeros(k)
     for begin in range(0, x.shape[0], _BLOCK):
         piece = x[begin : begin + _BLOCK]
         weighted = piece * expected[begin : begin + _BLOCK, None]
-        information += piece.T @ weighted
-        gradient -= weighted.sum(axis=0)
-    gradient += event_weight @ x[event_rows]
-    return gradient, information
+        products += piece.T @ weighted
+        sums += weighted.sum(axis=0)
+    return products, sums
+
+
+def _less_outer_products(products: Floats, terms: Floats, s1: Floats, s1_events: Floats) -> Floats:
+    """Subtract the outer products of the mean covariates met at the slots."""
+    information = products - s1.T @ (terms[:, 2:3] * s1 - terms[:, 3:4] * s1_events)
+    information += s1_events.T @ (terms[:, 3:4] * s1 - terms[:, 4:5] * s1_events)
+    return np.asarray((information + information.T) / 2)
 
 
 def maximise(
@@ -306,18 +261,23 @@ def maximise(
     scale: Floats,
     efron: bool = True,
     frequency: bool = False,
+    tail: Tail | None = None,
     initial: Floats | None = None,
+    start: Evaluation | None = None,
     max_iterations: int = 60,
 ) -> Maximum:
     """Maximise the partial likelihood by Newton's method with step-halving.
 
     Parameters
     ----------
-    x, weight, sets, efron, frequency
+    x, weight, sets, efron, frequency, tail
         As for `evaluate`.
     scale : (k,) float64
         Standard deviations of the columns: the measure of what counts as a large step.
     initial : (k,) float64, optional
+        Where to begin; zero by default.
+    start : Evaluation, optional
+        What `evaluate` gives at the beginning, if it is known already.
     max_iterations : int
 
     Returns
@@ -331,9 +291,11 @@ def maximise(
     """
 
     def at(beta: Floats) -> Evaluation:
-        return evaluate(x=x, beta=beta, weight=weight, sets=sets, efron=efron, frequency=frequency)
+        return evaluate(x=x, beta=beta, weight=weight, sets=sets, efron=efron, frequency=frequency, tail=tail)
 
-    start = current = at(np.zeros(x.shape[1]) if initial is None else initial)
+    if start is None:
+        start = at(np.zeros(x.shape[1]) if initial is None else initial)
+    current = start
     for iteration in range(max_iterations):
         step = _newton_step(current)
         decrement = float(current.gradient @ step)
@@ -413,7 +375,14 @@ def inverse_information(maximum: Maximum) -> Floats:
 
 
 def scores(
-    *, x: Floats, weight: Floats, sets: RiskSets, at: Evaluation, code: Integers | None = None, groups: int = 0
+    *,
+    x: Floats,
+    weight: Floats,
+    sets: RiskSets,
+    at: Evaluation,
+    code: Integers | None = None,
+    groups: int = 0,
+    tail: Tail | None = None,
 ) -> Floats:
     r"""Score residuals times case weight, by row or summed by code.
 
@@ -422,7 +391,7 @@ def scores(
 
     Parameters
     ----------
-    x, weight, sets
+    x, weight, sets, tail
         As for `evaluate`.
     at : Evaluation
     code : (n,) int64, optional
@@ -435,14 +404,24 @@ def scores(
     from bipstudy.models import kernels
 
     n, k = x.shape
-    a, c, aa, ac, cc = (at.terms[:, [i]] for i in range(5))
-    drift = cumulate(aa * at.s1 - ac * at.s1_events, sets.last)[:-1]
-    total = at.event_weight[:, None]
-    event_mean = np.divide(a * at.s1 - c * at.s1_events, total, out=np.zeros_like(at.s1), where=total > 0)
+    aa, ac, cc = (at.terms[:, [i]] for i in (2, 3, 4))
+    drift = aa * at.s1 - ac * at.s1_events
+    event_mean = event_means(at)
     event_drift = ac * at.s1 - cc * at.s1_events
     own = np.zeros(n)
     own[sets.event_rows] = weight[sets.event_rows]
     out = np.zeros((n if code is None else groups, k))
     codes = np.arange(n, dtype=np.int64) if code is None else code
-    kernels.add_scores(x, at.risk, at.hazard, own, sets.top, sets.below, drift, event_mean, event_drift, codes, out)
+    cumulated = cumulate(drift, sets.last)[:-1]
+    kernels.add_scores(x, at.risk, at.hazard, own, sets.top, sets.below, cumulated, event_mean, event_drift, codes, out)
+    if tail is not None:
+        lasting = (at.risk[tail.rows] * tail.inverse)[:, None] * _after(tail, drift)
+        np.add.at(out, codes[tail.rows], lasting)
     return out
+
+
+def event_means(at: Evaluation) -> Floats:
+    """Mean covariates that the events of each slot meet, averaged over ties, shape (slots, k)."""
+    total = at.event_weight[:, None]
+    sums = at.terms[:, [0]] * at.s1 - at.terms[:, [1]] * at.s1_events
+    return np.divide(sums, total, out=np.zeros_like(sums), where=total > 0)

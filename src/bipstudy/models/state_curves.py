@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bipstudy.models.partial_likelihood import Booleans, Floats, Integers, RiskSets, cumulate, risk_sets, slot_sums
+from bipstudy.models.risk_sets import Booleans, Floats, Integers, RiskSets, cumulate, risk_sets, slot_sums
 
 __all__ = ["StateCurves", "cluster_variance", "row_influence", "state_curves"]
 
