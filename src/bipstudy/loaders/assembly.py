@@ -73,14 +73,11 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
 
 def _note_empty(name: str, sheets: list[Sheet], required: bool, findings: list[Finding]) -> None:
     """Say that a table has no rows."""
-    label = schema.table(name).label
-    values: dict[str, object] = {"label_sv": label["sv"], "label_en": label["en"]}
-    if required:
-        place = sheets[0] if sheets else None
-        file, sheet = (place.file, place.sheet) if place else (None, None)
-        findings.append(Finding("missing-table", table=name, file=file, sheet=sheet, values=values))
+    values: dict[str, object] = {"table_label": schema.table(name).label}
+    if not sheets and required:
+        findings.append(Finding("missing-table", table=name, values=values))
     elif sheets:
-        findings.append(sheets[0].finding("empty-table", values=values))
+        findings.append(sheets[0].finding("empty-table" if required else "header-only", values=values))
 
 
 def _fill_organisation(parts: list[Part], said: str | None, findings: list[Finding]) -> str | None:

@@ -13,6 +13,7 @@ from bipstudy.loaders.cells import MISSING, Cells, Parsed, parse
 from bipstudy.loaders.mapping import Mapping
 from bipstudy.loaders.sheets import Sheet
 from bipstudy.schema import Finding, fold
+from bipstudy.texts import LANGUAGES
 
 _PRECISIONS = {
     **{name: name for name in schema.PRECISIONS},
@@ -91,7 +92,7 @@ def lacking(sheets: list[Sheet]) -> list[Finding]:
     """
     table = schema.table(sheets[0].table)
     found = [
-        sheet.finding("missing-column", column.name, count=len(sheet.rows), values=_labels(column.label))
+        sheet.finding("missing-column", column.name, count=len(sheet.rows), values=_labels(table, column.label))
         for sheet in sheets
         for column in table.columns
         if column.name not in sheet.columns and not (column.optional or column.assigned)
@@ -101,7 +102,7 @@ def lacking(sheets: list[Sheet]) -> list[Finding]:
     present = {name for sheet in sheets for name in sheet.columns}
     rows = sum(len(sheet.rows) for sheet in sheets)
     found += [
-        sheets[0].finding("missing-item-column", item.id, count=rows, values=_labels(item.label))
+        sheets[0].finding("missing-item-column", item.id, count=rows, values=_labels(table, item.label))
         for item in schema.instrument(best_instrument(present)).items
         if item.id not in present
     ]
@@ -119,9 +120,9 @@ def best_instrument(present: set[str]) -> str:
     ).name
 
 
-def _labels(label: dict[str, str]) -> dict[str, object]:
-    """Return what the texts of a finding call a column."""
-    return {"label_sv": label["sv"], "label_en": label["en"]}
+def _labels(table: schema.Table, label: dict[str, str]) -> dict[str, object]:
+    """Return what the texts of a finding call a table and a column, each in both languages."""
+    return {"table_label": table.label, "column_label": label}
 
 
 def _kind(table: str, name: str) -> tuple[str, str | None]:
@@ -167,6 +168,7 @@ def _findings(sheet: Sheet, name: str, code: str, rows: npt.NDArray[np.intp], co
         return [sheet.finding(code, name, count=len(rows))]
     values: dict[str, object] = {}
     if code == "unknown-code" and codes:
-        labels = schema.code_list(codes)
-        values = {f"allowed_{lang}": ", ".join(labels.labels(lang).values()) for lang in ("sv", "en")}
+        table, allowed = schema.table(sheet.table), schema.code_list(codes)
+        known = {language: ", ".join(allowed.labels(language).values()) for language in LANGUAGES}
+        values = {**_labels(table, table.column(name).label), "known": known}
     return [sheet.finding(code, name, row=int(row), values=values) for row in sheet.rows[rows]]
