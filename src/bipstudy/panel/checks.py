@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from bipstudy import schema
+from bipstudy.schema import Transition
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError
 
 ORIGINS = ("first_measurement", "entry")
 
 
-def check_outcomes(study: Study) -> None:
-    """Refuse a study without outcomes, of which nothing on transitions can be said."""
+def check_definition(study: Study, outcome: str) -> Transition:
+    """Return the definition of a transition; BipstudyError if there is none or no outcomes were sent."""
+    definition = schema.transition(outcome)
     if "outcomes" not in study.sent:
         raise BipstudyError("panel.no_outcomes")
+    return definition
 
 
 def check_number(name: str, value: object, *, least: float, whole: bool) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bipstudy import schema
 from bipstudy.panel.assembly import (
     Flow,
     Parts,
@@ -20,7 +19,7 @@ from bipstudy.panel.assembly import (
     read_parts,
     reasons,
 )
-from bipstudy.panel.checks import check_number, check_origin, check_outcomes
+from bipstudy.panel.checks import check_definition, check_number, check_origin
 from bipstudy.panel.days import DAYS_PER_MONTH, FAR, Bools, Floats, Ints, dates_of, key, latest
 from bipstudy.panel.outcomes import CAUSES
 from bipstudy.panel.progression import before, changes
@@ -103,8 +102,7 @@ def build_episodes(
     >>> bool((episodes["stop"] > episodes["start"]).all())
     True
     """
-    definition = schema.transition(outcome)
-    check_outcomes(study)
+    definition = check_definition(study, outcome)
     check_origin(origin)
     check_number("step_months", step_months, least=0.1, whole=False)
     check_number("washout_days", washout_days, least=0, whole=True)

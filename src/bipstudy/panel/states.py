@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bipstudy import schema
-from bipstudy.panel.checks import check_outcomes
+from bipstudy.panel.checks import check_definition
 from bipstudy.panel.coding import Coded, code_study
 from bipstudy.panel.days import FAR, Bools, Floats, Ints, cover, dates_of, first_days
 from bipstudy.panel.outcomes import Records, read_records
@@ -46,8 +45,7 @@ def build_states(study: Study, outcome: str = "primary") -> pd.DataFrame:
     >>> bool(states.loc[~states["followed"], "in_work"].isna().all())
     True
     """
-    definition = schema.transition(outcome)
-    check_outcomes(study)
+    definition = check_definition(study, outcome)
     coded = code_study(study)
     records = read_records(study, coded, 0)
     person, month, number = _months(coded)
