@@ -1,0 +1,261 @@
+"""What validation looks at: the tables that were sent, where each row stands, and dates with their bounds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy import schema
+
+Days = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+# Earlier and later than any day, and far enough from the ends of int64 that differences stay exact.
+_LONG_AGO, _FAR_AHEAD = -(10**9), 10**9
+_MONTHS = {"month": 1, "quarter": 3}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The first and the last day that a date can be.
+
+    Attributes
+    ----------
+    low, high : (n,) int64 arrays
+        Days since 1970-01-01; equal where the day is known.
+    known : (n,) bool array
+        False where there is no date; `low` and `high` are then meaningless but far apart.
+    """
+
+    low: Days
+    high: Days
+    known: Mask
+
+    def take(self, rows: Days) -> Bounds:
+        """Return the bounds of some rows; a row of -1 has no date."""
+        if not len(self.known):
+            nothing = np.zeros(len(rows), dtype=bool)
+            return Bounds(np.full(len(rows), _LONG_AGO), np.full(len(rows), _FAR_AHEAD), nothing)
+        return Bounds(self.low[rows], self.high[rows], self.known[rows] & (rows >= 0))
+
+    def before(self, other: Bounds) -> tuple[Mask, Mask, Mask]:
+        """Say where each date is before the other.
+
+        Returns
+        -------
+        both, certain, open : (n,) bool arrays
+            Where there are two dates; where the first is before the second whatever the exact days are; where that
+            depends on the exact days.
+        """
+        both = self.known & other.known
+        certain = both & (self.high < other.low)
+        return both, certain, both & (self.low < other.high) & ~certain
+
+
+@dataclass(frozen=True)
+class Data:
+    """The tables of a submission or a study, as the rules see them.
+
+    Attributes
+    ----------
+    tables : mapping of str to DataFrame
+        Canonical tables that were sent and have rows, with an index from 0.
+    sent : frozenset of str
+        Tables that were sent, with or without rows.
+    provenance : mapping of str to DataFrame
+        Columns file, sheet and row for each row of each table.
+    source_columns : mapping of str to mapping
+        Canonical column to its name in the file.
+    extracted_on : date or None
+    loaded : sequence of Finding
+        What the loader found.
+    absent : mapping of str to frozenset
+        Required columns that a table lacks altogether; they stand in `tables` without values.
+    mistyped : mapping of str to frozenset
+        Columns that cannot be read as what they should hold; they stand in `tables` without values.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    sent: frozenset[str]
+    provenance: Mapping[str, pd.DataFrame]
+    source_columns: Mapping[str, Mapping[str, str]]
+    extracted_on: dt.date | None = None
+    loaded: Sequence[schema.Finding] = ()
+    absent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    mistyped: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    memory: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, submission: Any) -> Data:
+        """Read a submission or a study.
+
+        Parameters
+        ----------
+        submission : Submission or Study
+            Anything with `tables` and `sent`; `provenance`, `source_columns`, `findings` and `extracted_on` are used
+            where it has them.
+
+        Returns
+        -------
+        Data
+        """
+        sent = frozenset(submission.sent)
+        given = {name: submission.tables[name] for name in schema.TABLE_NAMES if name in submission.tables}
+        filled = {name: frame.reset_index(drop=True) for name, frame in given.items() if name in sent and len(frame)}
+        known = getattr(submission, "provenance", None) or {}
+        source_columns = getattr(submission, "source_columns", None) or {}
+        absent = {name: _absent(name, frame, source_columns.get(name)) for name, frame in filled.items()}
+        typed = {name: _typed(name, frame) for name, frame in filled.items()}
+        tables = {name: frame for name, (frame, _) in typed.items()}
+        return cls(
+            tables=tables,
+            sent=sent,
+            provenance={name: _provenance(known.get(name), len(frame)) for name, frame in tables.items()},
+            source_columns=source_columns,
+            extracted_on=_as_date(getattr(submission, "extracted_on", None)),
+            loaded=tuple(getattr(submission, "findings", ())),
+            absent=absent,
+            mistyped={name: mistyped for name, (_, mistyped) in typed.items()},
+        )
+
+    def has(self, table: str, *columns: str) -> bool:
+        """Say whether a table has rows and these columns were sent."""
+        if table not in self.tables:
+            return False
+        frame = self.tables[table]
+        return all(self._has_column(table, frame, column) for column in columns)
+
+    def bounds(self, table: str, column: str) -> Bounds:
+        """Return the first and last day that each date of a column can be."""
+        if (table, column) not in self.memory:
+            frame = self.tables[table]
+            self.memory[table, column] = date_bounds(frame[column], frame.get(f"{column}_precision"))
+        bounds: Bounds = self.memory[table, column]
+        return bounds
+
+    def lookup(self, table: str, other: str, columns: Sequence[str]) -> Days:
+        """Return for each row of a table the first row of another with the same values, -1 where there is none."""
+        here, there = group_numbers(self.tables[table], self.tables[other], columns)
+        first = pd.Series(np.arange(len(there)), index=there).groupby(level=0).first()
+        found: Days = first.reindex(here).fillna(-1).to_numpy(dtype=np.int64)
+        return np.where(here < 0, -1, found)
+
+    def source_column(self, table: str, column: str) -> str:
+        """Return the name of a column in the submitted file; the canonical name where it is not known."""
+        return str(self.source_columns.get(table, {}).get(column, column))
+
+    def _has_column(self, table: str, frame: pd.DataFrame, column: str) -> bool:
+        """Say whether a column was sent."""
+        if column not in frame:
+            return False
+        return column in self.source_columns.get(table, {}) or bool(frame[column].notna().any())
+
+
+def date_bounds(dates: pd.Series, precision: pd.Series | None) -> Bounds:
+    """Return the first and last day that each date can be.
+
+    Parameters
+    ----------
+    dates : Series of datetime64
+        First day of what is known.
+    precision : Series of {"day", "month", "quarter"} or None
+        How exactly each date is known; day where it is missing.
+
+    Returns
+    -------
+    Bounds
+
+    Examples
+    --------
+    >>> bounds = date_bounds(pd.Series(pd.to_datetime(["2024-02-01"])), pd.Series(["month"]))
+    >>> int(bounds.high[0] - bounds.low[0])
+    28
+    """
+    known = dates.notna().to_numpy(dtype=bool)
+    days = dates.to_numpy(dtype="datetime64[D]")
+    low = np.where(known, days.astype(np.int64), _LONG_AGO)
+    high = np.where(known, low, _FAR_AHEAD)
+    if precision is not None:
+        written = precision.astype(object).to_numpy()
+        for word, months in _MONTHS.items():
+            coarse = known & (written == word)
+            if coarse.any():
+                month = days[coarse].astype("datetime64[M]")
+                low[coarse] = month.astype("datetime64[D]").astype(np.int64)
+                high[coarse] = (month + months).astype("datetime64[D]").astype(np.int64) - 1
+    return Bounds(low, high, known)
+
+
+def group_numbers(frame: pd.DataFrame, other: pd.DataFrame | None, columns: Sequence[str]) -> tuple[Days, Days]:
+    """Give each combination of values of some columns a number, the same in two frames.
+
+    Parameters
+    ----------
+    frame, other : DataFrame
+        `other` may be None.
+    columns : sequence of str
+
+    Returns
+    -------
+    here, there : int64 arrays
+        Group of each row of the frame and of the other; -1 where a value is missing. Not in any order.
+    """
+    frames = [frame] if other is None else [frame, other]
+    total = np.zeros(sum(map(len, frames)), dtype=np.int64)
+    missing = np.zeros(len(total), dtype=bool)
+    for column in columns:
+        codes, values = pd.factorize(pd.concat([each[column].astype(object) for each in frames], ignore_index=True))
+        missing |= codes < 0
+        total, _ = pd.factorize(total * (len(values) + 1) + codes)
+    numbers = np.where(missing, -1, total).astype(np.int64)
+    return numbers[: len(frame)], numbers[len(frame) :]
+
+
+def _absent(name: str, frame: pd.DataFrame, source_columns: Mapping[str, str] | None) -> frozenset[str]:
+    """Return the required columns that a table lacks altogether."""
+    required = [column for column in schema.table(name).columns if not column.optional]
+    return frozenset(
+        column.name
+        for column in required
+        if column.name not in frame
+        or (
+            source_columns
+            and not column.assigned
+            and column.name not in source_columns
+            and bool(frame[column.name].isna().all())
+        )
+    )
+
+
+def _typed(name: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, frozenset[str]]:
+    """Return a table with every canonical column in its type, and the columns that do not fit their type."""
+    columns, mistyped = {}, set()
+    for column, dtype in schema.dtypes(name).items():
+        nothing = pd.Series(pd.NA, index=frame.index, dtype=object)
+        values = frame.get(column, nothing)
+        if values.dtype != dtype:
+            try:
+                values = values.astype(dtype)
+            except (TypeError, ValueError):
+                mistyped.add(column)
+                values = nothing.astype(dtype)
+        columns[column] = values
+    return pd.DataFrame(columns, index=frame.index), frozenset(mistyped)
+
+
+def _provenance(known: pd.DataFrame | None, rows: int) -> pd.DataFrame:
+    """Return file, sheet and row of each row; without them the row that the table would have in a file of its own."""
+    if known is not None:
+        return known[["file", "sheet", "row"]].reset_index(drop=True)
+    return pd.DataFrame({"file": None, "sheet": None, "row": np.arange(2, rows + 2)})
+
+
+def _as_date(value: Any) -> dt.date | None:
+    """Return a date from a date, a timestamp, ISO text or nothing."""
+    return None if value is None or pd.isna(value) else pd.Timestamp(value).date()

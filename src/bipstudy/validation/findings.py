@@ -1,0 +1,342 @@
+"""The report of a validation: every finding with its place, in either language."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.texts import text
+from bipstudy.validation.data import Data
+from bipstudy.validation.identifiers import redact
+from bipstudy.validation.rules import Hits
+
+COLUMNS = ["code", "severity", "status", "table", "file", "sheet", "row", "column", "count", "message", "cure"]
+_PLACE = ["code", "status", "table", "file", "sheet", "row", "column", "count", "values"]
+
+
+@dataclass(frozen=True)
+class RuleStatus:
+    """A rule that applied, and how many rows it looked at."""
+
+    code: str
+    checked: int
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """A rule that did not apply, and why; it does not count as passed.
+
+    Attributes
+    ----------
+    code : str
+        Code of the rule.
+    reason : str
+        Key of the reason in the text catalogue.
+    tables : tuple of str
+        Tables that may be left out and were not sent.
+    columns : tuple of (str, str)
+        Tables and columns that may be left out and were not sent.
+    """
+
+    code: str
+    reason: str
+    tables: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+
+    def message(self, language: str) -> str:
+        """Return why the rule did not apply."""
+        tables = ", ".join(schema.table(name).label[language] for name in self.tables)
+        columns = ", ".join(
+            f"{schema.table(name).column(column).label[language]} ({schema.table(name).label[language]})"
+            for name, column in self.columns
+        )
+        return text(f"validation.{self.reason}", language, tables=tables, columns=columns)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What validation found.
+
+    Attributes
+    ----------
+    language : {"sv", "en"}
+    places : DataFrame
+        One row per place, with the values of its message; `findings` is what a person reads.
+    statuses : tuple of RuleStatus
+        Rules that applied.
+    not_applicable : tuple of NotApplicable
+        Rules that did not.
+    submitted : DataFrame
+        Rows by table, file and sheet.
+    extracted_on : date or None
+    """
+
+    language: str
+    places: pd.DataFrame
+    statuses: tuple[RuleStatus, ...]
+    not_applicable: tuple[NotApplicable, ...]
+    submitted: pd.DataFrame
+    extracted_on: dt.date | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether no error is invalid and no structural rule is unchecked."""
+        known = schema.rules()
+        return not any(
+            (status == "invalid" and known[code].severity == "error")
+            or (status == "unchecked" and known[code].structural)
+            for code, status in set(zip(self.places["code"], self.places["status"], strict=True))
+        )
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """One row per place: code, severity, status, table, file, sheet, row, column, count, message and cure."""
+        known = schema.rules()
+        frame = self.places.drop(columns="values")
+        frame.insert(1, "severity", [known[code].severity for code in frame["code"]])
+        written = _Sentences(self.language)
+        keys = list(zip(self.places["code"], self.places["status"], self.places["values"], strict=True))
+        frame["message"] = [written.message(*key) for key in keys]
+        frame["cure"] = [written.cure(*key) for key in keys]
+        texts = ["code", "severity", "status", "table", "file", "sheet", "column", "message", "cure"]
+        types = dict.fromkeys(texts, schema.STRING) | {"row": "Int64", "count": "int64"}
+        return frame[COLUMNS].astype(types)
+
+    def in_language(self, language: str) -> Report:
+        """Return the same report in another language.
+
+        Parameters
+        ----------
+        language : {"sv", "en"}
+
+        Returns
+        -------
+        Report
+        """
+        return replace(self, language=language)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of errors, warnings and notes, and of places that could not be checked.
+
+        Returns
+        -------
+        dict
+            Keys error, warning, note and unchecked. Each finding is counted once; a finding on a whole column, table or
+            file is one.
+        """
+        known = schema.rules()
+        counted = dict.fromkeys([*schema.SEVERITIES, "unchecked"], 0)
+        for code, status in zip(self.places["code"], self.places["status"], strict=True):
+            counted["unchecked" if status == "unchecked" else known[code].severity] += 1
+        return counted
+
+    def summary(self) -> str:
+        """Return the report in a few lines of text, for a terminal."""
+        from bipstudy.validation.grouping import grouped
+
+        words = _Sentences(self.language)
+        lines = [text(f"validation.verdict_{'ok' if self.ok else 'bad'}", self.language) + "."]
+        lines.append(", ".join(words.counted(kind, number) for kind, number in self.counts().items() if number) + ".")
+        if self.places.empty:
+            lines[1] = text("validation.no_findings", self.language)
+        for section in grouped(self):
+            lines += ["", section.title]
+            lines += [f"  {group.count:>7}  {group.title} [{group.code}]" for group in section.groups]
+        return "\n".join(lines)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return the report as one self-contained page, and write it if a path is given.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+
+        Returns
+        -------
+        str
+        """
+        from bipstudy.validation.page import page
+
+        return _written(page(self), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the report as JSON, and write it if a path is given.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+
+        Returns
+        -------
+        str
+        """
+        findings = self.findings.astype(object).where(self.findings.notna(), None)
+        content = {
+            "schema_version": schema.SCHEMA_VERSION,
+            "ok": self.ok,
+            "language": self.language,
+            "extracted_on": None if self.extracted_on is None else self.extracted_on.isoformat(),
+            "counts": self.counts(),
+            "submitted": _records(self.submitted),
+            "checked": [{"code": status.code, "rows": status.checked} for status in self.statuses],
+            "not_applicable": [
+                {"code": rule.code, "reason": rule.message(self.language)} for rule in self.not_applicable
+            ],
+            "findings": _records(findings),
+        }
+        return _written(json.dumps(content, ensure_ascii=False, indent=1) + "\n", path)
+
+    def to_excel(self, path: str | Path) -> Path:
+        """Write the report as a workbook: a sheet with the sums and one with every finding.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        Path
+        """
+        from bipstudy.validation.workbook import write_workbook
+
+        return write_workbook(self, Path(path))
+
+
+def collect(data: Data, found: Sequence[tuple[str, Hits]]) -> pd.DataFrame:
+    """Return one row per place from what the loader and the rules found, in a fixed order.
+
+    Parameters
+    ----------
+    data : Data
+    found : sequence of (str, Hits)
+        Code of the rule and its hits.
+
+    Returns
+    -------
+    DataFrame
+        Columns code, status, table, file, sheet, row, column, count and values.
+    """
+    loaded = [
+        (each.code, each.status, each.table, each.file, each.sheet, each.row, each.column, each.count, each.values)
+        for each in data.loaded
+    ]
+    parts = [pd.DataFrame(loaded, columns=_PLACE)] if loaded else []
+    parts += [_places(data, code, hits) for code, hits in found]
+    if not parts:
+        return pd.DataFrame(columns=_PLACE)
+    places = pd.concat([part.astype(object) for part in parts], ignore_index=True)
+    places = places.where(places.notna(), None)
+    for column in ("file", "sheet", "column"):
+        blotted = {name: redact(str(name)) for name in places[column].dropna().unique()}
+        places[column] = places[column].map(blotted, na_action="ignore")
+    return _sorted(places)
+
+
+def _places(data: Data, code: str, hits: Hits) -> pd.DataFrame:
+    """Return one row per place of some hits."""
+    column = None if hits.column is None else data.source_column(hits.table, hits.column)
+    if hits.rows is None:
+        known = data.provenance.get(hits.table)
+        sources = known[["file", "sheet"]].drop_duplicates() if known is not None else None
+        # A table that came from several files is one place; the file is said only where it is one.
+        file, sheet = sources.iloc[0] if sources is not None and len(sources) == 1 else (None, None)
+        row = [(code, hits.status, hits.table, file, sheet, None, column, hits.count, dict(hits.values))]
+        return pd.DataFrame(row, columns=_PLACE)
+    places = data.provenance[hits.table].iloc[hits.rows].reset_index(drop=True)
+    values: list[Mapping[str, object]] = [hits.values] * len(places)
+    if hits.each:
+        values = [
+            {**hits.values, **dict(zip(hits.each, each, strict=True))} for each in zip(*hits.each.values(), strict=True)
+        ]
+    return places.assign(code=code, status=hits.status, table=hits.table, column=column, count=1, values=values)[_PLACE]
+
+
+def _sorted(places: pd.DataFrame) -> pd.DataFrame:
+    """Return the places by severity, rule, table, file, sheet, row and column."""
+    severities = {code: schema.SEVERITIES.index(rule.severity) for code, rule in schema.rules().items()}
+    codes = {code: number for number, code in enumerate(schema.rules())}
+    tables = {name: number for number, name in enumerate(schema.TABLE_NAMES)}
+    order = pd.DataFrame(
+        {
+            "status": places["status"] == "unchecked",
+            "severity": places["code"].map(severities),
+            "code": places["code"].map(codes),
+            "table": places["table"].map(tables).fillna(-1),
+            "file": places["file"].fillna(""),
+            "sheet": places["sheet"].fillna(""),
+            "row": pd.to_numeric(places["row"]).fillna(0),
+            "column": places["column"].fillna(""),
+        }
+    )
+    return places.iloc[np.lexsort([order[name].to_numpy() for name in reversed(order.columns)])].reset_index(drop=True)
+
+
+class _Sentences:
+    """The messages of a report in one language, each written once."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._written: dict[tuple[str, str, str, str], str] = {}
+
+    def message(self, code: str, status: str, values: Mapping[str, object]) -> str:
+        """Return what is wrong."""
+        return self._sentence("message", code, status, values)
+
+    def cure(self, code: str, status: str, values: Mapping[str, object]) -> str:
+        """Return what to do."""
+        return self._sentence("cure", code, status, values)
+
+    def counted(self, kind: str, number: int) -> str:
+        """Return a number of findings of a kind in words."""
+        return f"{number} " + text(f"validation.{kind}_{'one' if number == 1 else 'many'}", self.language)
+
+    def _sentence(self, part: str, code: str, status: str, values: Mapping[str, object]) -> str:
+        """Return a sentence with its placeholders filled in."""
+        key = (part, code, status, repr(values) if values else "")
+        if key not in self._written:
+            rule = schema.rules()[code]
+            said = {name: self._localised(value) for name, value in values.items()}
+            if status == "unchecked":
+                sentence = text(
+                    f"validation.unchecked_{part}", self.language, title=_lowered(rule.title[self.language])
+                )
+            else:
+                sentence = getattr(rule, part)[self.language].format(**said)
+            self._written[key] = sentence
+        return self._written[key]
+
+    def _localised(self, value: object) -> object:
+        """Return the text of one language where a value has two, with identity numbers blotted out."""
+        if isinstance(value, Mapping):
+            value = value[self.language]
+        return redact(value) if isinstance(value, str) else value
+
+
+def _lowered(title: str) -> str:
+    """Return a title as it stands inside a sentence."""
+    return title[0].lower() + title[1:]
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame as plain Python values."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [
+        {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
+        for row in plain.to_dict("records")
+    ]
+
+
+def _written(content: str, path: str | Path | None) -> str:
+    """Write a text to a file if there is one, and return it."""
+    if path is not None:
+        Path(path).write_text(content, encoding="utf-8", newline="\n")
+    return content

@@ -1,0 +1,221 @@
+"""Rules on forms and answers: scales, respondents, states of a form, and the time between occasions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.validation.data import Data, Days, Mask, group_numbers
+from bipstudy.validation.rules import NOTHING, Hits, Outcome, at, check
+
+_PERSON = ("organisation_id", "participant_id")
+_OCCASION = (*_PERSON, "occasion")
+_FORM = (*_OCCASION, "respondent", "instrument")
+
+
+@check
+def answer_outside_scale(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Compare each answer with the scale of its item in the questionnaire of its form."""
+    outcome = NOTHING
+    for name, instrument, here in _by_instrument(data):
+        for item in instrument.items:
+            values, given = _answers(data, item.id)
+            outside = here & given & ((values < item.minimum) | (values > item.maximum))
+            about = {"item_label": item.label, "minimum": item.minimum, "maximum": item.maximum, "instrument": name}
+            outcome += Outcome(int((here & given).sum()), at("measurements", item.id, outside, values=about))
+    return outcome
+
+
+@check
+def item_not_in_instrument(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for answers to items that the questionnaire of the form does not have."""
+    outcome = NOTHING
+    for name, instrument, here in _by_instrument(data):
+        own = {item.id for item in instrument.items}
+        for item in schema.items().values():
+            _, given = _answers(data, item.id)
+            foreign = here & given & (item.id not in own)
+            about = {"item_label": item.label, "instrument": name}
+            outcome += Outcome(int((here & given).sum()), at("measurements", item.id, foreign, values=about))
+    return outcome
+
+
+@check
+def item_of_wrong_respondent(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for answers to items that the respondent of the form is not asked."""
+    respondent = data.tables["measurements"]["respondent"]
+    outcome = NOTHING
+    for _, instrument, here in _by_instrument(data):
+        for item in instrument.items:
+            _, given = _answers(data, item.id)
+            asked = respondent.isin(item.respondents).to_numpy(dtype=bool)
+            known = here & given & respondent.isin(schema.code_list("respondent").values).to_numpy(dtype=bool)
+            outcome += Outcome(
+                int(known.sum()), at("measurements", item.id, known & ~asked, values={"item_label": item.label})
+            )
+    return outcome
+
+
+@check
+def answered_without_date(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for answered or declined forms without a date."""
+    dated = _status(data, "answered", "declined")
+    return Outcome(int(dated.sum()), at("measurements", "answered_on", dated & ~_has_date(data)))
+
+
+@check
+def answered_without_answer(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for answered forms with neither an answer nor a reason for a missing one."""
+    answered = _status(data, "answered")
+    explained = np.zeros(len(answered), dtype=bool)
+    if "missing_answers" in data.tables:
+        forms = data.lookup("missing_answers", "measurements", _FORM)
+        explained[forms[forms >= 0]] = True
+    return Outcome(int(answered.sum()), at("measurements", "form_status", answered & ~_any_answer(data) & ~explained))
+
+
+@check
+def answers_on_unanswered_form(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for answers on forms that are declined, not reached or not done."""
+    unanswered = _status(data, "declined", "not_reached", "not_done")
+    return Outcome(int(unanswered.sum()), at("measurements", "form_status", unanswered & _any_answer(data)))
+
+
+@check
+def date_on_form_not_done(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for dates of answers on forms that are not reached or not done."""
+    unanswered = _status(data, "not_reached", "not_done")
+    return Outcome(int(unanswered.sum()), at("measurements", "answered_on", unanswered & _has_date(data)))
+
+
+@check
+def caseworker_form_without_caseworker(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for forms that a caseworker answered, but which one is not said."""
+    frame = data.tables["measurements"]
+    if "caseworker_id" in data.absent["measurements"]:
+        return Outcome(0, columns=(("measurements", "caseworker_id"),))
+    theirs = _status(data, "answered") & (frame["respondent"] == "caseworker").to_numpy(dtype=bool)
+    nameless = theirs & frame["caseworker_id"].isna().to_numpy(dtype=bool)
+    return Outcome(int(theirs.sum()), at("measurements", "caseworker_id", nameless))
+
+
+@check
+def missing_answer_has_answer(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for reasons for a missing answer where the answer is there."""
+    frame = data.tables["missing_answers"]
+    form = data.lookup("missing_answers", "measurements", _FORM)
+    found = np.zeros(len(frame), dtype=bool)
+    for item in schema.items():
+        here = (frame["item"] == item).to_numpy(dtype=bool) & (form >= 0)
+        found[here] = _answers(data, item)[1][form[here]]
+    return Outcome(int((form >= 0).sum()), at("missing_answers", "item", found))
+
+
+@check
+def interval_far_from_three_months(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Compare the days since the participant's last answered occasion with the plan of three months a step."""
+    occasions = _occasions(data)
+    same = occasions["person"].eq(occasions["person"].shift()).to_numpy(dtype=bool)
+    last = occasions.shift()
+    steps = (occasions["occasion"] - last["occasion"]).to_numpy(dtype=float)
+    least = (occasions["low"] - last["high"]).to_numpy(dtype=float)
+    most = (occasions["high"] - last["low"]).to_numpy(dtype=float)
+    shortest, longest = threshold["shortest_days"] * steps, threshold["longest_days"] * steps
+    certain = same & ((most < shortest) | (least > longest))
+    unsure = same & ~certain & ((least < shortest) | (most > longest))
+    values = {name: int(days) for name, days in threshold.items()}
+    return Outcome(int(same.sum()), _at_occasions(occasions, certain, unsure, values))
+
+
+@check
+def forms_far_apart(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Compare the days between the forms of one occasion with the longest that still makes a pair."""
+    occasions = _occasions(data)
+    several = (occasions["forms"] > 1).to_numpy(dtype=bool)
+    certain = several & (occasions["low"] - occasions["first_high"] > threshold["longest_days"]).to_numpy(dtype=bool)
+    widest = (occasions["high"] - occasions["first_low"] > threshold["longest_days"]).to_numpy(dtype=bool)
+    unsure = several & widest & ~certain & occasions["imprecise"].to_numpy(dtype=bool)
+    values = {"longest_days": int(threshold["longest_days"])}
+    return Outcome(int(several.sum()), _at_occasions(occasions, certain, unsure, values))
+
+
+def _by_instrument(data: Data) -> Iterator[tuple[str, schema.Instrument, Mask]]:
+    """Yield each known questionnaire with the forms that use it."""
+    named = data.tables["measurements"]["instrument"]
+    for name, instrument in schema.instruments().items():
+        yield name, instrument, (named == name).to_numpy(dtype=bool)
+
+
+def _answers(data: Data, item: str) -> tuple[Days, Mask]:
+    """Return the answers to an item as numbers and whether each is there."""
+    key = ("answers", item)
+    if key not in data.memory:
+        column = data.tables["measurements"][item]
+        data.memory[key] = column.fillna(0).to_numpy(dtype=np.int64), column.notna().to_numpy(dtype=bool)
+    values, given = data.memory[key]
+    return values, given
+
+
+def _any_answer(data: Data) -> Mask:
+    """Return the forms that have at least one answer."""
+    some: Mask = np.logical_or.reduce([_answers(data, item)[1] for item in schema.items()])
+    return some
+
+
+def _status(data: Data, *statuses: str) -> Mask:
+    """Return the forms with one of some statuses."""
+    found: Mask = data.tables["measurements"]["form_status"].isin(statuses).to_numpy(dtype=bool)
+    return found
+
+
+def _has_date(data: Data) -> Mask:
+    """Return the forms with a date of answer."""
+    return data.bounds("measurements", "answered_on").known
+
+
+def _occasions(data: Data) -> pd.DataFrame:
+    """Return the answered and dated occasions, by person and number.
+
+    Columns: person, occasion, forms (number of), low and high (bounds of the last answer), first_low and first_high (of
+    the first), imprecise, row (of the form that was answered last, the first in the file among equals).
+    """
+    if "occasions" not in data.memory:
+        frame, answered = data.tables["measurements"], data.bounds("measurements", "answered_on")
+        group, _ = group_numbers(frame, None, _OCCASION)
+        person, _ = group_numbers(frame, None, _PERSON)
+        taken = np.flatnonzero(_status(data, "answered") & answered.known & (group >= 0))
+        forms = pd.DataFrame(
+            {
+                "person": person[taken],
+                "occasion": frame["occasion"].to_numpy(dtype="float64", na_value=np.nan)[taken],
+                "group": group[taken],
+                "low": answered.low[taken],
+                "high": answered.high[taken],
+                "row": taken,
+            }
+        ).sort_values(["group", "high", "low", "row"], ascending=[True, False, False, True])
+        forms["imprecise"] = forms["low"] != forms["high"]
+        grouped = forms.groupby("group")
+        occasions = grouped[["person", "occasion", "row"]].first()
+        occasions["forms"] = grouped.size()
+        occasions[["low", "high"]] = grouped[["low", "high"]].max()
+        occasions[["first_low", "first_high"]] = grouped[["low", "high"]].min()
+        occasions["imprecise"] = grouped["imprecise"].any()
+        data.memory["occasions"] = occasions.sort_values(["person", "occasion"], ignore_index=True)
+    found: pd.DataFrame = data.memory["occasions"]
+    return found
+
+
+def _at_occasions(
+    occasions: pd.DataFrame, certain: Mask, unsure: Mask, values: Mapping[str, object]
+) -> tuple[Hits, ...]:
+    """Return the hits at the last answered form of each occasion."""
+    rows = occasions["row"].to_numpy(dtype=np.int64)
+    return tuple(
+        Hits("measurements", np.sort(rows[mask]), "answered_on", status, values)
+        for status, mask in (("invalid", certain), ("unchecked", unsure))
+        if mask.any()
+    )

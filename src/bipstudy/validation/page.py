@@ -1,0 +1,85 @@
+"""The report as one self-contained page that reads well on screen, in print and aloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.texts import text
+
+if TYPE_CHECKING:
+    from bipstudy.validation.findings import Report
+
+
+def page(report: Report) -> str:
+    """Return the report as HTML without any external asset.
+
+    Parameters
+    ----------
+    report : Report
+
+    Returns
+    -------
+    str
+    """
+    import jinja2
+
+    from bipstudy.validation.grouping import grouped
+
+    language = report.language
+    source = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    sections = grouped(report)
+    counts = report.counts()
+    return environment.from_string(source).render(
+        language=language,
+        say=lambda key, **values: text(f"validation.{key}", language, **values),
+        number=lambda value: f"{value:,}".replace(",", "\u00a0"),
+        report=report,
+        verdict=_verdict(report, counts),
+        tiles=[
+            (kind, number, text(f"validation.{kind}_{'one' if number == 1 else 'many'}", language))
+            for kind, number in counts.items()
+        ],
+        sections=sections,
+        total=sum(section.count for section in sections),
+        submitted=_submitted(report),
+        passed=_passed(report),
+        not_applicable=[
+            (schema.rules()[rule.code].title[language], rule.message(language)) for rule in report.not_applicable
+        ],
+    )
+
+
+def _verdict(report: Report, counts: dict[str, int]) -> str:
+    """Return the sentence under the verdict."""
+    wrong = "verdict_bad_long" if counts["error"] else "verdict_unchecked_long"
+    return text(f"validation.{'verdict_ok_long' if report.ok else wrong}", report.language)
+
+
+def _submitted(report: Report) -> list[dict[str, Any]]:
+    """Return the tables that were submitted, with file, sheet and number of rows."""
+    return [
+        {
+            "table": schema.table(row.table).label[report.language],
+            "file": "" if pd.isna(row.file) else row.file,
+            "sheet": "" if pd.isna(row.sheet) else row.sheet,
+            "rows": int(row.rows),
+        }
+        for row in report.submitted.itertuples(index=False)
+    ]
+
+
+def _passed(report: Report) -> list[tuple[str, int]]:
+    """Return title and rows looked at of the rules that applied and found nothing."""
+    found = set(report.places["code"])
+    return [
+        (schema.rules()[status.code].title[report.language], status.checked)
+        for status in report.statuses
+        if status.code not in found
+    ]

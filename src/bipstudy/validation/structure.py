@@ -1,0 +1,198 @@
+"""Rules on single tables: pandera looks at the typed tables, and each failure becomes a finding with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.schema.pandera_schema import pandera_schema
+from bipstudy.texts import LANGUAGES
+from bipstudy.validation.data import Data, group_numbers
+from bipstudy.validation.rules import Hits, Outcome, check, in_both
+
+Rows = npt.NDArray[np.int64]
+
+
+@check
+def missing_table(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for the tables that a submission must have."""
+    required = [table for table in schema.tables().values() if table.required]
+    hits = [
+        Hits(each.name, None, values={"table_label": each.label}) for each in required if each.name not in data.sent
+    ]
+    return Outcome(len(required), tuple(hits))
+
+
+@check
+def empty_table(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for rows in the tables that a submission must have."""
+    sent = [table for table in schema.tables().values() if table.required and table.name in data.sent]
+    hits = [Hits(each.name, None, values={"table_label": each.label}) for each in sent if each.name not in data.tables]
+    return Outcome(len(sent), tuple(hits))
+
+
+@check
+def missing_column(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for the columns that a table must have."""
+    hits = [
+        Hits(name, None, column.name, values=_labels(name, column.name), count=len(data.tables[name]))
+        for name, absent in data.absent.items()
+        for column in schema.table(name).columns
+        if column.name in absent
+    ]
+    return Outcome(_rows(data), tuple(hits))
+
+
+@check
+def wrong_type(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for columns that hold something else than they should."""
+    hits = [
+        Hits(
+            name,
+            None,
+            column,
+            values=_labels(name, column) | {"kind": _kind(name, column)},
+            count=len(data.tables[name]),
+        )
+        for name, mistyped in data.mistyped.items()
+        for column in sorted(mistyped)
+    ]
+    return Outcome(_rows(data), tuple(hits))
+
+
+@check
+def missing_value(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for required cells that are empty."""
+    hits = [
+        Hits(name, rows, column, values=_labels(name, column)) for name, column, rows in _failed(data, "missing-value")
+    ]
+    return Outcome(_rows(data), tuple(hits))
+
+
+@check
+def unknown_code(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for values that are not in their code list."""
+    hits = [
+        Hits(name, rows, column, values=_labels(name, column) | {"known": _known(name, column)})
+        for name, column, rows in _failed(data, "unknown-code")
+    ]
+    return Outcome(_rows(data), tuple(hits))
+
+
+@check
+def out_of_bounds(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for numbers outside the bounds of their column."""
+    hits = []
+    for name, column, rows in _failed(data, "out-of-bounds"):
+        about = schema.table(name).column(column)
+        bounds = {"minimum": _bound(about.minimum), "maximum": _bound(about.maximum)}
+        hits.append(Hits(name, rows, column, values=_labels(name, column) | bounds))
+    return Outcome(_rows(data), tuple(hits))
+
+
+@check
+def duplicate_key(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for rows of one table with the same key; forms have a rule of their own."""
+    hits = [_duplicates(data, name, rows) for name, _, rows in _failed(data, "duplicate-key") if name != "measurements"]
+    return Outcome(_rows(data), tuple(hit for hit in hits if hit is not None))
+
+
+@check
+def two_answers_for_one_form(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for forms with the same participant, occasion, respondent and instrument."""
+    hits = [_duplicates(data, name, rows) for name, _, rows in _failed(data, "duplicate-key") if name == "measurements"]
+    return Outcome(len(data.tables["measurements"]), tuple(hit for hit in hits if hit is not None))
+
+
+def _rows(data: Data) -> int:
+    """Return the number of rows of all tables."""
+    return sum(map(len, data.tables.values()))
+
+
+def _failed(data: Data, code: str) -> list[tuple[str, str, Rows]]:
+    """Return table, column and rows of the failures of one rule; pandera runs once for all rules."""
+    if "structure" not in data.memory:
+        data.memory["structure"] = [failure for name in data.tables for failure in _failures(data, name)]
+    return [(name, column, rows) for found, name, column, rows in data.memory["structure"] if found == code]
+
+
+def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
+    """Yield rule, table, column and rows of what pandera finds in a table."""
+    import pandera.pandas as pa
+
+    try:
+        pandera_schema(name).validate(data.tables[name], lazy=True)
+    except pa.errors.SchemaErrors as failed:
+        silent = data.absent[name] | data.mistyped[name]
+        found: dict[tuple[str, str], list[Rows]] = {}
+        for error in failed.schema_errors:
+            code, column = _rule_and_column(error)
+            if column not in silent:
+                found.setdefault((code, column), []).append(error.failure_cases["index"].to_numpy(dtype=np.int64))
+        for (code, column), parts in found.items():
+            yield code, name, column, np.unique(np.concatenate(parts))
+
+
+def _rule_and_column(error: Any) -> tuple[str, str]:
+    """Return the rule and the column of one failure of pandera."""
+    reason = error.reason_code.name
+    if reason == "DUPLICATES":
+        return "duplicate-key", ""
+    if reason == "SERIES_CONTAINS_NULLS":
+        return "missing-value", str(error.schema.name)
+    return "out-of-bounds" if error.check.name == "bounds" else "unknown-code", str(error.schema.name)
+
+
+def _duplicates(data: Data, name: str, rows: Rows) -> Hits | None:
+    """Return the rows whose key stands on an earlier row, and which row that is; rows with half a key are left out."""
+    description = schema.table(name)
+    numbers, _ = group_numbers(data.tables[name], None, description.key)
+    rows = rows[numbers[rows] >= 0]
+    if not len(rows):
+        return None
+    first = pd.Series(np.arange(len(numbers))).groupby(numbers).first().reindex(numbers[rows]).to_numpy(dtype=np.int64)
+    key_labels = {
+        language: ", ".join(description.column(part).label[language].lower() for part in description.key)
+        for language in LANGUAGES
+    }
+    values = {"table_label": description.label, "key_labels": key_labels}
+    return Hits(name, rows, None, values=values, each={"first_row": data.provenance[name]["row"].iloc[first].tolist()})
+
+
+def _labels(name: str, column: str) -> dict[str, object]:
+    """Return the labels of a table and a column."""
+    return {"table_label": schema.table(name).label, "column_label": column_label(name, column)}
+
+
+def column_label(name: str, column: str) -> dict[str, str]:
+    """Return the label of a column of a table, a precision or an item, in both languages."""
+    described = {each.name: each.label for each in schema.table(name).columns}
+    described |= {each.id: each.label for each in schema.items().values()}
+    return described.get(column.removesuffix("_precision"), dict.fromkeys(LANGUAGES, column))
+
+
+def _kind(name: str, column: str) -> dict[str, str]:
+    """Return what a column should hold, in both languages."""
+    kinds = {each.name: each.kind for each in schema.table(name).columns}
+    kind = "precision" if column.endswith("_precision") else kinds.get(column, "integer")
+    return in_both(f"validation.kind_{kind}")
+
+
+def _known(name: str, column: str) -> dict[str, str]:
+    """Return the values of the code list of a column as a sentence, in both languages."""
+    if column.endswith("_precision"):
+        return dict.fromkeys(LANGUAGES, ", ".join(schema.PRECISIONS))
+    codes = schema.code_list(str(schema.table(name).column(column).codes))
+    return {language: ", ".join(codes.labels(language).values()) for language in LANGUAGES}
+
+
+def _bound(number: float | None) -> object:
+    """Return a bound as a person writes it."""
+    if number is None:
+        return in_both("validation.unlimited")
+    return int(number) if float(number).is_integer() else number

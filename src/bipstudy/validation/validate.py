@@ -1,0 +1,120 @@
+"""Validation of a submission or a study: every rule is asked, and the answers become a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.texts import default_language
+
+# Each of these registers its checks when it is imported.
+from bipstudy.validation import after_transition, forms, identifiers, order, references, structure  # noqa: F401
+from bipstudy.validation.data import Data
+from bipstudy.validation.findings import NotApplicable, Report, RuleStatus, collect
+from bipstudy.validation.rules import CHECKS, Hits, Outcome, rule_needs
+
+# Rules whose finding says that a cell cannot be used, which the loader may have said of the same cell already.
+_ABOUT_A_CELL = ("missing-value", "unknown-code", "out-of-bounds", "missing-column", "missing-table", "wrong-type")
+
+
+def validate(submission: Any, language: str | None = None) -> Report:
+    """Check a submission, or a study, against every rule.
+
+    Parameters
+    ----------
+    submission : Submission or Study
+        From `bipstudy.load_submission`, or a study in memory.
+    language : {"sv", "en"}, optional
+        Language of the report; Swedish unless the variable ``BIPSTUDY_LANGUAGE`` says otherwise.
+
+    Returns
+    -------
+    Report
+        Complete, however many findings there are.
+
+    Examples
+    --------
+    >>> import bipstudy as bip
+    >>> report = bip.validate(bip.load_example(), language="en")
+    >>> report.ok
+    True
+    """
+    data = Data.of(submission)
+    statuses, found, not_applicable = [], [], []
+    for code, function in CHECKS.items():
+        rule = schema.rules()[code]
+        absent = rule_needs(rule, data)
+        outcome = Outcome(0) if absent else function(data, rule.threshold)
+        if outcome.checked == 0 and not outcome.hits:
+            not_applicable.append(_why_not(code, absent, outcome, data))
+            continue
+        hits = list(_not_yet_said(code, outcome, data))
+        found += [(code, hit) for hit in hits]
+        statuses.append(RuleStatus(code, outcome.checked))
+    return Report(
+        language=language or default_language(),
+        places=collect(data, found),
+        statuses=tuple(statuses),
+        not_applicable=tuple(not_applicable),
+        submitted=_submitted(data),
+        extracted_on=data.extracted_on,
+    )
+
+
+def _why_not(code: str, absent: list[str], outcome: Outcome, data: Data) -> NotApplicable:
+    """Say why a rule does not apply."""
+    unsent = tuple(name for name in absent if name not in data.sent)
+    if unsent:
+        return NotApplicable(code, "reason_table", tables=unsent)
+    if outcome.columns:
+        return NotApplicable(code, "reason_column", columns=outcome.columns)
+    return NotApplicable(code, outcome.reason or "reason_nothing")
+
+
+def _not_yet_said(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
+    """Yield the hits at places of which the loader has said nothing."""
+    if code not in _ABOUT_A_CELL or not data.loaded:
+        yield from outcome.hits
+        return
+    said = {
+        (finding.table, finding.file, finding.sheet, finding.row, finding.column)
+        for finding in data.loaded
+        if finding.status == "invalid"
+    }
+    for hit in outcome.hits:
+        column = None if hit.column is None else data.source_column(hit.table, hit.column)
+        if hit.rows is None:
+            if not any(
+                place[0] == hit.table and place[3] is None and place[4] in (column, hit.column) for place in said
+            ):
+                yield hit
+            continue
+        rows = data.provenance[hit.table].iloc[hit.rows]
+        new = [
+            (hit.table, _none(file), _none(sheet), int(row), column) not in said
+            for file, sheet, row in rows[["file", "sheet", "row"]].itertuples(index=False)
+        ]
+        if any(new):
+            each = {
+                name: [one for one, is_new in zip(values, new, strict=True) if is_new]
+                for name, values in hit.each.items()
+            }
+            yield Hits(hit.table, hit.rows[new], hit.column, hit.status, hit.values, each)
+
+
+def _none(value: object) -> object:
+    """Return None for a missing value."""
+    return None if pd.isna(value) else value
+
+
+def _submitted(data: Data) -> pd.DataFrame:
+    """Return how many rows of each table came from which file and sheet."""
+    parts = [
+        frame.assign(table=name).groupby(["table", "file", "sheet"], dropna=False).size().rename("rows").reset_index()
+        for name, frame in data.provenance.items()
+    ]
+    columns = ["table", "file", "sheet", "rows"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
