@@ -24,6 +24,8 @@ __version__ = "0.1.0"
 
 # Public name -> (module that owns it, its name there; empty for the module itself).
 _PUBLIC = {
+    "Pool": ("bipstudy.pool", "Pool"),
+    "load_study": ("bipstudy.pool", "load_study"),
     "load_submission": ("bipstudy.loaders", "load_submission"),
     "Study": ("bipstudy.study", "Study"),
     "build_episodes": ("bipstudy.panel", "build_episodes"),
@@ -32,6 +34,7 @@ _PUBLIC = {
     "load_example": ("bipstudy.simulation", "load_example"),
     "simulate_study": ("bipstudy.simulation", "simulate_study"),
     "models": ("bipstudy.models", ""),
+    "validate": ("bipstudy.validation.validate", "validate"),
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the names are those of the table above
