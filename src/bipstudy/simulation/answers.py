@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bipstudy.simulation.cohort import Bools, Cohort, Floats, Ints, overall
-from bipstudy.simulation.course import Activities as Activities
 from bipstudy.simulation.occasions import ANSWERED, CASEWORKER, PARTICIPANT, Forms
 from bipstudy.simulation.scenario import Scenario
 
@@ -82,7 +81,9 @@ def draw_answers(
             latent = _with_error(scenario, cohort.size, forms.person[rows], *signal[item], rng[stream])
             values[item][rows] = ordinal(latent, cuts)
         if respondent == CASEWORKER:
-            belief[rows] = _belief(scenario, cohort, forms, rows, gained[rows], rng["belief"])
+            belief[rows] = latent_belief(
+                scenario, cohort, forms.person[rows], forms.caseworker[rows], gained[rows], rng["belief"]
+            )
             values[BELIEF][rows] = ordinal(belief[rows], scenario.answers.belief_cuts)
     missing = {item: _missing(scenario, values[item] > 0, rng["missing"]) for item in ITEMS}
     for item in ITEMS:
@@ -131,21 +132,37 @@ def _with_error(
     stable = scenario.answers.item_stability
     lasting, passing = rng.standard_normal(people), rng.standard_normal(len(person))
     error = np.sqrt(stable) * lasting[person] + np.sqrt(1 - stable) * passing
-    return signal + np.sqrt(max(1 - variance, 0.0)) * error
+    latent: Floats = signal + np.sqrt(max(1 - variance, 0.0)) * error
+    return latent
 
 
-def _belief(
-    scenario: Scenario, cohort: Cohort, forms: Forms, rows: Ints, gained: Floats, rng: np.random.Generator
+def latent_belief(
+    scenario: Scenario, cohort: Cohort, person: Ints, caseworker: Ints, gained: Floats, rng: np.random.Generator
 ) -> Floats:
-    """Return the latent belief: optimism, what the caseworker sees, and noise."""
+    """Return the latent belief on forms: optimism of who answers, what the caseworker sees, and noise.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    cohort : Cohort
+    person, caseworker : (F,) int
+    gained : (F,) float
+        Progression so far.
+    rng : Generator
+
+    Returns
+    -------
+    (F,) float
+        Standard normal where nothing is gained.
+    """
     given = scenario.answers
-    person = forms.person[rows]
     seen = overall(scenario, cohort)[person] + np.sqrt(1 - scenario.people.private_share) * gained
-    signal = np.sqrt(given.optimism_icc) * cohort.optimism[forms.caseworker[rows]] + given.belief_readiness * seen
+    signal = np.sqrt(given.optimism_icc) * cohort.optimism[caseworker] + given.belief_readiness * seen
     noise = np.sqrt(max(1 - given.optimism_icc - given.belief_readiness**2, 0.0))
-    lasting, passing = rng.standard_normal(cohort.size), rng.standard_normal(len(rows))
+    lasting, passing = rng.standard_normal(cohort.size), rng.standard_normal(len(person))
     stable = given.belief_stability
-    return signal + noise * (np.sqrt(stable) * lasting[person] + np.sqrt(1 - stable) * passing)
+    latent: Floats = signal + noise * (np.sqrt(stable) * lasting[person] + np.sqrt(1 - stable) * passing)
+    return latent
 
 
 def _missing(scenario: Scenario, given: Bools, rng: np.random.Generator) -> npt.NDArray[np.int8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from bipstudy.texts import BipstudyError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+Arrays = dict[str, Any]
 
 QUARTER_DAYS = 365.25 / 4
 FIRST_DELAY_LIMIT = 40
@@ -98,12 +101,13 @@ class Cohort:
         """Return some participants; the caseworkers stay."""
         return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in _OF_PERSON})
 
-    def active(self, unit: Ints, day: Floats) -> Ints:
+    def active(self, unit: Ints, day: npt.NDArray[Any]) -> Ints:
         """Return how many caseworkers of each unit are still there after a day."""
         # Within a unit departures fall with rank, so that those still there are the first ones.
         span = 1e7
         key = self.caseworker_unit * span - np.minimum(self.departure, span / 2)
-        return np.searchsorted(key, unit * span - day, side="left") - self.unit_start[unit]
+        there: Ints = np.searchsorted(key, unit * span - day, side="left") - self.unit_start[unit]
+        return there
 
 
 _OF_PERSON = tuple(field.name for field in dataclasses.fields(Cohort))[:20]
@@ -145,7 +149,7 @@ def draw_cohort(scenario: Scenario, participants: int, rng: dict[str, np.random.
     people = _people(scenario, sizes, rng["people"])
     background = _background(scenario, people, rng["background"])
     staff = _caseworkers(scenario, sizes, rng)
-    effects = scenario.events.organisation_sd * rng["organisations"].standard_normal(design.organisations)
+    effects = _organisation_effects(scenario, sizes, rng["organisations"])
     partial = Cohort(
         **people,
         **background,
@@ -157,14 +161,27 @@ def draw_cohort(scenario: Scenario, participants: int, rng: dict[str, np.random.
     return dataclasses.replace(partial, first_caseworker=chosen)
 
 
+def _organisation_effects(scenario: Scenario, sizes: Ints, rng: np.random.Generator) -> Floats:
+    """Return effects of organisations on the log hazard: normal scores in random order, with mean zero over people.
+
+    Freely drawn effects of ten organisations would move the risk of the whole study by several per cent from one seed
+    to the next, and no scenario would have a truth of its own.
+    """
+    from scipy.special import ndtri
+
+    scores: Floats = scenario.events.organisation_sd * ndtri((rng.permutation(len(sizes)) + 0.5) / len(sizes))
+    return scores - float(np.average(scores, weights=sizes))
+
+
 def organisation_sizes(participants: int, organisations: int, spread: float) -> Ints:
     """Share participants out to organisations, the first the largest; the sizes sum to the whole."""
     weights = np.linspace(1 + spread, 1 - spread, organisations) if organisations > 1 else np.ones(1)
     edges = np.round(np.cumsum(weights) / weights.sum() * participants).astype(np.int64)
-    return np.diff(edges, prepend=0)
+    sizes: Ints = np.diff(edges, prepend=0)
+    return sizes
 
 
-def _people(scenario: Scenario, sizes: Ints, rng: np.random.Generator) -> dict[str, npt.NDArray[np.generic]]:
+def _people(scenario: Scenario, sizes: Ints, rng: np.random.Generator) -> Arrays:
     """Draw where and when participants enter, and what cannot be seen."""
     design = scenario.design
     count = int(sizes.sum())
@@ -189,9 +206,7 @@ def _people(scenario: Scenario, sizes: Ints, rng: np.random.Generator) -> dict[s
     }
 
 
-def _background(
-    scenario: Scenario, people: dict[str, npt.NDArray[np.generic]], rng: np.random.Generator
-) -> dict[str, npt.NDArray[np.generic]]:
+def _background(scenario: Scenario, people: Arrays, rng: np.random.Generator) -> Arrays:
     """Draw background columns with given marginals, correlated with readiness or health through a latent normal."""
     from scipy.special import ndtr
 
@@ -201,7 +216,7 @@ def _background(
     noise = rng.standard_normal((5, count))
     uniform = rng.random((5, count))
 
-    def latent(loading: float, on: npt.NDArray[np.generic], which: int) -> Floats:
+    def latent(loading: float, on: Floats, which: int) -> Floats:
         return np.asarray(loading * on + np.sqrt(1 - loading**2) * noise[which], dtype=np.float64)
 
     # The square of a Kumaraswamy law: a closed quantile, mean 2 / ((b + 1)(b + 2)).
@@ -221,9 +236,7 @@ def _background(
     }
 
 
-def _caseworkers(
-    scenario: Scenario, sizes: Ints, rng: dict[str, np.random.Generator]
-) -> dict[str, npt.NDArray[np.generic]]:
+def _caseworkers(scenario: Scenario, sizes: Ints, rng: dict[str, np.random.Generator]) -> Arrays:
     """Draw caseworkers, so many that each has the asked-for number of first clients."""
     design, given = scenario.design, scenario.caseworkers
     units = design.units_per_organisation
@@ -274,7 +287,8 @@ def _first_caseworker(scenario: Scenario, cohort: Cohort, rng: np.random.Generat
 def overall(scenario: Scenario, cohort: Cohort, progress: Floats | float = 0.0) -> Floats:
     """Return x, what matters for work: readiness and progression so far, and the private part."""
     share = scenario.people.private_share
-    return np.sqrt(1 - share) * (cohort.readiness + progress) + np.sqrt(share) * cohort.private
+    x: Floats = np.sqrt(1 - share) * (cohort.readiness + progress) + np.sqrt(share) * cohort.private
+    return x
 
 
 def cut(uniform: Floats, shares: tuple[float, ...]) -> Ints:

@@ -1,8 +1,9 @@
-"""What would happen to every participant quarter by quarter, were there no transition: changes, activities, progression."""
+"""What would happen to everybody, quarter by quarter, without a transition: changes, activities, progression."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,14 +87,15 @@ def draw_changes(scenario: Scenario, cohort: Cohort, quarters: int, rng: np.rand
     return Changes(caseworker, moment, departed)
 
 
-def _another(cohort: Cohort, current: Ints, day: Floats, pick: Floats) -> Ints:
+def _another(cohort: Cohort, current: Ints, day: npt.NDArray[Any], pick: Floats) -> Ints:
     """Return a caseworker of the same unit, another one, who is still there on a day."""
     unit = cohort.caseworker_unit[current]
     there = cohort.active(unit, day)
     present = cohort.rank[current] < there
     place = np.floor(pick * (there - present)).astype(np.int64)
     place += present & (place >= cohort.rank[current])
-    return cohort.unit_start[unit] + place
+    chosen: Ints = cohort.unit_start[unit] + place
+    return chosen
 
 
 def draw_activities(
@@ -144,7 +146,7 @@ def draw_activities(
 
 
 def _focus(scenario: Scenario, cohort: Cohort, person: Ints, rng: np.random.Generator) -> Ints:
-    """Draw the focus of activities: job for the ready and by optimistic caseworkers, health for those in poor health."""
+    """Draw the focus of activities: job for the ready and by optimistic caseworkers, health for poor health."""
     given = scenario.activities
     shares = np.array([given.job_share, given.study_share, given.skills_share, given.health_share, given.social_share])
     weights = np.tile(shares / shares.sum(), (len(person), 1))
@@ -153,7 +155,8 @@ def _focus(scenario: Scenario, cohort: Cohort, person: Ints, rng: np.random.Gene
     weights[:, HEALTH] *= np.exp(-given.health_need * cohort.health[person])
     bounds = np.cumsum(weights, axis=1)
     uniform = rng.random(len(person)) * bounds[:, -1]
-    return (uniform[:, None] >= bounds[:, :-1]).sum(axis=1)
+    focus: Ints = (uniform[:, None] >= bounds[:, :-1]).sum(axis=1)
+    return focus
 
 
 def _lengths(mean_days: float, count: int, rng: np.random.Generator) -> Floats:

@@ -198,7 +198,8 @@ def _of_caseworker(paths: Paths, column: int, ever: Bools, do: Intervention) -> 
 def competing_rate(scenario: Scenario, cohort: Cohort) -> Floats:
     """Return the hazard a quarter of death, retirement and permanent sickness benefit together; (N,)."""
     given = scenario.exits
-    return given.died_rate + given.sickness_benefit_rate + given.retired_rate * (cohort.age == OLDEST)
+    rate: Floats = given.died_rate + given.sickness_benefit_rate + given.retired_rate * (cohort.age == OLDEST)
+    return rate
 
 
 def expected_risks(paths: Paths, months: int, do: Intervention | None = None) -> Risks:

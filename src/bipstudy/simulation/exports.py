@@ -53,10 +53,11 @@ Tables = Mapping[str, pd.DataFrame]
 def write_raw(study: Study, folder: str | Path, seed: int = 1) -> list[Path]:
     """Write a study as the files that its organisations would send.
 
-    Each organisation gets a folder with its code, and one of six ways of writing, in turn: the Excel template in Swedish;
-    semicolon CSV in Windows-1252 with decimal comma; semicolon CSV in UTF-8 with byte order mark and labels in place of
-    codes; comma CSV in UTF-8 with canonical names; a zip archive of these; the Excel template in English. Rows come in
-    random order, as they do from real systems. Nothing is lost: reading a folder gives back the organisation's tables.
+    Each organisation gets a folder with its code, and one of six ways of writing, in turn: the Excel template in
+    Swedish; semicolon CSV in Windows-1252 with decimal comma; semicolon CSV in UTF-8 with byte order mark and labels
+    in place of codes; comma CSV in UTF-8 with canonical names; a zip archive of these; the Excel template in English.
+    Rows come in random order, as they do from real systems. Nothing is lost: reading a folder gives back the
+    organisation's tables.
 
     Parameters
     ----------

@@ -173,7 +173,7 @@ def draw_forms(
     status = np.select(
         [done, declined, reason < (1 + given.declined_share) / 2], [ANSWERED, DECLINED, NOT_REACHED], NOT_DONE
     )
-    both = answered.all(axis=2)[person, quarter]
+    both = (answered[..., PARTICIPANT] & answered[..., CASEWORKER])[person, quarter]
     earlier = _lag(
         lag, both & ((late < 0.5) == (respondent == PARTICIPANT)), day[person, quarter], cohort, person, quarter
     )
@@ -221,7 +221,7 @@ def _schedule(
 
 
 def _lag(uniform: Floats, early: Bools, day: Ints, cohort: Cohort, person: Ints, quarter: Ints) -> Ints:
-    """Return how many days before the other form of the occasion a form is filled in: mostly none, never before entry."""
+    """Return how many days before the occasion's other form a form is filled in: mostly none, never before entry."""
     days = np.floor((uniform * 3 - 2).clip(0) * (_LAG_LIMIT + 1)).astype(np.int64)
     room = np.where(quarter == 0, day - cohort.entered[person], _LAG_LIMIT)
     lag = np.where(early, np.minimum(days, room), 0)
@@ -230,11 +230,13 @@ def _lag(uniform: Floats, early: Bools, day: Ints, cohort: Cohort, person: Ints,
 
 
 def _number(person: Ints, quarter: Ints) -> Ints:
-    """Number the recorded rounds of each participant from 1."""
+    """Return the number of each recorded round of a participant, from 1."""
     new_person = np.diff(person, prepend=-1) != 0
     new_round = new_person | (np.diff(quarter, prepend=-1) != 0)
     running = np.cumsum(new_round)
-    return running - running[np.maximum.accumulate(np.where(new_person, np.arange(len(person)), 0))] + 1
+    before = running[np.maximum.accumulate(np.where(new_person, np.arange(len(person)), 0))]
+    number: Ints = running - before + 1
+    return number
 
 
 def _who_answers(

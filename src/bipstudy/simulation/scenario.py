@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -370,7 +371,7 @@ def _convert(key: str, wanted: str, value: Any) -> Any:
         return value if isinstance(value, dt.date) else dt.date.fromisoformat(value)
     if wanted == "str":
         return str(value)
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, bool | str):
         raise TypeError(key)
     if wanted == "Shares":
         numbers = tuple(float(number) for number in value)
@@ -388,7 +389,7 @@ def _check_shares(key: str, numbers: Shares) -> None:
         raise ValueError(key)
     if key.endswith("_cuts"):
         edges = (0.0, *numbers, 1.0)
-        if len(numbers) != 4 or any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+        if len(numbers) != 4 or any(low >= high for low, high in itertools.pairwise(edges)):
             raise ValueError(key)
 
 

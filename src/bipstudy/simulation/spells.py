@@ -1,4 +1,4 @@
-"""Spells of work and study: the transition, spells after it, spells that are no transition, and how registers hold them."""
+"""Spells of work and study: the transition, what follows, what is no transition, and how registers hold them."""
 
 from __future__ import annotations
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from bipstudy import schema
 from bipstudy.simulation import occasions
 from bipstudy.simulation.answers import ITEMS, Answers
-from bipstudy.simulation.cohort import QUARTER_DAYS, Bools, Cohort, Floats, Ints, day_number, to_weekday
+from bipstudy.simulation.cohort import QUARTER_DAYS, Bools, Cohort, Ints, day_number, to_weekday
 from bipstudy.simulation.course import Activities, Changes
 from bipstudy.simulation.frames import boolean, date, frame, integer, number, text
 from bipstudy.simulation.occasions import FollowUp, Forms
@@ -58,7 +56,7 @@ class Keys:
 
 
 def _local(organisation: Ints) -> Ints:
-    """Number rows that are ordered by organisation from 0 within each."""
+    """Return the number of each row within its organisation, from 0; rows are ordered by organisation."""
     begins = np.diff(organisation, prepend=-1) != 0
     places = np.arange(len(organisation))
     return places - np.maximum.accumulate(np.where(begins, places, 0))
@@ -71,7 +69,7 @@ def _numbered(letter: str, count: int, width: int) -> list[str]:
 
 
 def running(person: Ints) -> Ints:
-    """Number the rows of each person from 0; rows of a person stand together."""
+    """Return the number of each row of a person, from 0; rows of a person stand together."""
     return _local(person)
 
 
@@ -307,6 +305,13 @@ def missing_answers_table(forms: Forms, answers: Answers, keys: Keys) -> pd.Data
     return frame("missing_answers", columns, len(rows))
 
 
+def activities_taken(cohort: Cohort, activities: Activities, follow_up: FollowUp) -> tuple[Ints, Ints]:
+    """Return the first day of each activity, and which of them begin in the programme and before a transition."""
+    day = to_weekday(cohort.first[activities.person] + np.floor(activities.start * QUARTER_DAYS).astype(np.int64))
+    until = np.minimum(follow_up.programme_end, follow_up.transition - 1)
+    return day, np.flatnonzero(day <= until[activities.person])
+
+
 def activities_table(
     scenario: Scenario,
     cohort: Cohort,
@@ -317,8 +322,7 @@ def activities_table(
 ) -> pd.DataFrame:
     """Build the table of activities that begin in the programme and before a transition."""
     last = follow_up.programme_end
-    day = to_weekday(cohort.first[activities.person] + np.floor(activities.start * QUARTER_DAYS).astype(np.int64))
-    taken = np.flatnonzero((day <= last[activities.person]) & (day < follow_up.transition[activities.person]))
+    day, taken = activities_taken(cohort, activities, follow_up)
     uniform = rng.random((5, len(activities.person)))[:, taken]
     person, start, focus = activities.person[taken], day[taken], activities.focus[taken]
     planned = start + np.maximum(np.round(activities.length[taken] * QUARTER_DAYS).astype(np.int64), 14)

@@ -25,8 +25,8 @@ class Truth:
     Risks are expected ones, computed from everybody's hazards without drawing an event: the probability that the first
     transition within 12 months of the first measurement is into work (or into work or study), before death, retirement
     or permanent sickness benefit. They are means over those at risk at the first measurement. Transitions are those of
-    the definition *primary*. Arrays by participant follow the rows of ``study.participants``, arrays by caseworker those
-    of ``study.caseworkers``.
+    the definition *primary*. Arrays by participant follow the rows of ``study.participants``, arrays by caseworker
+    those of ``study.caseworkers``.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ def read_truth(
     belief = first_belief(cohort.size, forms, answers)
     by_belief = [at_risk & (belief == answer) for answer in range(1, 6)]
     seen = max(int(np.isin(belief, range(1, 6)).sum()), 1)
-    each = _caseworker_risks(paths, at_risk)
+    under = _caseworker_risks(paths, at_risk, risks.any)
     return Truth(
         scenario=given.name,
         scenario_hash=given.hash,
@@ -184,8 +184,8 @@ def read_truth(
         skill_sd=given.caseworkers.skill_sd,
         caseworker_optimism=cohort.optimism,
         caseworker_skill=cohort.skill,
-        caseworker_risk_any=each,
-        caseworker_risk_sd=float(np.std(each)),
+        caseworker_risk_any=under,
+        caseworker_risk_sd=float(np.std(under)),
         readiness=cohort.readiness,
         private=cohort.private,
         first_optimism=cohort.optimism[cohort.first_caseworker],
@@ -204,24 +204,27 @@ def _mean(values: Floats, rows: Bools) -> float:
     return float(values[rows].mean()) if rows.any() else float("nan")
 
 
-def _caseworker_risks(paths: Paths, at_risk: Bools) -> Floats:
+def _caseworker_risks(paths: Paths, at_risk: Bools, each: Floats) -> Floats:
     """Return the 12-month risk of the participants under each caseworker.
 
     The risk depends on optimism and skill smoothly: its logarithm is computed on a grid of both, for at most a thousand
     participants evenly spread over the rows, and interpolated linearly.
     """
     some = np.flatnonzero(at_risk)
-    part = paths.take(some[:: max(1, len(some) // _SAMPLE)])
-    level = np.empty((len(_GRID), len(_GRID)))
-    for row, optimism in enumerate(_GRID):
-        for column, skill in enumerate(_GRID):
-            size = part.cohort.size
-            do = Intervention(first_optimism=np.full(size, optimism), first_skill=np.full(size, skill))
-            level[row, column] = np.log(expected_risks(part, HORIZON, do).any.mean())
+    rows = some[:: -(-len(some) // _SAMPLE)] if len(some) else some
+    points = len(_GRID)
+    part = paths.take(np.tile(rows, points**2))
+    do = Intervention(
+        first_optimism=np.repeat(_GRID, points * len(rows)), first_skill=np.tile(np.repeat(_GRID, len(rows)), points)
+    )
+    risk = expected_risks(part, HORIZON, do).any.reshape(points, points, len(rows)).mean(axis=2)
+    # The sample gives the ratios, everybody the level.
+    level = np.log(risk / each[rows].mean() * each[at_risk].mean())
     (low, weight), (left, share) = _place(paths.cohort.optimism), _place(paths.cohort.skill)
     lower = (1 - share) * level[low, left] + share * level[low, left + 1]
     upper = (1 - share) * level[low + 1, left] + share * level[low + 1, left + 1]
-    return np.exp((1 - weight) * lower + weight * upper)
+    risk_under: Floats = np.exp((1 - weight) * lower + weight * upper)
+    return risk_under
 
 
 def _place(trait: Floats) -> tuple[Ints, Floats]:
