@@ -1,0 +1,372 @@
+"""The pool: accepted submissions and numbered releases in a folder. Nothing is overwritten and nothing is lost."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bipstudy import schema
+from bipstudy.loaders import Submission, load_submission
+from bipstudy.pool.changes import compare
+from bipstudy.pool.files import as_json, read_tables, sha256, write_tables, write_whole
+from bipstudy.pool.journal import Journal, State
+from bipstudy.pool.receipts import Receipt, ReleaseDiff
+from bipstudy.study import Study
+from bipstudy.texts import BipstudyError, default_language
+
+Tables = dict[str, pd.DataFrame]
+
+
+class RejectedError(BipstudyError):
+    """Data that do not pass validation; the attribute `report` says why.
+
+    Attributes
+    ----------
+    report : Report
+        What validation found.
+    """
+
+    def __init__(self, key: str, report: Any, **values: object) -> None:
+        super().__init__(key, **values)
+        self.report = report
+
+
+class Pool:
+    """The submissions and releases of a study, in a folder that an auditor can read.
+
+    ``submissions/<hash>/`` holds the tables of a submission as Parquet files beside its receipt, ``releases/N.json``
+    the hashes of a release and the participants withdrawn by then, ``log.jsonl`` who did what and when.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the pool; made when the first submission is added.
+    timeout : float
+        Seconds to wait while somebody else writes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     len(Pool(folder).list())
+    0
+    """
+
+    def __init__(self, path: str | Path, timeout: float = 60.0) -> None:
+        self.path = Path(path)
+        self.timeout = timeout
+        if self.path.exists() and not self.path.is_dir():
+            raise BipstudyError("pool.not_a_pool", path=self.path)
+        self._journal = Journal(self.path)
+
+    def add(self, submission: Submission, report: Any = None) -> Receipt:
+        """Store a submission that passes validation, all of it or nothing.
+
+        It supersedes the former submission of its organisations whole; the former stays in the pool.
+
+        Parameters
+        ----------
+        submission : Submission
+        report : Report, optional
+            What validation found in this very submission; without it the submission is validated here.
+
+        Returns
+        -------
+        Receipt
+
+        Raises
+        ------
+        RejectedError
+            The submission does not pass validation; the pool is untouched.
+        BipstudyError
+            Somebody else writes, or the folder is no pool.
+        """
+        report = validated(submission) if report is None else report
+        if not report.ok or not submission.organisation_ids:
+            raise RejectedError("pool.rejected", report, errors=count_of(report, "error"))
+        tables = {name: schema.conform(name, submission.tables[name]) for name in _with_rows(submission.tables)}
+        content = schema.content_hash(tables)
+        with self._journal.writing(self.timeout):
+            state = self._journal.state()
+            receipt = self._receipt(submission, report, tables, content, state)
+            self._log_added(receipt, self._stored(receipt, tables))
+        return receipt
+
+    def add_path(
+        self,
+        path: str | Path,
+        mapping: str | Path | None = None,
+        organisation: str | None = None,
+        extracted_on: str | dt.date | None = None,
+    ) -> Receipt:
+        """Load, validate and store what an organisation sends; the parameters are those of `load_submission`.
+
+        Returns
+        -------
+        Receipt
+
+        Raises
+        ------
+        RejectedError
+            The submission does not pass validation; the pool is untouched.
+        BipstudyError
+            There is no such file, somebody else writes, or the folder is no pool.
+        """
+        return self.add(load_submission(path, mapping, organisation, extracted_on))
+
+    def list(self) -> pd.DataFrame:
+        """Return the submissions, in the order in which they were added.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``sequence, organisation_id, extracted_on, hash, current, time, user``; one row per submission and
+            organisation. `current` says whether the next release holds it.
+        """
+        events = [event for event in self._journal.events() if event["event"] == "add"]
+        last = {code: event["sequence"] for event in events for code in event["organisations"]}
+        columns = ["sequence", "organisation_id", "extracted_on", "hash", "current", "time", "user"]
+        rows = [
+            {**event, "organisation_id": code, "current": last[code] == event["sequence"]}
+            for event in events
+            for code in event["organisations"]
+        ]
+        return pd.DataFrame([[row[column] for column in columns] for row in rows], columns=columns)
+
+    def releases(self) -> pd.DataFrame:
+        """Return the releases: number, organisations, participants withdrawn, note, time and user."""
+        columns = ["release", "organisations", "withdrawn", "note", "time", "user"]
+        events = [event for event in self._journal.events() if event["event"] == "release"]
+        return pd.DataFrame([[event[column] for column in columns] for event in events], columns=columns)
+
+    def release(self, note: str = "") -> int:
+        """Freeze what the pool holds now as a numbered release.
+
+        Parameters
+        ----------
+        note : str
+            Why, for the log.
+
+        Returns
+        -------
+        int
+            Number of the release.
+
+        Raises
+        ------
+        BipstudyError
+            The pool has no submission, one was changed, or somebody else writes.
+        """
+        with self._journal.writing(self.timeout):
+            state = self._journal.state()
+            if not state.current:
+                raise BipstudyError("pool.empty", path=self.path)
+            number = max(state.releases, default=0) + 1
+            content = {
+                "release": number,
+                "schema_version": schema.SCHEMA_VERSION,
+                "submissions": state.current,
+                "withdrawn": sorted(map(list, state.withdrawn)),
+                "hash": schema.content_hash(self._tables(state.current, state.withdrawn)),
+            }
+            file = as_json(content)
+            write_whole(self._release_path(number), file)
+            self._journal.write(
+                "release",
+                release=number,
+                sha256=sha256(file),
+                organisations=len(state.current),
+                withdrawn=len(state.withdrawn),
+                note=note,
+            )
+        return number
+
+    def withdraw(self, organisation: str, participant: str, reason: str) -> None:
+        """Leave a participant out of all future releases, also if a later submission still holds the person.
+
+        Parameters
+        ----------
+        organisation, participant : str
+            Code of the organisation and the participant's id there.
+        reason : str
+            Why, for the log.
+
+        Raises
+        ------
+        BipstudyError
+            No submission of the organisation holds such a participant, or somebody else writes.
+        """
+        with self._journal.writing(self.timeout):
+            hashes = {
+                event["hash"]
+                for event in self._journal.events()
+                if event["event"] == "add" and organisation in event["organisations"]
+            }
+            held = (self._slice(content, organisation)["participants"]["participant_id"] for content in sorted(hashes))
+            if not any((ids == participant).any() for ids in held):
+                raise BipstudyError("pool.no_participant", organisation=organisation)
+            self._journal.write("withdraw", organisation=organisation, participant=participant, reason=reason)
+
+    def diff(self, a: int, b: int) -> ReleaseDiff:
+        """Return what differs between two releases.
+
+        Parameters
+        ----------
+        a, b : int
+            Numbers of the former and the new release.
+
+        Returns
+        -------
+        ReleaseDiff
+
+        Raises
+        ------
+        BipstudyError
+            There is no such release, or what it names was changed.
+        """
+        old, new = self._release(a), self._release(b)
+        before, after = old["submissions"], new["submissions"]
+        gone = {tuple(key) for key in old["withdrawn"]}
+        return ReleaseDiff(
+            former=a,
+            new=b,
+            joined=tuple(sorted(after.keys() - before.keys())),
+            left=tuple(sorted(before.keys() - after.keys())),
+            resubmitted=tuple(sorted(code for code in before.keys() & after.keys() if before[code] != after[code])),
+            withdrawn=tuple(sorted({tuple(key) for key in new["withdrawn"]} - gone)),
+            changes=compare(self._released(old), self._released(new)),
+        )
+
+    def study(self, release: int | None = None) -> Study:
+        """Return the tables of a release, the newest unless named; the same for ever.
+
+        Parameters
+        ----------
+        release : int, optional
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        BipstudyError
+            There is no such release, or what it names was changed.
+        """
+        releases = self._journal.state().releases
+        if not releases:
+            raise BipstudyError("pool.no_release", path=self.path)
+        number = max(releases) if release is None else release
+        content = self._release(number)
+        study = Study.from_tables(self._released(content), release=number)
+        if study.hash != content["hash"]:
+            raise BipstudyError("pool.tampered", name=f"releases/{number}.json")
+        return study
+
+    def _release_path(self, number: int) -> Path:
+        """Return the file of a release."""
+        return self.path / "releases" / f"{number}.json"
+
+    def _release(self, number: int) -> dict[str, Any]:
+        """Return the content of a release's file, which must be the one the log knows."""
+        releases = self._journal.state().releases
+        if number not in releases:
+            known = ", ".join(map(str, sorted(releases)))
+            raise BipstudyError("pool.unknown_release", release=number, known=known or "-")
+        path = self._release_path(number)
+        file = path.read_bytes() if path.is_file() else b""
+        if sha256(file) != releases[number]:
+            raise BipstudyError("pool.tampered", name=f"releases/{number}.json")
+        content: dict[str, Any] = json.loads(file)
+        return content
+
+    def _released(self, content: Mapping[str, Any]) -> Tables:
+        """Return the tables of a release."""
+        return self._tables(content["submissions"], {(code, person) for code, person in content["withdrawn"]})
+
+    def _tables(self, submissions: Mapping[str, str], withdrawn: Iterable[tuple[str, str]]) -> Tables:
+        """Return the tables of several organisations without the participants who are withdrawn."""
+        slices = [self._slice(submissions[code], code) for code in sorted(submissions)]
+        found = {}
+        for name in schema.TABLE_NAMES:
+            parts = [tables[name] for tables in slices if name in tables and len(tables[name])]
+            if parts:
+                found[name] = schema.conform(name, _without(pd.concat(parts, ignore_index=True), withdrawn))
+        return {name: frame for name, frame in found.items() if len(frame)}
+
+    def _slice(self, content: str, organisation: str) -> Tables:
+        """Return the rows of one organisation in a submission."""
+        tables = read_tables(self.path / "submissions" / content)
+        return {name: frame[frame["organisation_id"] == organisation] for name, frame in tables.items()}
+
+    def _receipt(self, submission: Submission, report: Any, tables: Tables, content: str, state: State) -> Receipt:
+        """Return the receipt of a submission that is about to be stored."""
+        former = {code: state.current[code] for code in submission.organisation_ids if code in state.current}
+        mine = {
+            code: {name: frame[frame["organisation_id"] == code] for name, frame in tables.items()} for code in former
+        }
+        new = {name: pd.concat([part[name] for part in mine.values()]) for name in tables} if mine else {}
+        people = tables["participants"][["organisation_id", "participant_id"]].itertuples(index=False, name=None)
+        return Receipt(
+            hash=content,
+            organisations=submission.organisation_ids,
+            extracted_on=submission.extracted_on,
+            files=submission.files,
+            rows={name: len(frame) for name, frame in tables.items()},
+            findings={severity: count_of(report, severity) for severity in ("warning", "note")},
+            supersedes=former,
+            withdrawn=len(state.withdrawn & set(people)),
+            changes=compare(self._tables(former, ()), new),
+        )
+
+    def _stored(self, receipt: Receipt, tables: Tables) -> str:
+        """Store the tables of a submission and its receipt; return the name of the receipt's file."""
+        folder = self.path / "submissions" / receipt.hash
+        if not folder.exists():
+            write_tables(folder, tables, receipt.to_json())
+            return "receipt.json"
+        # Sent before, or stored by a writer that was stopped before it could log it.
+        read_tables(folder)
+        if receipt.hash not in self._journal.state().known:
+            write_whole(folder / "receipt.json", receipt.to_json())
+            return "receipt.json"
+        name = f"receipt-{len(self._journal.events()) + 1}.json"
+        write_whole(folder / name, receipt.to_json())
+        return name
+
+    def _log_added(self, receipt: Receipt, receipt_file: str) -> None:
+        """Log a submission; with that it belongs to the pool."""
+        content = receipt.as_dict()
+        kept = ("hash", "organisations", "extracted_on", "files", "supersedes", "schema_version")
+        self._journal.write("add", **{name: content[name] for name in kept}, receipt=receipt_file)
+
+
+def validated(submission: Submission) -> Any:
+    """Validate a submission."""
+    from bipstudy.validation import validate
+
+    return validate(submission, language=default_language())
+
+
+def count_of(report: Any, severity: str) -> int:
+    """Return the number of findings of one severity."""
+    return int((report.findings["severity"] == severity).sum())
+
+
+def _with_rows(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return the names of the tables that have rows, in the order of the schema."""
+    return [name for name in schema.TABLE_NAMES if name in tables and len(tables[name])]
+
+
+def _without(frame: pd.DataFrame, withdrawn: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    """Return the rows of those who are not withdrawn."""
+    left_out = set(withdrawn)
+    if not left_out or "participant_id" not in frame:
+        return frame
+    people = zip(frame["organisation_id"], frame["participant_id"], strict=True)
+    return frame[[person not in left_out for person in people]]
