@@ -252,6 +252,8 @@ def clustered_covariance(
     Parameters
     ----------
     bread : array of shape (k, k)
+        Need not be symmetric: if the scores belong to parameters c and the estimates are b = T c, it is T times the
+        bread of c, and the last factor above is its transpose.
     scores : Scores of shape (n, k)
     codes : one or two integer arrays of shape (n,)
         Cluster of each row, any integers from zero.
@@ -301,7 +303,7 @@ def clustered_covariance(
         sums = scores.by_group(part, groups)
         counted_groups = min(sizes) if small_sample == "fixest" else groups
         total += sign * _factor(small_sample, family, counted_groups, rows, counted) * (sums.T @ sums)
-    covariance = bread @ total @ bread
+    covariance = bread @ total @ bread.T
     covariance, repaired = _positive_part(0.5 * (covariance + covariance.T), needed=len(parts) > 1)
     return ClusteredCovariance(covariance, tuple(sizes), small_sample, family, repaired)
 

@@ -467,7 +467,7 @@ class Fit(Estimates):
         """
         if self.scores is None:
             raise ModelError(f"{self.model} keeps no scores")
-        return self.scores.dense() @ self.bread
+        return np.asarray(self.scores.dense() @ self.bread.T)
 
     def _degrees(self, result: ClusteredCovariance, convention: SmallSample) -> float:
         """Degrees of freedom of tests under clustered errors."""

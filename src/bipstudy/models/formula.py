@@ -7,6 +7,7 @@ one matrix; everything else goes through formulaic. Both give the same names and
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -266,11 +267,11 @@ def build_design(
 
     parts = split_formula(formula) if isinstance(formula, str) else formula
     right = Formula(parts.terms)
-    variables = sorted({str(name) for name in right.required_variables})
-    wanted = [*variables, *_names_in(parts.response), *(name for term in parts.absorbed for name in term.split(":"))]
-    wanted += [name.strip() for name in cluster_names(cluster)] + [name for name in needs if name]
+    variables = _names_in(right, frame)
+    wanted = [*variables, *_names_in(parts.response, frame), *cluster_names(cluster), *(name for name in needs if name)]
+    wanted += [name.strip() for term in parts.absorbed for name in term.split(":")]
     for side in also:
-        wanted += _names_in(side)
+        wanted += _names_in(side, frame)
     columns = _used_columns(frame, wanted)
     weight = _weight_values(frame, weights)
     positions = _complete_rows(columns, weight)
@@ -307,11 +308,21 @@ def group_codes(frame: pd.DataFrame, term: str) -> tuple[IntArray, int]:
     return codes, groups
 
 
-def _names_in(side: str) -> list[str]:
-    """Columns that one side of a formula reads."""
+def _names_in(side: Any, frame: pd.DataFrame) -> list[str]:
+    """Columns that one side of a formula reads, sorted."""
     from formulaic import Formula
 
-    return sorted(str(name) for name in Formula(side).required_variables) if side else []
+    if side == "":
+        return []
+    formula = Formula(side) if isinstance(side, str) else side
+    found = {str(name) for name in formula.required_variables}
+    # formulaic does not look into its own transforms, such as splines.
+    for term in formula:
+        for factor in term.factors:
+            if "(" in factor.expr:
+                tree = ast.walk(ast.parse(factor.expr.replace("`", ""), mode="eval"))
+                found |= {node.id for node in tree if isinstance(node, ast.Name)} & set(frame.columns)
+    return sorted(found)
 
 
 def _used_columns(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
@@ -376,9 +387,9 @@ def _make_spec(columns: pd.DataFrame, right: Any, text: str, variables: tuple[st
     if factors is not None:
         names = tuple(name for factor in factors for name in factor.names)
         return DesignSpec(text, variables, names, np.arange(len(names)), factors, None)
-    matrix = right.get_model_matrix(columns.iloc[:], output="pandas", na_action="ignore")
-    names = tuple(str(name) for name in matrix.columns)
-    return DesignSpec(text, variables, names, np.arange(len(names)), None, matrix.model_spec)
+    model_spec = _evaluate(right, columns, text).model_spec
+    names = tuple(str(name) for name in model_spec.column_names)
+    return DesignSpec(text, variables, names, np.arange(len(names)), None, model_spec)
 
 
 def _plain_factors(columns: pd.DataFrame, right: Any) -> tuple[_Factor, ...] | None:
@@ -430,16 +441,22 @@ def _fill(frame: pd.DataFrame, factors: Sequence[_Factor], width: int) -> FloatA
 
 
 def _materialise(model_spec: Any, frame: pd.DataFrame, text: str) -> FloatArray:
-    """Matrix by formulaic; a level not seen before is an error."""
-    from formulaic.errors import DataMismatchWarning
+    """Matrix by formulaic, as floats in C order."""
+    return np.ascontiguousarray(np.asarray(_evaluate(model_spec, frame, text), dtype=np.float64))
 
-    with warnings.catch_warnings():
+
+def _evaluate(formula: Any, frame: pd.DataFrame, text: str) -> Any:
+    """Model matrix of a formula or its specification; what formulaic cannot evaluate, or a new level, is an error."""
+    from formulaic.errors import DataMismatchWarning, FactorEvaluationError
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", DataMismatchWarning)
         try:
-            matrix = model_spec.get_model_matrix(frame, output="numpy", na_action="ignore")
+            return formula.get_model_matrix(frame, output="numpy", na_action="ignore")
         except DataMismatchWarning:
             raise ModelError(f"a factor in {text!r} has levels that were not seen when the model was fitted") from None
-    return np.ascontiguousarray(np.asarray(matrix, dtype=np.float64))
+        except FactorEvaluationError as error:
+            raise ModelError(f"the formula {text!r} cannot be evaluated: {error}") from None
 
 
 def _response(columns: pd.DataFrame, side: str) -> FloatArray | None:
@@ -451,7 +468,7 @@ def _response(columns: pd.DataFrame, side: str) -> FloatArray | None:
     else:
         from formulaic import Formula
 
-        matrix = Formula(f"0 + {side}").get_model_matrix(columns, output="numpy", na_action="ignore")
+        matrix = _evaluate(Formula(f"0 + {side}"), columns, side)
         if matrix.shape[1] != 1:
             raise ModelError(f"the left side {side!r} must be one number per row")
         values = np.asarray(matrix, dtype=np.float64)[:, 0]

@@ -166,19 +166,16 @@ def _assemble(
     """Fit with errors of independent rows."""
     terms = tuple(design.terms[place] for place in solution.kept)
     dropped = [term for term in design.terms if term not in terms]
-    matrix = design.matrix
-    if dropped:
-        matrix = np.ascontiguousarray(matrix[:, solution.kept])
     unbounded = _unbounded(terms, solution)
     return HazardFit(
         model=f"discrete hazard ({link})",
         family="ml",
         terms=terms,
         estimates=solution.beta,
-        covariance=solution.bread,
-        naive=solution.bread,
+        covariance=solution.covariance,
+        naive=solution.covariance,
         bread=solution.bread,
-        scores=ProductScores(matrix, solution.slope),
+        scores=ProductScores(solution.matrix, solution.slope),
         source=design.source,
         parameters=len(terms) - len(unbounded),
         log_likelihood=solution.log_likelihood,
@@ -204,7 +201,7 @@ def _unbounded(terms: Sequence[str], solution: BinarySolution) -> dict[str, floa
         for term, value in zip(terms, direction, strict=True):
             if value != 0.0:
                 signs.setdefault(term, float(np.sign(value)))
-    for term, variance in zip(terms, np.diag(solution.bread), strict=True):
+    for term, variance in zip(terms, np.diag(solution.covariance), strict=True):
         if variance == 0.0:
             signs.setdefault(term, np.nan)
     return signs

@@ -36,10 +36,14 @@ class BinarySolution:
         Columns of the matrix that are not collinear with those before them; what follows is about them.
     beta : array of shape (k,)
         The finite part; zero for columns that only appear in `directions`.
-    bread : array of shape (k, k)
+    covariance : array of shape (k, k)
         Inverse information; zero rows and columns for the same.
+    matrix : array of shape (n, k)
+        Columns that the scores belong to: those kept, means taken out where they lie far from zero.
+    bread : array of shape (k, k)
+        What turns scores into estimates: ``covariance``, times the change from centred to given columns.
     slope : array of shape (n,)
-        Row i of the score is ``slope[i] * x[i]``; zero for rows without information.
+        Row i of the score is ``slope[i] * matrix[i]``; zero for rows without information.
     eta : array of shape (n,)
         Linear predictor, infinite where the probability is 0 or 1.
     log_likelihood : float
@@ -51,6 +55,8 @@ class BinarySolution:
 
     kept: list[int]
     beta: FloatArray
+    covariance: FloatArray
+    matrix: FloatArray
     bread: FloatArray
     slope: FloatArray
     eta: FloatArray
@@ -119,7 +125,8 @@ def solve_binary(
         result,
         kept=kept,
         beta=transform @ result.beta,
-        bread=transform @ result.bread @ transform.T,
+        covariance=transform @ result.covariance @ transform.T,
+        bread=transform @ result.bread,
         directions=result.directions @ transform.T,
     )
 
@@ -168,7 +175,18 @@ def _follow(
     slope[active] = fit.slope
     stack = np.array(directions).reshape(len(directions), k)
     eta = limit_eta(matrix, beta, stack) if directions else fit.eta
-    return BinarySolution(list(range(k)), beta, bread, slope, eta, fit.log_likelihood, stack, rows - int(active.sum()))
+    return BinarySolution(
+        kept=list(range(k)),
+        beta=beta,
+        covariance=bread,
+        matrix=matrix,
+        bread=bread,
+        slope=slope,
+        eta=eta,
+        log_likelihood=fit.log_likelihood,
+        directions=stack,
+        uninformative=rows - int(active.sum()),
+    )
 
 
 def _plain_direction(matrix: FloatArray, response: FloatArray, columns: BoolArray) -> FloatArray | None:

@@ -324,7 +324,7 @@ def _covariance(fit: Fit, frame: pd.DataFrame, jacobian: FloatArray, spread: Flo
     if absent:
         raise ModelError(f"the frame has no column {', '.join(absent)}; give sampling='fixed' or add it")
     assert isinstance(fit.scores, ProductScores)
-    lever = fit.bread @ jacobian.T
+    lever = fit.bread.T @ jacobian.T
     influence = np.vstack([(fit.scores.matrix @ lever) * fit.scores.factor[:, None], spread])
     codes = []
     for name in fit.errors.cluster:
