@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,62 +94,39 @@ def show_report(report: Any, language: str, *, as_json: bool = False) -> None:
     if len(findings):
         _show_rules(findings, language)
         say(text("cli.more_in_report", language))
-    counts = findings.groupby("severity")["count"].sum().to_dict()
-    say(
-        text(
-            "cli.counts",
-            language,
-            errors=counts.get("error", 0),
-            warnings=counts.get("warning", 0),
-            notes=counts.get("note", 0),
-        )
-    )
+    say(text("cli.counts", language, **report.counts()))
     say(text("cli.accepted" if report.ok else "cli.refused", language))
 
 
 def _show_rules(findings: Any, language: str) -> None:
-    """Write one row per rule: how serious, how many places, the first of them, and the cure."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(box=box.SIMPLE_HEAD, expand=True)
-    for key, options in (
-        ("severity", {}),
-        ("places", {"justify": "right"}),
-        ("first_place", {}),
-        ("what_to_do", {"ratio": 2}),
-    ):
-        shown.add_column(text(f"cli.{key}", language), **options)
-    order = {"error": 0, "warning": 1, "note": 2}
-    groups = sorted(
-        findings.groupby("code", sort=True), key=lambda group: (order[group[1]["severity"].iloc[0]], group[0])
-    )
-    for _, group in groups:
+    """Write a block per rule: how serious, the first place, what is wrong and what to do."""
+    kinds = findings["severity"].where(findings["status"] == "invalid", "unchecked")
+    order = {"error": 0, "warning": 1, "unchecked": 2, "note": 3}
+    groups = sorted(findings.groupby([kinds, "code"]), key=lambda group: (order[group[0][0]], group[0][1]))
+    for (kind, code), group in groups:
         first = group.iloc[0]
-        colour = {"error": "red", "warning": "yellow", "note": "cyan"}[first["severity"]]
-        shown.add_row(
-            f"[{colour}]{text('cli.' + first['severity'], language)}[/]",
-            str(int(group["count"].sum())),
-            _place(first, language),
-            f"{_escape(first['message'])}\n{_escape(first['cure'])}",
-            end_section=True,
-        )
-    Console(width=None).print(shown)
+        say(f"{text(f'cli.{kind}', language).upper()}  {code}")
+        say(_wrapped(_place(first, language)))
+        if len(group) > 1:
+            say(_wrapped(text("cli.more_places", language, number=len(group) - 1)))
+        say(_wrapped(first["message"]))
+        say(_wrapped(f"→ {first['cure']}"))
+        say("")
+
+
+def _wrapped(words: str) -> str:
+    """Return words as indented lines that fit the terminal."""
+    width = max(40, min(100, shutil.get_terminal_size().columns))
+    return textwrap.fill(words, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
 
 
 def _place(finding: Any, language: str) -> str:
     """Return where a finding is, as a person would look for it."""
+    import pandas as pd
+
     parts = [str(finding[name]) for name in ("file", "sheet") if isinstance(finding[name], str)]
-    if finding["row"] == finding["row"] and finding["row"] is not None:
+    if pd.notna(finding["row"]):
         parts.append(f"{text('cli.row', language)} {int(finding['row'])}")
     if isinstance(finding["column"], str):
         parts.append(str(finding["column"]))
-    return _escape(", ".join(parts))
-
-
-def _escape(words: str) -> str:
-    """Keep rich from reading square brackets as markup."""
-    from rich.markup import escape
-
-    return escape(str(words))
+    return ", ".join(parts)
