@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Bounds, Data, Days, Mask, group_numbers
+from bipstudy.validation.data import Bounds, Data, Days, Mask
 from bipstudy.validation.rules import Outcome, at, check
 
 _PERSON = ("organisation_id", "participant_id")
@@ -21,8 +21,8 @@ def answer_after_transition(data: Data, threshold: Mapping[str, float]) -> Outco
     Spells of the primary definition that touch count as one. A spell that began before the first answer is no
     transition, and one whose length is not known to reach the minimum is left aside.
     """
-    forms, outcomes = data.tables["measurements"], data.tables["outcomes"]
-    person, owner = group_numbers(forms, outcomes, _PERSON)
+    forms = data.tables["measurements"]
+    person, owner = data.groups("measurements", _PERSON), data.groups("outcomes", _PERSON)
     answered = data.bounds("measurements", "answered_on")
     taken = answered.known & (forms["form_status"] == "answered").to_numpy(dtype=bool) & (person >= 0)
     moved = _transitions(data, owner, _earliest(person[taken], answered.low[taken], answered.high[taken]))

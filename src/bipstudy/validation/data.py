@@ -139,16 +139,53 @@ class Data:
         bounds: Bounds = self.memory[table, column]
         return bounds
 
+    def groups(self, table: str, columns: Sequence[str]) -> Days:
+        """Give each combination of values of some columns a number.
+
+        Parameters
+        ----------
+        table : str
+        columns : sequence of str
+
+        Returns
+        -------
+        (n,) int64 array
+            Equal for rows with the same values, in this table and in any other asked for the same columns; -1 where a
+            value is missing. The numbers have no order.
+        """
+        total = np.zeros(len(self.tables[table]), dtype=np.int64)
+        missing = np.zeros(len(total), dtype=bool)
+        for column in columns:
+            numbers, size = self._numbered(column)
+            missing |= numbers[table] < 0
+            total = total * size + numbers[table]
+        return np.where(missing, -1, total)
+
     def lookup(self, table: str, other: str, columns: Sequence[str]) -> Days:
         """Return for each row of a table the first row of another with the same values, -1 where there is none."""
-        here, there = group_numbers(self.tables[table], self.tables[other], columns)
-        first = pd.Series(np.arange(len(there)), index=there).groupby(level=0).first()
-        found: Days = first.reindex(here).fillna(-1).to_numpy(dtype=np.int64)
-        return np.where(here < 0, -1, found)
+        key = (table, other, *columns)
+        if key not in self.memory:
+            there = self.groups(other, columns)
+            first = pd.Series(np.arange(len(there)), index=there)
+            first = first[~first.index.duplicated()].drop(index=-1, errors="ignore")
+            self.memory[key] = first.reindex(self.groups(table, columns)).fillna(-1).to_numpy(dtype=np.int64)
+        found: Days = self.memory[key]
+        return found
 
     def source_column(self, table: str, column: str) -> str:
         """Return the name of a column in the submitted file; the canonical name where it is not known."""
         return str(self.source_columns.get(table, {}).get(column, column))
+
+    def _numbered(self, column: str) -> tuple[dict[str, Days], int]:
+        """Return the values of a column as numbers from 0, the same in every table, and how many there are."""
+        if ("numbered", column) not in self.memory:
+            having = [name for name, frame in self.tables.items() if column in frame]
+            codes, values = pd.factorize(pd.concat([self.tables[name][column] for name in having], ignore_index=True))
+            ends = np.cumsum([len(self.tables[name]) for name in having])
+            parts = np.split(codes.astype(np.int64), ends[:-1])
+            self.memory["numbered", column] = dict(zip(having, parts, strict=True)), len(values)
+        numbers, size = self.memory["numbered", column]
+        return numbers, size
 
     def _has_column(self, table: str, frame: pd.DataFrame, column: str) -> bool:
         """Say whether a column was sent."""
@@ -190,31 +227,6 @@ def date_bounds(dates: pd.Series, precision: pd.Series | None) -> Bounds:
                 low[coarse] = month.astype("datetime64[D]").astype(np.int64)
                 high[coarse] = (month + months).astype("datetime64[D]").astype(np.int64) - 1
     return Bounds(low, high, known)
-
-
-def group_numbers(frame: pd.DataFrame, other: pd.DataFrame | None, columns: Sequence[str]) -> tuple[Days, Days]:
-    """Give each combination of values of some columns a number, the same in two frames.
-
-    Parameters
-    ----------
-    frame, other : DataFrame
-        `other` may be None.
-    columns : sequence of str
-
-    Returns
-    -------
-    here, there : int64 arrays
-        Group of each row of the frame and of the other; -1 where a value is missing. Not in any order.
-    """
-    frames = [frame] if other is None else [frame, other]
-    total = np.zeros(sum(map(len, frames)), dtype=np.int64)
-    missing = np.zeros(len(total), dtype=bool)
-    for column in columns:
-        codes, values = pd.factorize(pd.concat([each[column].astype(object) for each in frames], ignore_index=True))
-        missing |= codes < 0
-        total, _ = pd.factorize(total * (len(values) + 1) + codes)
-    numbers = np.where(missing, -1, total).astype(np.int64)
-    return numbers[: len(frame)], numbers[len(frame) :]
 
 
 def _absent(name: str, frame: pd.DataFrame, source_columns: Mapping[str, str] | None) -> frozenset[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days, Mask, group_numbers
+from bipstudy.validation.data import Data, Days, Mask
 from bipstudy.validation.rules import NOTHING, Hits, Outcome, at, check
 
 _PERSON = ("organisation_id", "participant_id")
@@ -184,8 +184,7 @@ def _occasions(data: Data) -> pd.DataFrame:
     """
     if "occasions" not in data.memory:
         frame, answered = data.tables["measurements"], data.bounds("measurements", "answered_on")
-        group, _ = group_numbers(frame, None, _OCCASION)
-        person, _ = group_numbers(frame, None, _PERSON)
+        group, person = data.groups("measurements", _OCCASION), data.groups("measurements", _PERSON)
         taken = np.flatnonzero(_status(data, "answered") & answered.known & (group >= 0))
         forms = pd.DataFrame(
             {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days, Mask, group_numbers
+from bipstudy.validation.data import Data, Days, Mask
 from bipstudy.validation.rules import NOTHING, Outcome, at, check
 from bipstudy.validation.structure import column_label
 
@@ -89,7 +89,7 @@ def two_main_assignments(data: Data, threshold: Mapping[str, float]) -> Outcome:
     if not data.has("assignments", "end"):
         return Outcome(0, columns=(("assignments", "end"),))
     frame = data.tables["assignments"]
-    person, _ = group_numbers(frame, None, _PERSON)
+    person = data.groups("assignments", _PERSON)
     start, end = data.bounds("assignments", "start"), data.bounds("assignments", "end")
     main = (frame["responsibility"] == "main").to_numpy(dtype=bool) & start.known & (person >= 0)
     # Without an end the period is ongoing, unless it is said not to be: then it ends on some day that nobody knows.

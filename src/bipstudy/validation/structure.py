@@ -12,7 +12,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.schema.pandera_schema import pandera_schema
 from bipstudy.texts import LANGUAGES
-from bipstudy.validation.data import Data, group_numbers
+from bipstudy.validation.data import Data
 from bipstudy.validation.rules import Hits, Outcome, check, in_both
 
 Rows = npt.NDArray[np.int64]
@@ -123,6 +123,8 @@ def _failed(data: Data, code: str) -> list[tuple[str, str, Rows]]:
 
 def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
     """Yield rule, table, column and rows of what pandera finds in a table."""
+    if not _suspect(data, name):
+        return
     import pandera.pandas as pa
 
     try:
@@ -138,6 +140,31 @@ def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
             yield code, name, column, np.unique(np.concatenate(parts))
 
 
+def _suspect(data: Data, name: str) -> bool:
+    """Say whether a table may break a rule on its structure; most do not, and pandera takes its time to say so."""
+    frame, description = data.tables[name], schema.table(name)
+    if pd.Series(data.groups(name, description.key)).duplicated().any():
+        return True
+    if any(
+        not frame[column].dropna().isin(schema.PRECISIONS).all() for column in frame if column.endswith("_precision")
+    ):
+        return True
+    return any(_suspect_column(column, frame[column.name]) for column in description.columns)
+
+
+def _suspect_column(column: schema.Column, values: pd.Series) -> bool:
+    """Say whether a column has an empty cell, code or number that it may not have."""
+    present = values.dropna()
+    if len(present) < len(values) and not column.nullable:
+        return True
+    if column.codes is not None and not set(present.unique()) <= set(schema.code_list(column.codes).values):
+        return True
+    if present.empty:
+        return False
+    low, high = column.minimum, column.maximum
+    return bool((low is not None and present.min() < low) or (high is not None and present.max() > high))
+
+
 def _rule_and_column(error: Any) -> tuple[str, str]:
     """Return the rule and the column of one failure of pandera."""
     reason = error.reason_code.name
@@ -151,7 +178,7 @@ def _rule_and_column(error: Any) -> tuple[str, str]:
 def _duplicates(data: Data, name: str, rows: Rows) -> Hits | None:
     """Return the rows whose key stands on an earlier row, and which row that is; rows with half a key are left out."""
     description = schema.table(name)
-    numbers, _ = group_numbers(data.tables[name], None, description.key)
+    numbers = data.groups(name, description.key)
     rows = rows[numbers[rows] >= 0]
     if not len(rows):
         return None
