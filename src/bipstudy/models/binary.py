@@ -24,10 +24,12 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 Link = Literal["cloglog", "logit"]
 Information = Literal["expected", "observed"]
 
-# Squared Newton step in standard errors at which the next step is the last: what is left then is of the order of its
-# square, 1e-12 standard errors.
-CONVERGED = 1e-12
-MAX_ITERATIONS = 60
+# Squared length of the next step, in standard errors, at which it is the last: 1e-8 standard errors, which the
+# information does not notice.
+CONVERGED = 1e-16
+# The same at which a pass is worth keeping: Newton's method squares it, so the next pass is usually the last.
+NEAR = 1e-4
+MAX_ITERATIONS = 80
 # From this number of rows on, every sixteenth row gives the starting values: three full passes are saved for one
 # sixteenth of each.
 WARM_START_ROWS = 100_000
@@ -234,28 +236,60 @@ def fit_binary(
     """
     if start is None and len(matrix) >= WARM_START_ROWS:
         start = _warm_start(matrix, response, weights, link)
-    beta = np.zeros(matrix.shape[1]) if start is None else start
+    beta = _constant_start(matrix, response, weights, link) if start is None else start
     now = _read(matrix, response, weights, beta, link, "observed")
     kept = independent_columns(now.information)
     if len(kept) < matrix.shape[1]:
         raise CollinearError(kept)
-    passes, direction = 1, None
+    passes, before = 1, np.inf
     for _ in range(MAX_ITERATIONS):
         step, decrement = _newton_step(now)
-        if decrement < CONVERGED:
-            beta = beta + step
-            break
+        # Rounding can keep a step of extreme columns from falling further; small as it is, it is then the last.
+        if now.slope is not None and (decrement < CONVERGED or before > decrement > 0.5 * before):
+            return _polish(matrix, response, weights, link, beta + step, now, passes)
         direction = _infinite_direction(matrix, response, step, decrement)
         if direction is not None:
-            break
-        beta, now, used = _advance(matrix, response, weights, link, beta, now, step)
+            last = _read(matrix, response, weights, beta, link, information, keep=True)
+            return _finish(beta, last, passes + 1, direction)
+        # Near the maximum the pass keeps what the result needs, so that no further pass is made for it.
+        near = decrement < NEAR
+        beta, now, used = _advance(matrix, response, weights, link, beta, now, step, information if near else None)
         passes += used
-    else:
-        raise ModelError("the likelihood could not be maximised; look for terms that almost separate the events")
-    last = _read(matrix, response, weights, beta, link, information, keep=True)
+        before = decrement if near else np.inf
+    raise ModelError("the likelihood could not be maximised; look for terms that almost separate the events")
+
+
+def _finish(beta: FloatArray, last: _Pass, passes: int, direction: FloatArray | None) -> BinaryFit:
+    """Make the result from the last pass."""
     assert last.slope is not None
     assert last.eta is not None
-    return BinaryFit(beta, last.information, last.slope, last.eta, last.value, passes + 1, direction)
+    return BinaryFit(beta, last.information, last.slope, last.eta, last.value, passes, direction)
+
+
+def _polish(
+    matrix: FloatArray,
+    response: FloatArray,
+    weights: FloatArray | None,
+    link: Link,
+    beta: FloatArray,
+    now: _Pass,
+    passes: int,
+) -> BinaryFit:
+    """Result after a last small step: scores and likelihood at the new place, information of the place before."""
+    eta = matrix @ beta
+    row = row_derivatives(eta, response, link)
+    slope = row.slope if weights is None else row.slope * weights
+    value = float(row.value.sum() if weights is None else weights @ row.value)
+    return BinaryFit(beta, now.information, slope, eta, value, passes)
+
+
+def _constant_start(matrix: FloatArray, response: FloatArray, weights: FloatArray | None, link: Link) -> FloatArray:
+    """Zero, but for an intercept in the first column, which is that of the mean response."""
+    beta = np.zeros(matrix.shape[1])
+    mean = float(np.average(response, weights=weights))
+    if matrix.shape[1] and 0.0 < mean < 1.0 and np.all(matrix[:, 0] == 1.0):
+        beta[0] = np.log(mean / (1.0 - mean)) if link == "logit" else np.log(-np.log1p(-mean))
+    return beta
 
 
 def _warm_start(matrix: FloatArray, response: FloatArray, weights: FloatArray | None, link: Link) -> FloatArray | None:
@@ -291,13 +325,14 @@ def _advance(
     beta: FloatArray,
     now: _Pass,
     step: FloatArray,
+    last: Information | None,
 ) -> tuple[FloatArray, _Pass, int]:
-    """Take the step, halved until the likelihood does not fall."""
+    """Take the step, halved until the likelihood does not fall; `last` names the information of a pass to keep."""
     # The likelihood itself is rounded: a fall below that is none.
     slack = 1e-12 * (1.0 + abs(now.value))
     for tries in range(1, 40):
         candidate = beta + step
-        after = _read(matrix, response, weights, candidate, link, "observed")
+        after = _read(matrix, response, weights, candidate, link, last or "observed", keep=last is not None)
         if np.isfinite(after.value) and after.value >= now.value - slack:
             return candidate, after, tries
         step = 0.5 * step
