@@ -3,115 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError, SmallSample, encode_groups
-from bipstudy.models.estimates import KEEP, Fit
+from bipstudy.models.cox_fit import CoxData, CoxFit, CoxScores
 from bipstudy.models.formula import Design, Weights, build_design
 from bipstudy.models.partial_likelihood import (
     Evaluation,
-    Maximum,
     dependent_columns,
     evaluate,
     inverse_information,
     maximise,
-    scores,
 )
-from bipstudy.models.risk_sets import Booleans, Floats, Integers, RiskSets, risk_sets
+from bipstudy.models.risk_sets import Floats, Integers, risk_sets
 
-__all__ = ["CoxData", "CoxFit", "CoxScores", "cox"]
+__all__ = ["CoxFit", "cox"]
 
 Ties = Literal["efron", "breslow"]
-
-
-@dataclass(frozen=True)
-class CoxData:
-    """The rows of a Cox model as arrays.
-
-    Attributes
-    ----------
-    x : (n, k) float64
-        Covariates less `centre`.
-    centre, scale : (k,) float64
-        Weighted means and standard deviations of the covariates.
-    start : (n,) float64 or None
-    stop, weight : (n,) float64
-    event : (n,) bool
-    stratum : (n,) int64 or None
-    strata : tuple
-        Labels of the strata; one empty label without strata.
-    sets : RiskSets
-    efron : bool
-    """
-
-    x: Floats
-    centre: Floats
-    scale: Floats
-    start: Floats | None
-    stop: Floats
-    weight: Floats
-    event: Booleans
-    stratum: Integers | None
-    strata: tuple[Any, ...]
-    sets: RiskSets
-    efron: bool
-
-
-@dataclass(frozen=True)
-class CoxScores:
-    """Score residuals of a Cox fit, summed as they are made rather than kept as a matrix."""
-
-    data: CoxData
-    at: Evaluation
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and parameters."""
-        return self.data.x.shape[0], self.data.x.shape[1]
-
-    def by_group(self, codes: Integers, groups: int) -> Floats:
-        """Sum within groups, shape (groups, k)."""
-        data = self.data
-        return scores(x=data.x, weight=data.weight, sets=data.sets, at=self.at, code=codes, groups=groups)
-
-    def dense(self) -> Floats:
-        """All rows, shape (n, k)."""
-        data = self.data
-        return scores(x=data.x, weight=data.weight, sets=data.sets, at=self.at)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CoxFit(Fit):
-    """A fitted Cox model; estimates are log hazard ratios.
-
-    Attributes
-    ----------
-    data : CoxData
-    maximum : Maximum
-        The partial likelihood at the start and at the end.
-    """
-
-    data: CoxData
-    maximum: Maximum
-
-    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """Hazard ratios with intervals; standard errors are those of the log hazard ratios.
-
-        Returns
-        -------
-        DataFrame
-            Columns ``term, estimate, std_error, statistic, p_value, conf_low, conf_high``.
-        """
-        return self.tidy(level, exponentiate=True)
-
-    def with_errors(self, cluster: str | Sequence[str] | None = KEEP, small_sample: SmallSample = KEEP) -> CoxFit:  # noqa: D102 - described by the base class
-        fit = super().with_errors(cluster, small_sample)
-        assert isinstance(fit, CoxFit)
-        return fit
 
 
 def cox(
@@ -266,7 +178,7 @@ def _cox_data(
     x -= centre
     scale = np.sqrt(np.einsum("ij,ij,i->j", x, x, weight) / weight.sum())
     sets = risk_sets(start=begin, stop=end, event=happened, stratum=codes)
-    return CoxData(x, centre, scale, begin, end, weight, happened, codes, labels, sets, efron)
+    return CoxData(x, centre, scale, begin, end, weight, happened, codes, labels, tuple(stratum_columns), sets, efron)
 
 
 def _strata(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[Integers | None, tuple[Any, ...]]:
