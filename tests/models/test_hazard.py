@@ -257,7 +257,8 @@ def test_warm_start_reaches_the_same_maximum(monkeypatch):
     plain = discrete_hazard(frame, "event ~ x1 + x2 + C(period)")
     monkeypatch.setattr(binary, "WARM_START_ROWS", 1000)
     warm = discrete_hazard(frame, "event ~ x1 + x2 + C(period)")
-    np.testing.assert_allclose(plain.estimates, warm.estimates, rtol=1e-10)
+    # Both stop within 1e-10 standard errors of the maximum.
+    np.testing.assert_allclose(plain.estimates, warm.estimates, rtol=1e-10, atol=1e-11)
 
 
 def test_many_levels():

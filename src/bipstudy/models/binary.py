@@ -24,9 +24,9 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 Link = Literal["cloglog", "logit"]
 Information = Literal["expected", "observed"]
 
-# Squared length of the next step, in standard errors, at which it is the last: 1e-8 standard errors, which the
+# Squared length of the next step, in standard errors, at which it is the last: 1e-9 standard errors, which the
 # information does not notice.
-CONVERGED = 1e-16
+CONVERGED = 1e-18
 # The same at which a pass is worth keeping: Newton's method squares it, so the next pass is usually the last.
 NEAR = 1e-4
 MAX_ITERATIONS = 80
@@ -275,7 +275,7 @@ def _polish(
     now: _Pass,
     passes: int,
 ) -> BinaryFit:
-    """Result after a last small step: scores and likelihood at the new place, information of the place before."""
+    """Take a last small step: scores and likelihood at the new place, information of the place before."""
     eta = matrix @ beta
     row = row_derivatives(eta, response, link)
     slope = row.slope if weights is None else row.slope * weights
