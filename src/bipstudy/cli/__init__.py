@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 from bipstudy.cli import files, pooling, studies
@@ -26,4 +29,8 @@ pool.command("withdraw", help=helped("pool_withdraw_help"))(pooling.withdraw)
 
 def main() -> None:
     """Run the command line; exit code 0 fine, 1 the data fall short, 2 the command was wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe on Windows may not know every character; a question mark is better than no answer.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()

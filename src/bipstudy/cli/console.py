@@ -53,6 +53,10 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(DATA_FALL_SHORT if isinstance(error, DataError) else WRONG_COMMAND) from None
         except (typer.Exit, typer.Abort, KeyboardInterrupt):
             raise
+        except BrokenPipeError:
+            # Whoever reads our output has read enough, as `head` does.
+            sys.stdout = None
+            raise typer.Exit(FINE) from None
         except Exception as error:
             if os.environ.get("BIPSTUDY_DEBUG"):
                 raise

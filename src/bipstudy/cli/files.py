@@ -106,9 +106,8 @@ def _show_rules(findings: Any, language: str) -> None:
     for (kind, code), group in groups:
         first = group.iloc[0]
         say(f"{text(f'cli.{kind}', language).upper()}  {code}")
-        say(_wrapped(_place(first, language)))
-        if len(group) > 1:
-            say(_wrapped(text("cli.more_places", language, number=len(group) - 1)))
+        key = "cli.one_place" if len(group) == 1 else "cli.many_places"
+        say(_wrapped(text(key, language, number=len(group), place=_place(first, language))))
         say(_wrapped(first["message"]))
         say(_wrapped(f"→ {first['cure']}"))
         say("")
