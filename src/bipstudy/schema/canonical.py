@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.schema.instrument import items
@@ -126,27 +127,37 @@ def content_hash(tables: Mapping[str, pd.DataFrame]) -> str:
         if frame.empty:
             continue
         digest.update(f"table={name} rows={len(frame)}\n".encode())
-        order = np.lexsort([_as_text(tables[name][column]) for column in reversed(table(name).key)])
+        order = np.lexsort([_ranks(*_as_text(tables[name][column])) for column in reversed(table(name).key)])
         for column in sorted(frame.columns):
             digest.update(f"column={column}\n".encode())
-            for cell in _as_text(frame[column])[order]:
-                # The length in front keeps ("ab", "c") apart from ("a", "bc").
-                digest.update(f"{len(cell)}:{cell}".encode())
+            position, texts = _as_text(frame[column])
+            # The length in front keeps ("ab", "c") apart from ("a", "bc").
+            cells = np.array([f"{len(cell)}:{cell}".encode() for cell in texts], dtype=object)
+            digest.update(b"".join(cells[position[order]].tolist()))
     return digest.hexdigest()
 
 
-def _as_text(values: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """Return each cell as text; a missing one, which no value can equal, as NUL."""
+def _as_text(values: pd.Series) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """Return the different values of a column as text and, per row, the place of its own; a missing one is NUL."""
+    if pd.api.types.is_float_dtype(values.dtype):
+        values = values + 0.0  # 0 and -0 are one number
+    position, different = pd.factorize(values)
+    unique = pd.Series(different)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        rendered = values.dt.strftime("%Y-%m-%d")
+        rendered = unique.dt.strftime("%Y-%m-%d").tolist()
     elif pd.api.types.is_float_dtype(values.dtype):
-        rendered = values.map(lambda number: repr(float(number)), na_action="ignore")
+        rendered = [repr(float(number)) for number in unique]
     else:
-        rendered = values.astype(object).map(str, na_action="ignore")
-    text: np.ndarray[tuple[int], np.dtype[np.object_]] = (
-        rendered.astype(object).where(values.notna(), "\0").to_numpy(dtype=object)
-    )
-    return text
+        rendered = [str(value) for value in unique.astype(object)]
+    # Position -1, a missing value, becomes 0; no value can equal a NUL.
+    return position + 1, ["\0", *rendered]
+
+
+def _ranks(position: npt.NDArray[np.intp], texts: list[str]) -> npt.NDArray[np.intp]:
+    """Return numbers that sort as the texts do."""
+    ranks = np.empty(len(texts), dtype=np.intp)
+    ranks[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
+    return ranks[position]
 
 
 def _cast(values: pd.Series, dtype: object) -> pd.Series:
