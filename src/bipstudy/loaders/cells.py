@@ -89,11 +89,15 @@ class Cells:
     @classmethod
     def of(cls, values: Sequence[object]) -> Cells:
         """Read the raw cells of a column as text."""
-        raw = pd.Series([cell_text(value) for value in values], dtype=object)
+        typed = set(map(type, values)) - {str}
+        raw = np.empty(len(values), dtype=object)
+        raw[:] = [cell_text(value) for value in values] if typed else values
         position, uniques = pd.factorize(raw)
-        tidy = pd.Series([tidied(text) for text in uniques], dtype=object)
-        merged, distinct = pd.factorize(tidy)
-        return cls([str(text) for text in distinct], merged[position] if len(merged) else position)
+        tidy = [tidied(text) for text in uniques]
+        if len(set(tidy)) == len(tidy):
+            return cls(tidy, position)
+        merged, distinct = pd.factorize(np.array(tidy, dtype=object))
+        return cls(list(distinct), merged[position])
 
     @property
     def blank(self) -> npt.NDArray[np.bool_]:
@@ -150,7 +154,7 @@ def cell_text(value: object) -> str:
 
 def tidied(text: str) -> str:
     """Return text in one normal form, without the spaces around it and without invisible characters."""
-    return unicodedata.normalize("NFC", text).translate(_SPACES).strip()
+    return (text if text.isascii() else unicodedata.normalize("NFC", text).translate(_SPACES)).strip()
 
 
 def parse(

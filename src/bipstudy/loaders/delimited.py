@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from typing import Any
 
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.names import all_column_names, key
@@ -17,7 +18,7 @@ _MOJIBAKE = re.compile("Ã[¥¤¶…„–©]|â€[“”™]")
 # What å, ä, ö of MacRoman and of code page 850 become in Windows-1252, between or beside letters.
 _FOREIGN = re.compile("[a-zA-Z][†„”ŒŠ][a-z]|(?<![A-Za-zÀ-ÿ])[†ŒŠ][a-z]{2}|[a-z]š[a-z]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
-_SAMPLE_LINES = 40
+_SAMPLE_LINES = 20
 
 
 def read_delimited(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Grid | None:
@@ -118,12 +119,12 @@ def _rows(name: str, decoded: str, delimiter: str, findings: list[Finding]) -> t
 def _parse(decoded: str, delimiter: str, strict: bool) -> tuple[list[list[object]], list[int], int | None]:
     """Return rows, the line each begins on, and the line on which the quotes break or None."""
     reader = csv.reader(io.StringIO(decoded, newline=""), delimiter=delimiter, strict=strict)
-    rows: list[list[object]] = []
+    rows: list[Any] = []
     numbers: list[int] = []
     begins = 1
     try:
         for row in reader:
-            rows.append(list(row))
+            rows.append(row)
             numbers.append(begins)
             begins = reader.line_num + 1
     except csv.Error:

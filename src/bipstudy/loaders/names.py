@@ -20,7 +20,9 @@ def key(name: str) -> str:
     >>> key(" Handläggare_ID* ")
     'handlaggare id'
     """
-    plain = "".join(mark for mark in unicodedata.normalize("NFKD", name) if not unicodedata.combining(mark))
+    plain = name
+    if not name.isascii():
+        plain = "".join(mark for mark in unicodedata.normalize("NFKD", name) if not unicodedata.combining(mark))
     return _OTHER.sub(" ", plain.casefold()).strip()
 
 

@@ -96,7 +96,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     """
     try:
         tables = {
-            name: schema.conform(name, pd.read_parquet(folder / f"{name}.parquet"))
+            name: schema.conform(name, pd.read_parquet(folder / f"{name}.parquet"), sort=False)
             for name in schema.TABLE_NAMES
             if (folder / f"{name}.parquet").is_file()
         }

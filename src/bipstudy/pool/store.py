@@ -296,7 +296,7 @@ class Pool:
         for name in schema.TABLE_NAMES:
             parts = [tables[name] for tables in slices if name in tables and len(tables[name])]
             if parts:
-                found[name] = schema.conform(name, _without(pd.concat(parts, ignore_index=True), withdrawn))
+                found[name] = _without(pd.concat(parts, ignore_index=True), withdrawn)
         return {name: frame for name, frame in found.items() if len(frame)}
 
     def _slice(self, content: str, organisation: str) -> Tables:
