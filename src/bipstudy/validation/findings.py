@@ -263,13 +263,18 @@ def _places(data: Data, code: str, hits: Hits) -> pd.DataFrame:
 def _sorted(places: pd.DataFrame) -> pd.DataFrame:
     """Return the places by severity, rule, table, file, sheet, row and column."""
     severities = {code: schema.SEVERITIES.index(rule.severity) for code, rule in schema.rules().items()}
-    codes = {code: number for number, code in enumerate(schema.rules())}
+    # Personal data first, then what makes the tables readable at all, then the rest.
+    codes = {
+        code: (code != "personal-identity-number", not rule.structural, number)
+        for number, (code, rule) in enumerate(schema.rules().items())
+    }
+    ranks = {code: number for number, code in enumerate(sorted(codes, key=codes.__getitem__))}
     tables = {name: number for number, name in enumerate(schema.TABLE_NAMES)}
     order = pd.DataFrame(
         {
             "status": places["status"] == "unchecked",
             "severity": places["code"].map(severities),
-            "code": places["code"].map(codes),
+            "code": places["code"].map(ranks),
             "table": places["table"].map(tables).fillna(-1),
             "file": places["file"].fillna(""),
             "sheet": places["sheet"].fillna(""),
