@@ -287,3 +287,100 @@ def test_wrong_calls_say_what_is_wrong():
         models.kaplan_meier(frame, duration="time", event="cause")
     with pytest.raises(models.ModelError, match="no clusters"):
         survival(cluster="block", errors="greenwood")
+
+
+def test_restricted_means_are_those_of_r():
+    table = survival(group="sex").restricted_mean(120).set_index("group")
+    expected = reference("incidence", "rmst", "estimate")
+    np.testing.assert_allclose(table["estimate"], expected, **EXACT)
+    np.testing.assert_allclose(table["std_error"], reference("incidence", "rmst", "std_error"), **ERROR)
+    lost = incidence(group="sex").restricted_mean(120)
+    expected = reference("incidence", "time_lost", "estimate")
+    labels = "sex=" + lost["group"] + ", " + lost["cause"].map({1: "pcm", 2: "death"})
+    np.testing.assert_allclose(lost["estimate"], expected[labels], **EXACT)
+
+
+@pytest.mark.parametrize("horizon", [2.5, 4.0, 30.0, 100.0])
+def test_restricted_means_follow_the_definition(horizon):
+    # The area under the steps, and the jackknife from derivatives by weight taken numerically.
+    rng = np.random.default_rng(11)
+    n = 60
+    frame = pd.DataFrame({"entry": rng.integers(0, 4, n).astype(float), "w": rng.uniform(0.5, 2, n)})
+    frame["time"] = frame["entry"] + rng.integers(1, 130, n)
+    frame["cause"], frame["group"] = rng.integers(0, 3, n), rng.choice(["a", "b"], n)
+    frame["death"] = (frame["cause"] > 0).astype(int)
+
+    def run(frame, kind):
+        options = {"duration": "time", "start": "entry", "group": "group", "weights": "w"}
+        if kind == "survival":
+            return models.kaplan_meier(frame, event="death", **options)
+        return models.cumulative_incidence(frame, cause="cause", **options)
+
+    for kind in ("survival", "incidence"):
+        curves = run(frame, kind)
+        table = curves.restricted_mean(horizon)
+        for row in table.itertuples():
+            own = curves.curve[(curves.curve["group"] == row.group) & (curves.curve["cause"] == row.cause)]
+            steps = np.append(own["time"], horizon).clip(max=horizon)
+            assert row.estimate == pytest.approx((np.diff(steps) * own["estimate"]).sum(), rel=1e-12)
+        total, h = np.zeros(len(table)), 1e-5
+        for i in range(n):
+            up, down = frame.copy(), frame.copy()
+            up.loc[i, "w"] += h
+            down.loc[i, "w"] -= h
+            slope = run(up, kind).restricted_mean(horizon)["estimate"]
+            slope = slope - run(down, kind).restricted_mean(horizon)["estimate"]
+            total += (frame.loc[i, "w"] * slope / (2 * h)) ** 2
+        np.testing.assert_allclose(table["std_error"], np.sqrt(total), rtol=1e-5, atol=1e-7)
+
+
+def test_mean_times_add_up_to_the_horizon():
+    alive = models.kaplan_meier(
+        data("mgus2").assign(any=lambda d: (d["cause"] > 0).astype(int)), duration="time", event="any"
+    )
+    total = alive.restricted_mean(200)["estimate"].sum() + incidence().restricted_mean(200)["estimate"].sum()
+    assert total == pytest.approx(200, rel=1e-12)
+
+
+def test_a_horizon_beyond_follow_up_is_refused():
+    frame = pd.DataFrame({"time": [1, 2, 3], "death": [1, 0, 0]})
+    with pytest.raises(models.ModelError, match="followed to 3"):
+        models.kaplan_meier(frame, duration="time", event="death").restricted_mean(4)
+
+
+def test_the_table_of_numbers_at_risk_accounts_for_everybody():
+    table = survival(group="sex").at_risk_table([0, 60, 424])
+    sizes = data("mgus2").groupby("sex").size()
+    after = table["at_risk"] + table["events"] + table["censored"]
+    # Those who leave at the very time are both at risk just before it and counted as having left.
+    frame = data("mgus2")
+    leaving = [
+        ((frame["sex"] == g) & (frame["futime"] == t)).sum() for g, t in zip(table["group"], table["time"], strict=True)
+    ]
+    assert (after - leaving).tolist() == sizes[table["group"]].tolist()
+
+
+def test_bounds_hold_the_estimate_and_close_when_nobody_is_lost():
+    frame = data("mgus2").assign(lost=lambda d: (d["cause"] == 0) & (d["id"] % 3 == 0))
+    options = {"duration": "time", "cause": "cause", "lost": "lost", "group": "sex", "times": [12, 60, 240]}
+    bounds = models.incidence_bounds(frame, **options)
+    assert (bounds["lower"] <= bounds["estimate"] + 1e-12).all()
+    assert (bounds["estimate"] <= bounds["upper"] + 1e-12).all()
+    assert (bounds["conf_low"] <= bounds["lower"]).all()
+    assert bounds["lost"].max() <= frame["lost"].sum()
+    closed = models.incidence_bounds(frame.assign(lost=0), **options)
+    np.testing.assert_allclose(closed["lower"], closed["upper"], rtol=1e-12)
+    np.testing.assert_allclose(closed["estimate"], incidence(group="sex").at([12, 60, 240])["estimate"], rtol=1e-12)
+
+
+def test_bounds_are_shares_when_nobody_is_otherwise_censored_before():
+    frame = pd.DataFrame({"time": [1, 2, 3, 4, 5, 6], "cause": ["work", "0", "study", "0", "work", "0"]})
+    frame["lost"] = [0, 1, 0, 1, 0, 0]
+    bounds = models.incidence_bounds(frame, duration="time", cause="cause", lost="lost", times=5).set_index("cause")
+    assert bounds.loc["work", ["lower", "upper"]].tolist() == pytest.approx([2 / 6, 4 / 6])
+    assert bounds.loc["study", ["lower", "upper"]].tolist() == pytest.approx([1 / 6, 3 / 6])
+    assert bounds["lost"].tolist() == [2, 2]
+    with pytest.raises(models.ModelError, match="1 rows are lost"):
+        models.incidence_bounds(
+            frame.assign(lost=[1, 0, 0, 0, 0, 0]), duration="time", cause="cause", lost="lost", times=5
+        )

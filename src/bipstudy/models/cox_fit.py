@@ -208,7 +208,7 @@ class CoxFit(Fit):
             ``row`` (position in `frame`), ``time, estimate, std_error, conf_low, conf_high, cumulative_hazard``; NaN
             after the last follow-up of the stratum.
         """
-        from bipstudy.models.incidence import log_log_interval
+        from bipstudy.models.curves import log_log_interval
 
         moments = np.atleast_1d(np.asarray(times, dtype=np.float64))
         hazard = self.predict_hazard(frame, moments)

@@ -161,7 +161,7 @@ def _sum_at_risk(sets: RiskSets, values: Floats) -> Floats:
     return cumulate(change[::-1], first[::-1])[:-1][::-1]
 
 
-def _exit_constants(curves: StateCurves) -> tuple[Floats, Floats]:
+def exit_constants(curves: StateCurves) -> tuple[Floats, Floats]:
     """Constants A (n, k) and B (n,) of the influence of a row after it has left the risk set."""
     sets, top = curves.sets, curves.sets.top
     rows, at = sets.event_rows, top[sets.event_rows]
@@ -209,7 +209,7 @@ def _variances(curves: StateCurves) -> tuple[Floats, Floats]:
     sets, square = curves.sets, curves.weight**2
     slots, causes = curves.incidence.shape
     seen = sets.top >= 0
-    level, slope = _exit_constants(curves)
+    level, slope = exit_constants(curves)
     entry_alpha, entry_gamma = curves.alpha[sets.below], curves.gamma[sets.below]
 
     def gone(values: Floats) -> Floats:
@@ -252,7 +252,7 @@ def row_influence(curves: StateCurves, slots: Integers) -> tuple[Floats, Floats]
     incidence : (n, k) float64
     """
     sets = curves.sets
-    level, slope = _exit_constants(curves)
+    level, slope = exit_constants(curves)
     incidence = np.where(slots[:, None] >= 0, curves.incidence[slots], 0.0)
     survival = np.where(slots >= 0, curves.survival[slots], 1.0)
     alpha = curves.alpha[slots]
