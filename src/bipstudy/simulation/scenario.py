@@ -345,6 +345,9 @@ def _build(content: dict[str, Any], fallback: str) -> Scenario:
     built = Scenario(name=name, label=content.get("label", {"sv": name, "en": name}), **parts)
     if built.design.starts_on >= built.design.ends_on or built.quarters > 60:
         raise BipstudyError("simulation.bad_parameter", parameter="design.ends_on", scenario=name)
+    # Optimism and what the caseworker sees cannot be more than all of the belief.
+    if built.answers.optimism_icc + built.answers.belief_readiness**2 > 1:
+        raise BipstudyError("simulation.bad_parameter", parameter="answers.belief_readiness", scenario=name)
     return built
 
 
@@ -385,14 +388,20 @@ def _convert(key: str, wanted: str, value: Any) -> Any:
 
 def _check_shares(key: str, numbers: Shares) -> None:
     """Refuse shares that do not sum to one and cut points that do not rise between zero and one."""
-    if key.endswith("_shares") and (min(numbers) < 0 or abs(sum(numbers) - 1) > 1e-9):
+    if len(numbers) != _LENGTHS.get(key, len(numbers)) or not numbers:
+        raise ValueError(key)
+    if key.endswith("_shares") and not (min(numbers) >= 0 and abs(sum(numbers) - 1) < 1e-9):
         raise ValueError(key)
     if key.endswith("_cuts"):
         edges = (0.0, *numbers, 1.0)
-        if len(numbers) != 4 or any(low >= high for low, high in itertools.pairwise(edges)):
+        if any(low >= high for low, high in itertools.pairwise(edges)):
             raise ValueError(key)
 
 
+_LENGTHS = {
+    "age_shares": 5, "birth_shares": 4, "education_shares": 4, "work_shares": 4, "source_shares": 4, "item_cuts": 4,
+    "caseworker_cuts": 4, "belief_cuts": 4,
+}  # fmt: skip
 _POSITIVE = {
     "participants", "organisations", "units_per_organisation", "clients_per_caseworker", "entry_quarters", "mean_days",
     "history_shape", "change_hazard_ratio", "work_rate", "study_rate",
