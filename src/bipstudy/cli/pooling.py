@@ -49,10 +49,10 @@ def add(
         raise typer.Exit(DATA_FALL_SHORT)
     receipt = Pool(pool).add(submission, report)
     if as_json:
-        say_json(receipt.to_dict())
+        say_json(receipt.as_dict())
     else:
         show_report(report, language)
-        say(receipt.to_text(language))
+        say(receipt.text(language))
         say(text("cli.stored", language, pool=pool))
 
 
@@ -61,8 +61,16 @@ def listing(pool: PoolPath, language: Language = DEFAULT_LANGUAGE, as_json: Json
     """List submissions and releases."""
     from bipstudy.pool import Pool
 
-    contents = Pool(pool).list()
-    say_json(contents.to_dict()) if as_json else say(contents.to_text(checked_language(language)))
+    checked_language(language)
+    submissions, releases = Pool(pool).list(), Pool(pool).releases()
+    if as_json:
+        say_json({"submissions": submissions.to_dict("records"), "releases": releases.to_dict("records")})
+        return
+    for row in submissions.itertuples():
+        key = "cli.current_submission" if row.current else "cli.former_submission"
+        say(text(key, language, organisation=row.organisation_id, extracted_on=row.extracted_on, hash=row.hash[:12]))
+    for row in releases.itertuples():
+        say(text("cli.listed_release", language, number=row.release, organisations=row.organisations, note=row.note))
 
 
 @command
@@ -71,7 +79,7 @@ def diff(pool: PoolPath, first: int, second: int, language: Language = DEFAULT_L
     from bipstudy.pool import Pool
 
     change = Pool(pool).diff(first, second)
-    say_json(change.to_dict()) if as_json else say(change.to_text(checked_language(language)))
+    say_json(change.as_dict()) if as_json else say(change.text(checked_language(language)))
 
 
 @command
@@ -84,12 +92,9 @@ def release(
     """Freeze a numbered release."""
     from bipstudy.pool import Pool
 
-    made = Pool(pool).release(note=note)
-    if as_json:
-        say_json(made.to_dict())
-    else:
-        language = checked_language(language)
-        say(text("cli.released", language, number=made.number, submissions=len(made.submissions)))
+    checked_language(language)
+    number = Pool(pool).release(note=note)
+    say_json({"release": number}) if as_json else say(text("cli.released", language, number=number))
 
 
 @command
