@@ -50,11 +50,12 @@ def test_a_users_file_builds_on_a_scenario_of_the_package_or_on_a_file_beside_it
         ("base: tiny\ndesign: {participants: 2.5}\n", "simulation.bad_parameter", "design.participants"),
         ("base: tiny\ndesign: {participants: 0}\n", "simulation.bad_parameter", "design.participants"),
         ("base: tiny\nanswers: {item_cuts: [0.5, 0.4, 0.6, 0.8]}\n", "simulation.bad_parameter", "answers.item_cuts"),
-        ("base: tiny\noutcomes: {work_shares: [0.5, 0.4, 0.2, 0.2]}\n", "simulation.bad_parameter", "outcomes.work_shares"),
+        ("base: tiny\nanswers: {item_cuts: [0.1, 0.2, 0.3]}\n", "simulation.bad_parameter", "answers.item_cuts"),
+        ("base: tiny\npeople: {age_shares: [1, 1, 1, 1, 1]}\n", "simulation.bad_parameter", "people.age_shares"),
         ("base: tiny\npeople: {age_shares: [0.5, 0.5]}\n", "simulation.bad_parameter", "people.age_shares"),
         ("base: tiny\ndesign: {ends_on: 2012-01-01}\n", "simulation.bad_parameter", "design.ends_on"),
         ("base: tiny\nevents: {readiness_work: .nan}\n", "simulation.bad_parameter", "events.readiness_work"),
-        ("base: tiny\nanswers: {optimism_icc: 0.5, belief_readiness: 0.8}\n", "simulation.bad_parameter", "answers.belief_readiness"),
+        ("base: tiny\nanswers: {optimism_icc: 0.5}\n", "simulation.bad_parameter", "answers.belief_readiness"),
     ],
 )  # fmt: skip
 def test_a_wrong_parameter_is_named(tmp_path, content, code, parameter):

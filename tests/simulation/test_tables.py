@@ -119,7 +119,7 @@ def test_occasions_rise_with_time_and_forms_of_one_are_near_each_other(study):
 
 
 def test_a_missing_answer_with_a_reason_is_missing_on_an_answered_form(study):
-    long = study.measurements.melt(FORM + ["form_status"], list(schema.items()), "item", "value")
+    long = study.measurements.melt([*FORM, "form_status"], list(schema.items()), "item", "value")
     joined = study.missing_answers.merge(long, on=[*FORM, "item"], how="left")
     assert (joined["form_status"] == "answered").all()
     assert joined["value"].isna().all()

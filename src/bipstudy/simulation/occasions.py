@@ -156,7 +156,7 @@ def draw_forms(
     due, day, takes_place, planned = _schedule(scenario, cohort, changes, follow_up, rng["occasions"])
     draw = rng["forms"]
     shape = planned.shape
-    pairing, which = draw.random(shape), draw.random(shape)
+    pairing, which, early = draw.random(shape), draw.random(shape), draw.random(shape)
     given = scenario.occasions
     answered = np.empty((*shape, 2), dtype=bool)
     paired = pairing < given.paired
@@ -168,14 +168,19 @@ def draw_forms(
     person, quarter, respondent = np.nonzero(kept)
     count = len(person)
     done = answered[person, quarter, respondent]
-    reason, lag, late = draw.random((3, count))
+    reason, lag = draw.random((2, count))
     declined = ~done & (reason < given.declined_share)
     status = np.select(
         [done, declined, reason < (1 + given.declined_share) / 2], [ANSWERED, DECLINED, NOT_REACHED], NOT_DONE
     )
     both = (answered[..., PARTICIPANT] & answered[..., CASEWORKER])[person, quarter]
     earlier = _lag(
-        lag, both & ((late < 0.5) == (respondent == PARTICIPANT)), day[person, quarter], cohort, person, quarter
+        lag,
+        both & ((early[person, quarter] < 0.5) == (respondent == PARTICIPANT)),
+        day[person, quarter],
+        cohort,
+        person,
+        quarter,
     )
     form_day = day[person, quarter] - earlier
     return Forms(
