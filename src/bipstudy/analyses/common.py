@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.analyses.result import FLOW_COLUMNS
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Definition of a transition -> what the outcome is called in the estimates.
 OUTCOMES = {"primary": "work_or_study", "narrow": "work_narrow", "broad": "work_or_study_broad"}
@@ -48,14 +52,7 @@ def ready(panel: pd.DataFrame) -> pd.DataFrame:
         known = panel["y"].notna()
         for name, cause in (("y_work", WORK), ("y_study", STUDY)):
             added[name] = (panel["cause"] == cause).astype(float).where(known)
-    frame = panel.assign(**added)
-    frame.attrs = dict(panel.attrs)
-    return frame
-
-
-def first_measurements(panel: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the first measurement: one per participant."""
-    return panel[panel["first_measurement"]].reset_index(drop=True)
+    return _assigned(panel, added)
 
 
 def with_background(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -75,26 +72,23 @@ def with_background(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     frame : DataFrame
         With columns ``bg_...``.
     terms : list of str
-        Terms of a formula; a variable that does not vary has none.
+        The added columns; a variable that does not vary has none. The first level of a code is the reference.
     """
     added: dict[str, Any] = {}
-    terms: list[str] = []
     for name in (*CATEGORIES, "year"):
-        levels = _merged(frame[name])
-        if levels.nunique() > 1:
-            added[f"bg_{name}"] = levels
-            terms.append(f"C(bg_{name})")
+        codes = _merged(frame[name]).to_numpy(dtype=object)
+        # Columns of numbers instead of categories: they are made once and not for each of many models.
+        for number, level in enumerate(sorted(set(codes))[1:], start=1):
+            added[f"bg_{name}_{number}"] = (codes == level).astype(np.float64)
     numbers = {"months_since_work": np.log1p(frame["months_since_work"].clip(lower=0))}
     numbers["work_or_study_share_5y"] = frame["work_or_study_share_5y"]
     for name, values in numbers.items():
         filled, missing = imputed(values.to_numpy(dtype=np.float64))
         if np.ptp(filled) > 0:
             added[f"bg_{name}"] = filled
-            terms.append(f"bg_{name}")
         if RARE <= missing.sum() <= len(frame) - RARE:
             added[f"bg_{name}_missing"] = missing.astype(float)
-            terms.append(f"bg_{name}_missing")
-    return _assigned(frame, added), terms
+    return _assigned(frame, added), [*added]
 
 
 def with_answers(frame: pd.DataFrame, columns: Sequence[str], name: str) -> tuple[pd.DataFrame, list[str]]:
@@ -115,17 +109,14 @@ def with_answers(frame: pd.DataFrame, columns: Sequence[str], name: str) -> tupl
     terms : list of str
     """
     added: dict[str, Any] = {}
-    terms: list[str] = []
     for column in columns:
         z = standardised(frame[column].to_numpy(dtype=np.float64))
         if z is not None:
             added[f"{name}_{column}"] = np.nan_to_num(z)
-            terms.append(f"{name}_{column}")
     missing = frame[list(columns)].isna().mean(axis=1).to_numpy() if len(columns) else np.zeros(len(frame))
     if len(frame) and np.ptp(missing) > 0:
         added[f"{name}_missing"] = missing
-        terms.append(f"{name}_missing")
-    return _assigned(frame, added), terms
+    return _assigned(frame, added), [*added]
 
 
 def standardised(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
@@ -152,11 +143,16 @@ def formula(response: str, *terms: str | Iterable[str]) -> str:
     >>> formula("y", "x", ["C(a)", "b"])
     'y ~ x + C(a) + b'
     """
-    flat = [term for part in terms for term in ([part] if isinstance(part, str) else part)]
-    return f"{response} ~ {' + '.join(flat) if flat else '1'}"
+    names = flat(terms)
+    return f"{response} ~ {' + '.join(names) if names else '1'}"
 
 
-def binary(frame: pd.DataFrame, response: str, *terms: str | Iterable[str], cluster: str | list[str] = CLUSTER) -> Any:
+def flat(terms: Iterable[str | Iterable[str]]) -> list[str]:
+    """Return terms and lists of terms as one list."""
+    return [term for part in terms for term in ([part] if isinstance(part, str) else part)]
+
+
+def binary(frame: pd.DataFrame, response: str, *terms: str | Iterable[str], cluster: Sequence[str] = (CLUSTER,)) -> Any:
     """Fit a logit of a fixed-horizon outcome with censoring weights.
 
     Parameters
@@ -165,7 +161,7 @@ def binary(frame: pd.DataFrame, response: str, *terms: str | Iterable[str], clus
         Rows with an unknown outcome weigh nothing and are left out.
     response : str
     *terms : str or list of str
-    cluster : str or list of str
+    cluster : sequence of str
 
     Returns
     -------
@@ -173,10 +169,43 @@ def binary(frame: pd.DataFrame, response: str, *terms: str | Iterable[str], clus
     """
     from bipstudy import models
 
-    known = frame[frame["y_known"].to_numpy(dtype=bool)]
+    names = flat(terms)
+    known = frame["y_known"].to_numpy(dtype=bool)
+    used = list(dict.fromkeys([response, *names, "ipcw", "participant", *cluster]))
     return models.discrete_hazard(
-        known, formula(response, *terms), link="logit", weights="ipcw", cluster=cluster, person="participant"
+        frame.loc[known, used],
+        formula(response, names),
+        link="logit",
+        weights="ipcw",
+        cluster=list(cluster),
+        person="participant",
     )
+
+
+def standardise(
+    fit: Any, frame: pd.DataFrame, exposure: str | None, values: Any, cluster: Sequence[str] = (CLUSTER,)
+) -> Any:
+    """Return the risks of a logit standardised over everybody in the frame, whether the outcome is known or not."""
+    from bipstudy import models
+
+    own = [column for column in frame.columns if column in {*fit.design.variables, *cluster}]
+    return models.standardised_risk(fit, frame[own], exposure, values)
+
+
+def single_threaded(analysis: Callable[P, T]) -> Callable[P, T]:
+    """Let an analysis use one thread for linear algebra.
+
+    The matrices are small: more threads are slower, and their number must not decide the last digit of a result.
+    """
+
+    @wraps(analysis)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> T:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1):
+            return analysis(*args, **kwargs)
+
+    return inner
 
 
 class FlowBook:
@@ -207,11 +236,15 @@ class FlowBook:
     def keep(self, step: str, kept: pd.Series | npt.NDArray[np.bool_]) -> pd.DataFrame:
         """Leave out the rows that are not kept, note why, and return the others."""
         remaining = self._frame[np.asarray(kept, dtype=bool)].reset_index(drop=True)
+        remaining.attrs = {}
         gone = self._frame["participant"].nunique() - remaining["participant"].nunique()
         self._rows.append((f"analyses.flow.{step}", "left_out", -gone, len(remaining) - len(self._frame)))
-        remaining.attrs = dict(self._frame.attrs)
         self._frame = remaining
         return remaining
+
+    def keep_missing(self, step: str, column: str) -> pd.DataFrame:
+        """Leave out the rows without a value, note why, and return the others."""
+        return self.keep(step, self._frame[column].notna())
 
     def finish(self, step: str) -> pd.DataFrame:
         """Note what was kept and return the flow."""
@@ -247,6 +280,7 @@ def _merged(values: pd.Series) -> pd.Series:
 
 def _assigned(frame: pd.DataFrame, added: Mapping[str, Any]) -> pd.DataFrame:
     """Return a frame with further columns."""
-    joined = pd.concat([frame, pd.DataFrame(dict(added), index=frame.index)], axis=1) if added else frame.copy()
-    joined.attrs = dict(frame.attrs)
+    joined = pd.concat([frame, pd.DataFrame(dict(added), index=frame.index)], axis=1)
+    # pandas copies attributes, the whole flow among them, at every step.
+    joined.attrs = {}
     return joined

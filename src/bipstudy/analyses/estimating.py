@@ -113,7 +113,7 @@ def _finite(shown: Callable[[float], float], value: float) -> float:
 
 def _whole(value: object) -> int | None:
     """Return a count, None where there is none."""
-    return None if value is None or pd.isna(value) else int(value)  # type: ignore[call-overload, no-any-return]
+    return None if value is None or pd.isna(value) else int(value)  # type: ignore[call-overload]
 
 
 def share(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt.NDArray[Any] | None = None) -> Number:
@@ -140,7 +140,7 @@ def share(*, values: FloatArray, weights: FloatArray | None = None, clusters: np
     >>> import numpy as np
     >>> number = share(values=np.array([1.0, 0, 0, 0, 1, 0, 0, 0, 0, 0]))
     >>> number.estimate, round(number.conf_low, 3), round(number.conf_high, 3), number.events
-    (0.2, 0.047, 0.557, 2)
+    (0.2, 0.047, 0.561, 2)
     """
     values = np.asarray(values, dtype=np.float64)
     given = ~np.isnan(values)

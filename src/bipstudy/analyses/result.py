@@ -123,7 +123,7 @@ class Result:
         return text("analyses.scale_note", default_language())
 
     def notes_in(self, language: str) -> tuple[str, ...]:
-        """What the analysis cannot show."""
+        """Return what the analysis cannot show."""
         return tuple(remark.say(language) for remark in self.remarks)
 
     def question(self, language: str | None = None) -> str:
