@@ -33,6 +33,7 @@ _PUBLIC = {
     "standardised_risk": "standardised",
     "bootstrap": "bootstrap",
     "score_bootstrap": "bootstrap",
+    "wild_cluster_bootstrap": "wild",
     "instrumental": "instrumental",
     "random_intercept": "shrinkage",
     "caseworker_effects": "unit_effects",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bipstudy.models.covariance import ModelError
 from bipstudy.models.solving import BLOCK, independent_columns, inverse
 
-__all__ = ["BinaryFit", "CollinearError", "Link", "RowDerivatives", "fit_binary", "hazard", "row_derivatives"]
+__all__ = ["BinaryFit", "CollinearError", "Link", "RowDerivatives", "climb", "fit_binary", "hazard", "row_derivatives"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 Link = Literal["cloglog", "logit"]
@@ -264,6 +264,42 @@ def _finish(beta: FloatArray, last: _Pass, passes: int, direction: FloatArray | 
     assert last.slope is not None
     assert last.eta is not None
     return BinaryFit(beta, last.information, last.slope, last.eta, last.value, passes, direction)
+
+
+def climb(
+    *, matrix: FloatArray, response: FloatArray, weights: FloatArray | None, link: Link, start: FloatArray
+) -> FloatArray | None:
+    """Maximum of the likelihood from a start nearby, and nothing else; None if there is none or it is not found.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, k), C order
+    response : array of shape (n,)
+    weights : array of shape (n,) or None
+    link : {"cloglog", "logit"}
+    start : array of shape (k,)
+
+    Returns
+    -------
+    array of shape (k,) or None
+        Within 1e-8 standard errors of the maximum.
+    """
+    if not response.any() or response.all():
+        return None
+    beta = start
+    for _ in range(12):
+        try:
+            step, decrement = _newton_step(_read(matrix, response, weights, beta, link, "observed"))
+        except ModelError:
+            return None
+        # A far step from a good start is a sign of separation, which has its own way.
+        if not np.isfinite(decrement) or decrement > 1e3 * len(beta):
+            return None
+        beta = beta + step
+        # Newton's method squares what is left.
+        if decrement < 1e-8:
+            return beta
+    return None
 
 
 def _polish(

@@ -32,14 +32,23 @@ class HazardFit(Fit):
     directions : array of shape (m, k)
         Directions to infinity of terms without finite estimate; m is 0 as a rule.
     design : DesignSpec
+    response : array of shape (n,)
+        Zero or one, of the rows used.
+    eta : array of shape (n,)
+        Linear predictor of the rows used.
     weights : array of shape (n,) or None
         Case weights of the rows used.
+    change : array of shape (k, k) or None
+        What turns coefficients of the scores' columns into the estimates; None if they are the same.
     """
 
     link: Link
     design: DesignSpec
+    response: FloatArray
+    eta: FloatArray
     directions: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     weights: FloatArray | None = None
+    change: FloatArray | None = None
 
     def linear_predictor(self, frame: pd.DataFrame) -> FloatArray:
         """Linear predictor for the rows of `frame`, shape (rows,); infinite where the hazard is 0 or 1."""
@@ -186,6 +195,9 @@ def _assemble(
         notes=_notes(dropped, unbounded, solution.uninformative),
         design=design.spec.keeping(solution.kept),
         link=link,
+        response=response,
+        eta=solution.eta,
+        change=solution.change,
         directions=solution.directions,
         weights=design.weights,
     )

@@ -51,6 +51,8 @@ class BinarySolution:
         Directions to infinity, the first that moves a row decides; m is 0 if the maximum is finite.
     uninformative : int
         Rows without information.
+    change : array of shape (k, k) or None
+        What turns coefficients of `matrix` into those of the given columns; None if they are the same.
     """
 
     kept: list[int]
@@ -63,6 +65,7 @@ class BinarySolution:
     log_likelihood: float
     directions: FloatArray
     uninformative: int
+    change: FloatArray | None = None
 
 
 def limit_eta(matrix: FloatArray, beta: FloatArray, directions: FloatArray) -> FloatArray:
@@ -127,6 +130,7 @@ def solve_binary(
         beta=transform @ result.beta,
         covariance=transform @ result.covariance @ transform.T,
         bread=transform @ result.bread,
+        change=transform,
         directions=result.directions @ transform.T,
     )
 

@@ -1,0 +1,460 @@
+"""Cluster bootstrap: full refits by weights, and one Newton step from cluster scores.
+
+A resample draws as many clusters as there are, with replacement; the number of times a cluster was drawn is the weight
+of its rows. Each replicate has its own seed, spawned from one, and draws over clusters in the order of their labels, so
+that the numbers depend neither on the order of rows nor on how many processes share the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy.models.binary import Link, climb, row_derivatives
+from bipstudy.models.covariance import ModelError, ProductScores, group_sums
+from bipstudy.models.estimates import Fit, tidy_frame
+from bipstudy.models.hazard import HazardFit
+from bipstudy.models.linear import LinearFit
+
+__all__ = ["BootstrapResult", "bootstrap", "score_bootstrap"]
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+Interval = Literal["percentile", "basic", "normal"]
+Estimator: TypeAlias = Callable[[pd.DataFrame, FloatArray], Any] | Fit
+
+# Cluster Hessians up to this many numbers are formed; beyond it the one-step bootstrap keeps the Hessian of the fit.
+HESSIAN_NUMBERS = 40_000_000
+REPLICATES_PER_TASK = 25
+
+
+@dataclass(frozen=True)
+class BootstrapResult:
+    """Estimates with bootstrap errors.
+
+    Attributes
+    ----------
+    terms : tuple of str, length k
+    estimates : array of shape (k,)
+        From the data as they are.
+    replicates : array of shape (replications, k)
+        NaN where a replicate failed or a term was left out, infinite where it had no finite estimate.
+    cluster : str
+    clusters : int
+    method : str
+        How replicates were made, in words.
+    notes : tuple of str
+    """
+
+    terms: tuple[str, ...]
+    estimates: FloatArray
+    replicates: FloatArray
+    cluster: str
+    clusters: int
+    method: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def coef(self) -> pd.Series:
+        """Estimates by term."""
+        return pd.Series(self.estimates, index=list(self.terms), name="estimate")
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance of the replicates in which every term is finite, shape (k, k)."""
+        finite = self.replicates[np.isfinite(self.replicates).all(axis=1)]
+        return np.atleast_2d(np.cov(finite, rowvar=False))
+
+    @property
+    def vcov(self) -> pd.DataFrame:
+        """Covariance of the replicates, terms in rows and columns."""
+        return pd.DataFrame(self.covariance, index=list(self.terms), columns=list(self.terms))
+
+    def tidy(self, level: float = 0.95, interval: Interval = "percentile") -> pd.DataFrame:
+        """Estimates with bootstrap errors and intervals.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+        interval : {"percentile", "basic", "normal"}
+            Quantiles of the replicates; twice the estimate minus those quantiles; estimate and error with the normal.
+            For the first two the p-value is twice the smaller share of replicates on either side of zero (for
+            ``basic`` of replicates mirrored at the estimate), counting one more than there are, so never zero.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``term, estimate, std_error, statistic, p_value, conf_low, conf_high``.
+        """
+        finite = np.where(np.isfinite(self.replicates), self.replicates, np.nan)
+        errors = np.array([np.std(column[~np.isnan(column)], ddof=1) for column in finite.T])
+        table = tidy_frame(self.terms, self.estimates, errors, np.inf, level)
+        if interval == "normal":
+            return table
+        if interval not in ("percentile", "basic"):
+            raise ModelError(f"interval must be 'percentile', 'basic' or 'normal', got {interval!r}")
+        draws = self.replicates if interval == "percentile" else 2.0 * self.estimates - self.replicates
+        for place, column in enumerate(draws.T):
+            known = column[~np.isnan(column)]
+            low, high = np.quantile(known, [0.5 - level / 2.0, 0.5 + level / 2.0], method="median_unbiased")
+            beyond = min(int((known <= 0.0).sum()), int((known >= 0.0).sum()))
+            share = min(1.0, 2.0 * (beyond + 1) / (len(known) + 1))
+            table.loc[place, ["p_value", "conf_low", "conf_high"]] = [share, low, high]
+        return table
+
+    def glance(self) -> pd.DataFrame:
+        """One row: replications, how many failed, clusters and the convention of the errors."""
+        failed = int(np.isnan(self.replicates).any(axis=1).sum())
+        return pd.DataFrame(
+            {
+                "model": ["cluster bootstrap"],
+                "replications": [len(self.replicates)],
+                "failed": [failed],
+                "clusters": [self.clusters],
+                "convention": [f"{self.method}, clusters {self.cluster} ({self.clusters})"],
+            }
+        )
+
+
+def bootstrap(
+    estimator: Estimator,
+    frame: pd.DataFrame,
+    cluster: str,
+    replications: int = 999,
+    seed: int = 0,
+    n_jobs: int = 1,
+    *,
+    scheduler: str | None = None,
+) -> BootstrapResult:
+    """Cluster bootstrap by weights, every replicate a full fit.
+
+    Parameters
+    ----------
+    estimator : callable or Fit
+        A function of the frame and one weight per row that gives a fit, a result with ``tidy()``, a Series or a
+        mapping of term to number; for example
+        ``lambda frame, weights: models.cox(frame, "x", stop="t", event="d", weights=weights)``. Weights equal
+        duplicated rows for likelihoods that add over rows; for Cox models with Efron's ties they need not. A
+        discrete hazard already fitted to `frame` may be given instead: its replicates start from its estimates and
+        build no frame, which is some ten times faster.
+    frame : DataFrame
+    cluster : str
+        Column that says what is drawn.
+    replications : int, default 999
+    seed : int, default 0
+    n_jobs : int, default 1
+        Processes; the numbers are the same for any. The estimator must then be importable, not a lambda, or the
+        processes fork a copy by cloudpickle.
+    scheduler : str, optional
+        Address of a Dask scheduler to run on (needs the extra ``distributed``).
+
+    Returns
+    -------
+    BootstrapResult
+
+    Raises
+    ------
+    ModelError
+        If the cluster column has gaps or fewer than two values, or no replicate could be fitted.
+
+    References
+    ----------
+    Efron, B., Tibshirani, R. J. (1993). An Introduction to the Bootstrap. Field, C. A., Welsh, A. H. (2007).
+    Bootstrapping clustered data. Journal of the Royal Statistical Society B 69, 369-390.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"y": [1.0, 2, 4, 3, 6, 5, 9, 7], "g": list("aabbccdd")})
+    >>> mean = lambda frame, weights: {"mean": (weights * frame["y"]).sum() / weights.sum()}
+    >>> result = bootstrap(mean, frame, "g", replications=20, seed=1)
+    >>> result.tidy()[["term", "estimate"]].values.tolist()
+    [['mean', 4.625]]
+    """
+    codes, groups = _sorted_codes(frame, cluster)
+    task: _Refits | _Callable
+    if isinstance(estimator, HazardFit):
+        task = _refits(estimator, frame, codes, groups)
+    elif isinstance(estimator, Fit):
+        raise ModelError("give a function of the frame and weights; only a discrete hazard can be given as a fit")
+    else:
+        task = _callable(estimator, frame, codes, groups)
+    seeds = np.random.SeedSequence(seed).spawn(replications)
+    chunks = [seeds[start : start + REPLICATES_PER_TASK] for start in range(0, replications, REPLICATES_PER_TASK)]
+    results = _spread(task, chunks, n_jobs, scheduler)
+    replicates = np.vstack([rows for rows, _ in results])
+    reasons = sorted({reason for _, found in results for reason in found})
+    if np.isnan(replicates).all():
+        raise ModelError(f"no replicate could be fitted: {'; '.join(reasons[:3])}")
+    return BootstrapResult(
+        terms=task.terms,
+        estimates=task.estimates,
+        replicates=replicates,
+        cluster=cluster,
+        clusters=groups,
+        method=f"{replications} resamples of clusters, each a full fit",
+        notes=_failure_notes(replicates, reasons),
+    )
+
+
+def score_bootstrap(
+    fit: Fit, cluster: str, replications: int = 999, seed: int = 0, *, hessian: Literal["cluster", "fixed"] = "cluster"
+) -> BootstrapResult:
+    r"""Cluster bootstrap by one Newton step from the fit.
+
+    With cluster scores :math:`s_g`, cluster Hessians :math:`H_g` and the number of draws :math:`w_g` of a cluster,
+    :math:`\beta^* = \hat\beta + (\sum_g w_g H_g)^{-1} \sum_g w_g s_g` (Kline and Santos 2012). For least squares
+    this is the full refit. The draws are those of `bootstrap` with the same seed.
+
+    Parameters
+    ----------
+    fit : Fit
+    cluster : str
+    replications : int, default 999
+    seed : int, default 0
+    hessian : {"cluster", "fixed"}
+        ``fixed`` keeps the Hessian of the fit; it is used where the fit has no Hessian by rows (Cox models) or the
+        cluster Hessians would not fit in memory, and `glance` says so.
+
+    Returns
+    -------
+    BootstrapResult
+
+    Raises
+    ------
+    ModelError
+        If the fit keeps no scores.
+
+    References
+    ----------
+    Kline, P., Santos, A. (2012). A score based approach to wild bootstrap inference. Journal of Econometric Methods
+    1, 23-41.
+    """
+    if fit.scores is None:
+        raise ModelError(f"{fit.model} keeps no scores")
+    if len(fit.source.frame) != fit.source.given:
+        raise ModelError("the frame has changed its length since the model was fitted; fit again")
+    column = fit.source.frame if fit.source.positions is None else fit.source.frame.iloc[fit.source.positions]
+    codes, groups = _sorted_codes(column, cluster)
+    counts = _draws(np.random.SeedSequence(seed).spawn(replications), groups)
+    scores = fit.scores.by_group(codes, groups)
+    curvature = _row_curvature(fit) if hessian == "cluster" else None
+    k = scores.shape[1]
+    by_cluster = curvature is not None and groups * k * (k + 1) // 2 <= HESSIAN_NUMBERS
+    if by_cluster and isinstance(fit.scores, ProductScores) and curvature is not None:
+        steps = _newton_steps(fit.scores.matrix, curvature, codes, scores, counts)
+        if isinstance(fit, HazardFit) and fit.change is not None:
+            steps = steps @ fit.change.T
+    else:
+        steps = (counts @ scores) @ fit.bread.T
+    return BootstrapResult(
+        terms=fit.terms,
+        estimates=fit.estimates,
+        replicates=fit.estimates + steps,
+        cluster=cluster,
+        clusters=groups,
+        method=f"{replications} resamples of clusters, one Newton step, Hessian "
+        + ("of the resample" if by_cluster else "of the fit"),
+        notes=fit.notes,
+    )
+
+
+def _sorted_codes(frame: pd.DataFrame, cluster: str) -> tuple[IntArray, int]:
+    """Cluster numbers in the order of the labels, and their number."""
+    if cluster not in frame.columns:
+        raise ModelError(f"the frame has no column {cluster!r} to cluster by")
+    codes, labels = pd.factorize(frame[cluster], sort=True)
+    if codes.min(initial=0) < 0:
+        raise ModelError(f"column {cluster!r} has missing values; drop those rows first")
+    if len(labels) < 2:
+        raise ModelError("the bootstrap needs at least two clusters")
+    return np.asarray(codes, dtype=np.int64), len(labels)
+
+
+def _draws(seeds: list[np.random.SeedSequence], groups: int) -> FloatArray:
+    """Count the times each cluster is drawn in each replicate, shape (replicates, groups)."""
+    chances = np.full(groups, 1.0 / groups)
+    return np.array([np.random.default_rng(seed).multinomial(groups, chances) for seed in seeds], dtype=np.float64)
+
+
+def _spread(task: Any, chunks: list[Any], n_jobs: int, scheduler: str | None) -> list[tuple[FloatArray, list[str]]]:
+    """Run the chunks here, in processes or on a Dask cluster; the order of results is that of the chunks."""
+    if n_jobs == 1 and scheduler is None:
+        return [_run(task, chunk) for chunk in chunks]
+    from joblib import Parallel, delayed, parallel_config
+
+    context: Any = nullcontext()
+    client: Any = nullcontext()
+    if scheduler is not None:
+        from distributed import Client
+
+        client, context = Client(scheduler), parallel_config(backend="dask")
+    with client, context:
+        results = Parallel(n_jobs=n_jobs)(delayed(_run)(task, chunk) for chunk in chunks)
+    return list(results)
+
+
+def _run(task: Any, seeds: list[np.random.SeedSequence]) -> tuple[FloatArray, list[str]]:
+    """Replicates of one chunk, with one thread, so that sums are made the same way everywhere."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    reasons: list[str] = []
+    rows = np.full((len(seeds), len(task.terms)), np.nan)
+    with threadpool_limits(1):
+        for place, count in enumerate(_draws(seeds, task.groups)):
+            try:
+                rows[place] = task.replicate(count)
+            except ModelError as error:
+                reasons.append(str(error))
+    return rows, reasons
+
+
+def _failure_notes(replicates: FloatArray, reasons: list[str]) -> tuple[str, ...]:
+    """Say how many replicates failed, and why."""
+    failed = int(np.isnan(replicates).all(axis=1).sum())
+    unbounded = int(np.isinf(replicates).any(axis=1).sum())
+    notes = []
+    if failed:
+        notes.append(f"{failed} of {len(replicates)} replicates could not be fitted: {'; '.join(reasons[:3])}")
+    if unbounded:
+        notes.append(f"{unbounded} of {len(replicates)} replicates have a term without finite estimate")
+    return tuple(notes)
+
+
+@dataclass(frozen=True)
+class _Callable:
+    """Replicates by a function of frame and weights."""
+
+    estimator: Callable[[pd.DataFrame, FloatArray], Any]
+    frame: pd.DataFrame
+    codes: IntArray
+    groups: int
+    terms: tuple[str, ...]
+    estimates: FloatArray
+
+    def replicate(self, counts: FloatArray) -> FloatArray:
+        """Estimates for one set of draws, NaN for a term that is not there."""
+        weights = counts[self.codes]
+        rows = np.flatnonzero(weights > 0.0)
+        found = _named_numbers(self.estimator(self.frame.iloc[rows].reset_index(drop=True), weights[rows]))
+        return np.array([found.get(term, np.nan) for term in self.terms])
+
+
+def _callable(
+    estimator: Callable[[pd.DataFrame, FloatArray], Any], frame: pd.DataFrame, codes: IntArray, groups: int
+) -> _Callable:
+    """Fit once to the data as they are, to learn the terms."""
+    whole = _named_numbers(estimator(frame, np.ones(len(frame))))
+    return _Callable(estimator, frame, codes, groups, tuple(whole), np.array(list(whole.values()), dtype=np.float64))
+
+
+def _named_numbers(result: Any) -> dict[str, float]:
+    """Term and estimate of whatever an estimator gives."""
+    if hasattr(result, "tidy"):
+        table = result.tidy()
+        return dict(zip(table["term"], table["estimate"].astype(float), strict=True))
+    if hasattr(result, "items"):
+        return {str(term): float(value) for term, value in result.items()}
+    raise ModelError("the estimator must give a fit, a Series or a mapping of term to number")
+
+
+@dataclass(frozen=True)
+class _Refits:
+    """Replicates of a binary regression on its arrays, starting from its estimates."""
+
+    matrix: FloatArray
+    response: FloatArray
+    weights: FloatArray | None
+    link: Link
+    codes: IntArray
+    groups: int
+    terms: tuple[str, ...]
+    estimates: FloatArray
+
+    def replicate(self, counts: FloatArray) -> FloatArray:
+        """Estimates for one set of draws; infinite where they have no maximum."""
+        drawn = counts[self.codes]
+        rows = np.flatnonzero(drawn)
+        weights = drawn[rows] if self.weights is None else drawn[rows] * self.weights[rows]
+        part, response = self.matrix[rows], self.response[rows]
+        found = climb(matrix=part, response=response, weights=weights, link=self.link, start=self.estimates)
+        if found is not None:
+            return found
+        from bipstudy.models.separation import solve_binary
+
+        solution = solve_binary(matrix=part, response=response, weights=weights, link=self.link)
+        result = np.full(len(self.terms), np.nan)
+        values = solution.beta.copy()
+        for direction in reversed(solution.directions):
+            values = np.where(direction != 0.0, np.inf * np.sign(direction), values)
+        result[solution.kept] = values
+        return result
+
+
+def _refits(fit: HazardFit, frame: pd.DataFrame, codes: IntArray, groups: int) -> _Refits:
+    """Arrays of the fit, and the clusters of its rows."""
+    if fit.unbounded:
+        raise ModelError("the fit has terms without finite estimate; leave them out, or give a function")
+    if len(frame) != fit.source.given:
+        raise ModelError("the fit does not belong to this frame: the numbers of rows differ")
+    if fit.source.positions is not None:
+        codes = codes[fit.source.positions]
+        kept = np.unique(codes)
+        codes, groups = np.searchsorted(kept, codes).astype(np.int64), len(kept)
+        frame = frame.iloc[fit.source.positions]
+    matrix = fit.design.matrix(frame)
+    return _Refits(matrix, fit.response, fit.weights, fit.link, codes, groups, fit.terms, fit.estimates)
+
+
+def _row_curvature(fit: Fit) -> FloatArray | None:
+    """Minus the second derivative of the log-likelihood of each row by its linear predictor; None if there is none."""
+    if isinstance(fit, LinearFit):
+        return np.ones(fit.source.used) if fit.weights is None else fit.weights
+    if isinstance(fit, HazardFit) and not fit.unbounded and isinstance(fit.scores, ProductScores):
+        row = row_derivatives(fit.eta, fit.response, fit.link)
+        return row.observed if fit.weights is None else row.observed * fit.weights
+    return None
+
+
+def _newton_steps(
+    matrix: FloatArray, curvature: FloatArray, codes: IntArray, scores: FloatArray, counts: FloatArray
+) -> FloatArray:
+    """Newton step of every replicate, shape (replicates, k)."""
+    k = matrix.shape[1]
+    upper = np.triu_indices(k)
+    groups = len(scores)
+    packed = np.empty((groups, len(upper[0])))
+    # One row of the triangle at a time: products of whole columns, summed within clusters.
+    start = 0
+    for column in range(k):
+        width = k - column
+        factor = matrix[:, column] * curvature
+        packed[:, start : start + width] = group_sums(matrix[:, column:], codes, groups, factor)
+        start += width
+    steps = np.empty((len(counts), k))
+    gradients = counts @ scores
+    for first in range(0, len(counts), 100):
+        totals = counts[first : first + 100] @ packed
+        hessians = np.empty((len(totals), k, k))
+        hessians[:, upper[0], upper[1]] = totals
+        hessians[:, upper[1], upper[0]] = totals
+        steps[first : first + 100] = _solve_each(hessians, gradients[first : first + 100])
+    return steps
+
+
+def _solve_each(hessians: FloatArray, gradients: FloatArray) -> FloatArray:
+    """Solve many small systems; a singular one gives NaN."""
+    try:
+        return np.asarray(np.linalg.solve(hessians, gradients[:, :, None])[:, :, 0])
+    except np.linalg.LinAlgError:
+        result = np.full(gradients.shape, np.nan)
+        for place, (hessian, gradient) in enumerate(zip(hessians, gradients, strict=True)):
+            if np.linalg.matrix_rank(hessian) == len(hessian):
+                result[place] = np.linalg.solve(hessian, gradient)
+        return result
