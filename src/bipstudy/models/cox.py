@@ -210,14 +210,7 @@ def _without_dependent(data: CoxData, design: Design) -> tuple[CoxData, Any, Eva
     found = dependent_columns(at.information, total, data.scale)
     if not found:
         return data, design.spec, at, []
-    notes = []
-    for j, partners in found:
-        why = (
-            "a combination of " + ", ".join(design.terms[i] for i in partners)
-            if partners
-            else "the same for everybody at risk at every event"
-        )
-        notes.append(f"{design.terms[j]} was left out: it is {why}")
+    notes = left_out_notes(found, design.terms)
     left_out = {j for j, _ in found}
     kept = [j for j in range(k) if j not in left_out]
     if not kept:
@@ -225,3 +218,16 @@ def _without_dependent(data: CoxData, design: Design) -> tuple[CoxData, Any, Eva
     x = np.ascontiguousarray(data.x[:, kept])
     data = replace(data, x=x, centre=data.centre[kept], scale=data.scale[kept])
     return data, design.spec.keeping(kept), None, notes
+
+
+def left_out_notes(found: Sequence[tuple[int, Sequence[int]]], terms: Sequence[str]) -> list[str]:
+    """Say which terms were left out, and what they are the same as."""
+    notes = []
+    for j, partners in found:
+        why = (
+            "a combination of " + ", ".join(terms[i] for i in partners)
+            if partners
+            else "the same for everybody at risk at every event"
+        )
+        notes.append(f"{terms[j]} was left out: it is {why}")
+    return notes
