@@ -258,6 +258,33 @@ class CoxFit(Fit):
         row = (found.estimate, error, found.concordant, found.discordant, found.tied)
         return pd.DataFrame([row], columns=["estimate", "std_error", "concordant", "discordant", "tied"])
 
+    def refit(self, weights: Floats) -> Floats:
+        """Estimates with the case weights multiplied by others, such as the counts of a bootstrap draw.
+
+        Parameters
+        ----------
+        weights : (n,) float64
+            One for each row used. If they are whole and the case weights one, they count rows, among ties too.
+
+        Returns
+        -------
+        (k,) float64
+        """
+        from bipstudy.models.cox_refit import refit
+
+        data = self.data
+        weight = data.weight * weights
+        whole = bool(np.array_equal(data.weight, np.ones_like(weight)) and np.array_equal(weight, np.rint(weight)))
+        return refit(
+            x=data.x,
+            sets=data.sets,
+            weight=weight,
+            beta=self.estimates,
+            scale=data.scale,
+            efron=data.efron,
+            frequency=whole,
+        )
+
     def strata_of(self, frame: pd.DataFrame) -> Integers:
         """Codes of the strata of new rows, shape (m,)."""
         columns = self.data.strata_columns

@@ -28,7 +28,7 @@ from bipstudy.models.covariance import ModelError
 from bipstudy.models.risk_sets import Booleans, Floats, Integers, RiskSets, cumulate, slot_sums
 
 # Rows are worked through in pieces that fit in the processor's cache.
-_BLOCK = 8192
+_BLOCK = 4096
 # The scaled information has ones on its diagonal; what is left of a column after the others is its 1 - R^2.
 _COLLINEAR = 1e-10
 # The Newton decrement is (distance to the maximum / standard error)^2: after a step taken at 1e-10 the distance is of
@@ -237,12 +237,12 @@ def slot_weighted_information(
 def _weighted_products(x: Floats, expected: Floats) -> tuple[Floats, Floats]:
     """Cross product and sum of the rows, weighted, in pieces that stay in the cache."""
     k = x.shape[1]
-    products, sums = np.zeros((k, k)), np.zeros(k)
+    products, sums, buffer = np.zeros((k, k)), np.zeros(k), np.empty((_BLOCK, k))
     for begin in range(0, x.shape[0], _BLOCK):
-        piece = x[begin : begin + _BLOCK]
-        weighted = piece * expected[begin : begin + _BLOCK, None]
+        piece, factor = x[begin : begin + _BLOCK], expected[begin : begin + _BLOCK]
+        weighted = np.multiply(piece, factor[:, None], out=buffer[: len(piece)])
         products += piece.T @ weighted
-        sums += weighted.sum(axis=0)
+        sums += factor @ piece
     return products, sums
 
 
@@ -297,7 +297,7 @@ def maximise(
         start = at(np.zeros(x.shape[1]) if initial is None else initial)
     current = start
     for iteration in range(max_iterations):
-        step = _newton_step(current)
+        step = newton_step(current)
         decrement = float(current.gradient @ step)
         proposal = at(current.beta + step)
         halvings = 0
@@ -313,7 +313,7 @@ def maximise(
     raise ModelError(f"The Cox model did not converge in {max_iterations} Newton steps.")
 
 
-def _newton_step(current: Evaluation) -> Floats:
+def newton_step(current: Evaluation) -> Floats:
     """Solve information * step = gradient, scaled to a unit diagonal."""
     diagonal = np.sqrt(np.maximum(np.diag(current.information), np.finfo(float).tiny))
     scaled = current.information / np.outer(diagonal, diagonal)

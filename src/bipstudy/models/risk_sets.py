@@ -62,8 +62,8 @@ def risk_sets(*, start: Floats | None, stop: Floats, event: Booleans, stratum: I
     RiskSets
     """
     times = np.unique(stop[event])
-    until = np.searchsorted(times, stop, side="right")
-    since = np.zeros_like(until) if start is None else np.searchsorted(times, start, side="right")
+    until = _count_upto(times, stop)
+    since = np.zeros_like(until) if start is None else _count_upto(times, start)
     if stratum is None:
         top, below = until - 1, since - 1
         slot_time, slot_stratum = times, np.zeros(times.shape[0], dtype=np.int64)
@@ -91,8 +91,19 @@ def risk_sets(*, start: Floats | None, stop: Floats, event: Booleans, stratum: I
     )
 
 
+def _count_upto(times: Floats, values: Floats) -> Integers:
+    """Count how many of the sorted `times` are at or before each value: by table for whole numbers such as days."""
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    if high - low <= 4.0 * values.shape[0] and abs(low) < 2.0**53:
+        place = (values - low).astype(np.int64)
+        if np.array_equal(place + low, values):
+            table = np.searchsorted(times, low + np.arange(int(high - low) + 1), side="right")
+            return np.asarray(table[place], dtype=np.int64)
+    return np.asarray(np.searchsorted(times, values, side="right"), dtype=np.int64)
+
+
 def _count_below(keys: Integers, values: Integers) -> Integers:
-    """How many of the sorted `keys` are below each value: by table where that is smaller than the data."""
+    """Count how many of the sorted `keys` are below each value: by table where that is smaller than the data."""
     size = int(values.max(initial=0)) + 1
     if size <= 4 * values.shape[0]:
         table = np.searchsorted(keys, np.arange(size), side="left")
