@@ -47,38 +47,62 @@ def codebook(language: str = "sv") -> dict[str, pd.DataFrame]:
     }
 
 
-def write_codebook(path: str | Path, language: str = "sv") -> Path:
-    """Write the codebook as a workbook (``.xlsx``) or as one self-contained page (``.html``).
+def write_html(path: str | Path, language: str = "sv") -> Path:
+    """Write the codebook as one self-contained page.
 
     Parameters
     ----------
     path : str or Path
-        File to write; its ending says which.
     language : {"sv", "en"}
 
     Returns
     -------
     Path
 
-    Raises
-    ------
-    ValueError
-        The ending is neither.
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_html(f"{folder}/codebook.html", "en").name
+    'codebook.html'
+    """
+    path = Path(path)
+    path.write_text(codebook_html(language), encoding="utf-8", newline="\n")
+    return path
+
+
+def write_xlsx(path: str | Path, language: str = "sv") -> Path:
+    """Write the codebook as a workbook, a sheet per frame.
+
+    Parameters
+    ----------
+    path : str or Path
+    language : {"sv", "en"}
+
+    Returns
+    -------
+    Path
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_codebook(f"{folder}/codebook.html", "en").name
-    'codebook.html'
+    ...     write_xlsx(f"{folder}/kodbok.xlsx").name
+    'kodbok.xlsx'
     """
+    import xlsxwriter
+
     path = Path(path)
-    if path.suffix.lower() == ".xlsx":
-        _write_workbook(path, language)
-    elif path.suffix.lower() in (".html", ".htm"):
-        path.write_text(codebook_html(language), encoding="utf-8", newline="\n")
-    else:
-        raise ValueError(f"a codebook is written as .xlsx or .html, not {path.suffix}")
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(str(path), options) as book:
+        # A fixed date, so that the same codebook gives the same bytes.
+        title = text("codebook.title", language)
+        book.set_properties({"title": title, "created": dt.datetime(2026, 1, 1)})
+        book.set_custom_property("schema_version", SCHEMA_VERSION, "number")
+        head = book.add_format({"bold": True, "bg_color": "#1F4E5F", "font_color": "#FFFFFF", "valign": "top"})
+        body = book.add_format({"text_wrap": True, "valign": "top"})
+        for name, frame in codebook(language).items():
+            _write_sheet(book.add_worksheet(text(f"codebook.sheet_{name}", language)), frame, language, head, body)
     return path
 
 
@@ -230,22 +254,6 @@ def _transitions(language: str) -> Iterator[dict[str, object]]:
             "minimum_days": str(definition.minimum_days),
             "unknown_length": text(f"codebook.{unknown}", language),
         }
-
-
-def _write_workbook(path: Path, language: str) -> None:
-    """Write a sheet per frame."""
-    import xlsxwriter
-
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with xlsxwriter.Workbook(str(path), options) as book:
-        # A fixed date, so that the same codebook gives the same bytes.
-        title = text("codebook.title", language)
-        book.set_properties({"title": title, "created": dt.datetime(2026, 1, 1)})
-        book.set_custom_property("schema_version", SCHEMA_VERSION, "number")
-        head = book.add_format({"bold": True, "bg_color": "#1F4E5F", "font_color": "#FFFFFF", "valign": "top"})
-        body = book.add_format({"text_wrap": True, "valign": "top"})
-        for name, frame in codebook(language).items():
-            _write_sheet(book.add_worksheet(text(f"codebook.sheet_{name}", language)), frame, language, head, body)
 
 
 def _write_sheet(sheet: Any, frame: pd.DataFrame, language: str, head: Any, body: Any) -> None:

@@ -40,7 +40,9 @@ _LETTERS = re.compile(
 _SHORTENED = re.compile(r"^(?P<year>\d)(?P<month>\d\d)(?P<day>\d\d)(?P<last>\d{4})(?:[.,]0+)?$")
 _MANGLED = re.compile(r"^(?:1[.,][89]|2[.,]0)\d{2}(?P<month>\d\d)\d*E\+?11$", re.IGNORECASE)
 # Six digits, perhaps parted, or a number that Excel has rounded: what any of the forms has.
-_WORTH_A_LOOK = r"\d\D{0,3}\d\D{0,3}\d\D{0,3}\d\D{0,3}\d\D{0,3}\d|[eE]\+?11"
+_WORTH_A_LOOK = re.compile(r"\d\D{0,3}\d\D{0,3}\d\D{0,3}\d\D{0,3}\d\D{0,3}\d|[eE]\+?11")
+# Below this many different cells a plain loop is faster than Arrow.
+_FEW = 500
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LATEST_BIRTH = 2012
 
@@ -116,11 +118,9 @@ def find_in(values: pd.Series) -> pd.DataFrame:
         Columns row (position), kind and inside; one row per cell, with the most certain form in it.
     """
     codes, cells = pd.factorize(values)
-    cells = pd.Series(cells, dtype=schema.STRING)
-    looked_at = np.flatnonzero(cells.str.contains(_WORTH_A_LOOK, regex=True).to_numpy(dtype=bool) & _possible(cells))
     best: dict[int, Match] = {}
     rank = {kind: place for place, kind in enumerate(CERTAIN + BY_SHARE)}
-    for position, cell in zip(looked_at.tolist(), cells.iloc[looked_at].tolist(), strict=True):
+    for position, cell in _worth_a_look(cells):
         matches = find(cell)
         if matches:
             best[position] = min(matches, key=lambda match: rank[match.kind])
@@ -202,6 +202,16 @@ def _scanned(data: Data) -> list[tuple[str, str, pd.Series, pd.DataFrame]]:
         ]
     scanned: list[tuple[str, str, pd.Series, pd.DataFrame]] = data.memory["identifiers"]
     return scanned
+
+
+def _worth_a_look(cells: pd.Index) -> list[tuple[int, str]]:
+    """Return position and content of the cells that may hold an identity number."""
+    if len(cells) < _FEW:
+        return [(position, cell) for position, cell in enumerate(cells) if _WORTH_A_LOOK.search(cell)]
+    texts = pd.Series(cells, dtype=schema.STRING)
+    looked_at = texts.str.contains(_WORTH_A_LOOK.pattern, regex=True).to_numpy(dtype=bool) & _possible(texts)
+    rows = np.flatnonzero(looked_at)
+    return list(zip(rows.tolist(), texts.iloc[rows].tolist(), strict=True))
 
 
 def _possible(cells: pd.Series) -> npt.NDArray[np.bool_]:

@@ -112,9 +112,8 @@ def _none(value: object) -> object:
 
 def _submitted(data: Data) -> pd.DataFrame:
     """Return how many rows of each table came from which file and sheet."""
-    parts = [
-        frame.assign(table=name).groupby(["table", "file", "sheet"], dropna=False).size().rename("rows").reset_index()
-        for name, frame in data.provenance.items()
-    ]
-    columns = ["table", "file", "sheet", "rows"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    counted: list[tuple[object, ...]] = []
+    for name, frame in data.provenance.items():
+        places = pd.Series(list(zip(map(_none, frame["file"]), map(_none, frame["sheet"]), strict=True)))
+        counted += [(name, file, sheet, rows) for (file, sheet), rows in places.value_counts(sort=False).items()]
+    return pd.DataFrame(counted, columns=["table", "file", "sheet", "rows"])
