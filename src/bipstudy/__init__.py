@@ -24,6 +24,8 @@ __version__ = "0.1.0"
 
 # Public name -> (module that owns it, its name there; empty for the module itself).
 _PUBLIC = {
+    "analyses": ("bipstudy.analyses", ""),
+    "replicate": ("bipstudy.replication", "replicate"),
     "Pool": ("bipstudy.pool", "Pool"),
     "load_study": ("bipstudy.pool", "load_study"),
     "load_submission": ("bipstudy.loaders", "load_submission"),

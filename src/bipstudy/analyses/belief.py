@@ -1,4 +1,4 @@
-"""Does the caseworker's belief go with the transition?"""
+"""The caseworker's belief and the transition."""
 
 from __future__ import annotations
 

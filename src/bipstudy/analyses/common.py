@@ -200,7 +200,7 @@ def single_threaded(analysis: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(analysis)
     def inner(*args: P.args, **kwargs: P.kwargs) -> T:
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         with threadpool_limits(limits=1):
             return analysis(*args, **kwargs)
@@ -245,6 +245,15 @@ class FlowBook:
     def keep_missing(self, step: str, column: str) -> pd.DataFrame:
         """Leave out the rows without a value, note why, and return the others."""
         return self.keep(step, self._frame[column].notna())
+
+    def keep_at_least(self, step: str, column: str, least: float) -> pd.DataFrame:
+        """Leave out the rows with a smaller value or none, note why, and return the others."""
+        return self.keep(step, self._frame[column] >= least)
+
+    def begin(self, step: str) -> None:
+        """Begin a flow of its own with the rows there are."""
+        count = int(self._frame["participant"].nunique())
+        self._rows.append((f"analyses.flow.{step}", "start", count, len(self._frame)))
 
     def finish(self, step: str) -> pd.DataFrame:
         """Note what was kept and return the flow."""

@@ -182,7 +182,7 @@ def say(key: str, language: str) -> str:
 
         _, name, value = key.split(":", 2)
         return schema.code_list(name).labels(language)[value]
-    if not key.startswith(("analyses.", "panel.")):
+    if not key.startswith(("analyses.", "panel.", "replication.")):
         return key
     name, _, rest = key.partition("?")
     values = dict(pair.split("=", 1) for pair in rest.split("&")) if rest else {}

@@ -1,0 +1,187 @@
+"""Tables of the analyses as people read them: an estimate and its interval in one cell, headings in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bipstudy.analyses.result import worded
+from bipstudy.report.numbers import count, interval, number, percent
+from bipstudy.texts import text
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One column of a printed table.
+
+    Attributes
+    ----------
+    heading : str
+        Key under ``analyses.column``.
+    kind : str
+        text, count, number, percent, points (of a difference in proportions), p or size.
+    column : str
+        Column of the estimate.
+    ends : tuple of str
+        Columns of its interval; empty where there is none.
+    """
+
+    heading: str
+    kind: str
+    column: str
+    ends: tuple[str, str] | tuple[()] = ()
+
+
+def _cell(heading: str, kind: str, column: str = "", ends: str = "") -> Cell:
+    """Return a column; `ends` is what the names of its interval begin with."""
+    return Cell(heading, kind, column or heading, (f"{ends}_low", f"{ends}_high") if ends else ())
+
+
+LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
+    "participants.characteristics": (
+        _cell("variable", "text"),
+        _cell("value", "text"),
+        _cell("n", "count"),
+        _cell("share", "percent", "estimate", "conf"),
+    ),
+    "participants.size": (_cell("what", "text"), _cell("value", "size")),
+    "transitions.by_month": (
+        _cell("months", "count"),
+        _cell("cause", "text"),
+        _cell("share", "percent", "estimate", "conf"),
+        _cell("at_risk", "count"),
+    ),
+    "transitions.by_path": (_cell("path", "text"), _cell("n", "count"), _cell("share", "percent")),
+    "indicators.items": (
+        _cell("item", "text"),
+        _cell("respondent", "text"),
+        _cell("raw", "points"),
+        _cell("adjustment", "points", "estimate", "conf"),
+        _cell("p_holm", "p"),
+        _cell("together", "points", "together", "together"),
+        _cell("n", "count"),
+    ),
+    "indicators.counts": (_cell("outcome", "text"), _cell("holding", "count"), _cell("items", "count")),
+    "belief.by_answer": (
+        _cell("answer", "text"),
+        _cell("n", "count"),
+        _cell("share", "percent"),
+        _cell("work", "percent", "work", "work"),
+        _cell("any", "percent", "any", "any"),
+    ),
+    "belief.ladder": (
+        _cell("outcome", "text"),
+        _cell("adjustment", "text"),
+        _cell("bottom", "percent"),
+        _cell("top", "percent"),
+        _cell("difference", "points", "difference", "difference"),
+        _cell("ratio", "number", "ratio", "ratio"),
+        _cell("n", "count"),
+    ),
+    "continuity.exposure": (
+        _cell("exposure", "text"),
+        _cell("participants", "count"),
+        _cell("quarters", "count"),
+        _cell("any", "count"),
+        _cell("work", "count"),
+        _cell("per_year", "number"),
+    ),
+    "activities.by_activity": (
+        _cell("kind", "text"),
+        _cell("intervals", "count"),
+        _cell("participants", "count"),
+        _cell("progression", "number"),
+        _cell("difference", "number", "difference", "difference"),
+        _cell("ratio", "number", "ratio", "ratio"),
+    ),
+}
+# Column whose value heads the rows that share it.
+GROUPS = {"participants.characteristics": "variable", "transitions.by_month": "cause", "belief.ladder": "outcome"}
+# Headings that mean something else in one table.
+HEADINGS = {("indicators.items", "adjustment"): "analyses.adjustment.background"}
+
+
+def printed(name: str, frame: pd.DataFrame, language: str) -> pd.DataFrame:
+    """Return a table of an analysis as it is printed.
+
+    Parameters
+    ----------
+    name : str
+        ``analysis.table``.
+    frame : DataFrame
+        As in `Result.tables`.
+    language : {"sv", "en"}
+
+    Returns
+    -------
+    DataFrame
+        Columns headed in words, cells as text or whole numbers.
+    """
+    if name == "transitions.by_month":
+        frame = frame.sort_values(["cause_key", "months"], kind="stable", ignore_index=True)
+    words = worded(frame, language)
+    columns = {heading(name, cell, language): _values(words, cell, language) for cell in LAYOUTS[name]}
+    return pd.DataFrame(columns)
+
+
+def heading(name: str, cell: Cell, language: str) -> str:
+    """Return the heading of a column."""
+    return text(HEADINGS.get((name, cell.heading), f"analyses.column.{cell.heading}"), language)
+
+
+def group_heading(name: str, language: str) -> str | None:
+    """Return the heading of the column that groups the rows of a table, None without one."""
+    grouped = GROUPS.get(name)
+    return None if grouped is None else text(f"analyses.column.{grouped}", language)
+
+
+def _values(words: pd.DataFrame, cell: Cell, language: str) -> list[object] | pd.Series:
+    """Return the printed cells of a column."""
+    if cell.kind == "text":
+        return words[cell.column].astype(object)
+    if cell.kind == "count":
+        return words[cell.column].astype("Int64")
+    found: list[object] = []
+    for row in words.to_dict("records"):
+        value = float(row[cell.column])
+        shown = _shown(value, cell.kind, language)
+        if cell.ends and not math.isnan(value):
+            low, high = (float(row[end]) for end in cell.ends)
+            shown += f" ({_ends(low, high, cell.kind, language)})"
+        found.append(shown)
+    return found
+
+
+def _shown(value: float, kind: str, language: str) -> str:
+    """Return a number as printed."""
+    if kind == "percent":
+        return percent(value, language, 1)
+    if kind == "points":
+        return number(100 * value, language, 1)
+    if kind == "p":
+        return small(value, language)
+    if kind == "size":
+        return count(value, language) if float(value).is_integer() else number(value, language, 2)
+    return number(value, language, 2)
+
+
+def _ends(low: float, high: float, kind: str, language: str) -> str:
+    """Return an interval as printed."""
+    if kind == "percent":
+        return interval(low, high, language, 1, as_percent=True)
+    scale, decimals = (100.0, 1) if kind == "points" else (1.0, 2)
+    return interval(scale * low, scale * high, language, decimals)
+
+
+def small(value: float, language: str) -> str:
+    """Return a p-value as printed.
+
+    Examples
+    --------
+    >>> small(0.00001, "sv")
+    '< 0,001'
+    """
+    return f"< {number(0.001, language, 3)}" if value < 0.001 else number(value, language, 3)
