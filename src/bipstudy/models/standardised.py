@@ -7,9 +7,9 @@ per person, or :math:`1 - \prod_{t=1}^{T} (1 - h_{it}(a))` for a discrete hazard
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from bipstudy.models.estimates import Errors, Estimates, Fit, tidy_frame
 from bipstudy.models.formula import Weights
 from bipstudy.models.hazard import HazardFit
 from bipstudy.models.linear import LinearFit
+
+if TYPE_CHECKING:
+    from bipstudy.models.competing import CompetingFit
 
 __all__ = ["StandardisedRisk", "standardised_risk"]
 
@@ -110,6 +113,7 @@ def standardised_risk(
     horizon: int | None = None,
     *,
     period: str = "period",
+    cause: Any = None,
     weights: Weights = None,
     sampling: Literal["sampled", "fixed"] = "sampled",
 ) -> StandardisedRisk:
@@ -124,8 +128,8 @@ def standardised_risk(
 
     Parameters
     ----------
-    fit : HazardFit or LinearFit
-        From `discrete_hazard` or `linear_probability` without absorbed effects.
+    fit : HazardFit, CompetingFit or LinearFit
+        From `discrete_hazard`, `competing_hazards` or `linear_probability` without absorbed effects.
     frame : DataFrame
         One row per person to standardise over, with every column of the formula but the exposure and the period.
     exposure : str, optional
@@ -138,6 +142,9 @@ def standardised_risk(
         per person.
     period : str, default "period"
         Column that holds the period in the formula.
+    cause : Any, optional
+        Which cause of a fit with competing hazards; the risk is then its cumulative incidence
+        :math:`\sum_t S_{i,t-1} h_{iat}`, other causes taking people away.
     weights : str or array of shape (rows,), optional
         Weights of the rows of `frame`.
     sampling : {"sampled", "fixed"}
@@ -165,18 +172,19 @@ def standardised_risk(
     >>> standardised_risk(fit, frame, "x", [0, 1]).tidy()[["term", "estimate"]].round(4).values.tolist()
     [['risk[0]', 0.25], ['risk[1]', 0.75], ['difference[1 - 0]', 0.5], ['ratio[1 / 0]', 3.0]]
     """
-    if not isinstance(fit, HazardFit | LinearFit):
-        raise ModelError(f"cannot standardise over {type(fit).__name__}; give a discrete hazard or a linear model")
     if sampling not in ("sampled", "fixed"):
         raise ModelError(f"sampling must be 'sampled' or 'fixed', got {sampling!r}")
-    settings = _settings(exposure, values)
-    weight = _row_weights(frame, weights)
+    settings = exposure_settings(exposure, values)
+    weight = row_weights(frame, weights)
     periods = None if horizon is None else list(range(1, horizon + 1))
-    parts = [_predict(fit, _set(frame, setting), periods, period, weight) for setting in settings.values()]
+    parts = [
+        predict_risk(fit, set_exposure(frame, setting), periods, period, weight, cause)[-1]
+        for setting in settings.values()
+    ]
     risks = np.array([part.risk for part in parts])
     jacobian = np.vstack([part.gradient for part in parts])
     spread = np.column_stack([weight * (part.individual - part.risk) for part in parts])
-    covariance = _covariance(fit, frame, jacobian, spread, sampling)
+    covariance = risk_covariance(fit, frame, jacobian, spread, sampling)
     labels = tuple(settings)
     transform, estimates = _contrasts(risks)
     return StandardisedRisk(
@@ -199,7 +207,7 @@ def standardised_risk(
 
 
 @dataclass(frozen=True)
-class _Prediction:
+class RiskPrediction:
     """Risk under one setting: its mean, gradient (k,) and individual values (n,)."""
 
     risk: float
@@ -207,7 +215,7 @@ class _Prediction:
     individual: FloatArray
 
 
-def _settings(exposure: str | None, values: Values) -> dict[str, Setting]:
+def exposure_settings(exposure: str | None, values: Values) -> dict[str, Setting]:
     """Columns to set, by label."""
     labelled = dict(values) if isinstance(values, Mapping) else {str(value): value for value in values}
     if len(labelled) < 2:
@@ -223,7 +231,7 @@ def _settings(exposure: str | None, values: Values) -> dict[str, Setting]:
     return settings
 
 
-def _set(frame: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+def set_exposure(frame: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """Frame with the exposure set; None leaves a column as it is."""
     changed: dict[str, Any] = {}
     for column, value in setting.items():
@@ -233,7 +241,7 @@ def _set(frame: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     return frame.assign(**changed)
 
 
-def _row_weights(frame: pd.DataFrame, weights: Weights) -> FloatArray:
+def row_weights(frame: pd.DataFrame, weights: Weights) -> FloatArray:
     """Weights of rows, summing to one."""
     if len(frame) == 0:
         raise ModelError("there is no row to standardise over")
@@ -245,30 +253,86 @@ def _row_weights(frame: pd.DataFrame, weights: Weights) -> FloatArray:
     return np.asarray(given / given.sum())
 
 
-def _predict(
-    fit: HazardFit | LinearFit, frame: pd.DataFrame, periods: list[int] | None, period: str, weight: FloatArray
-) -> _Prediction:
-    """Risk under one setting by the kind of model."""
+def predict_risk(
+    fit: Fit,
+    frame: pd.DataFrame,
+    periods: list[int] | None,
+    period: str,
+    weight: FloatArray,
+    cause: Any = None,
+) -> list[RiskPrediction]:
+    """Risk under one setting after each period (one element without periods), by the kind of model."""
+    from bipstudy.models.competing import CompetingFit
+
     if isinstance(fit, LinearFit):
         if periods is not None:
             raise ModelError("a horizon needs a discrete hazard")
         if fit.design is None:
             raise ModelError("a model with absorbed effects predicts differences, not levels")
         matrix = fit.design.matrix(frame)
-        individual = matrix @ fit.estimates
-        return _Prediction(float(weight @ individual), weight @ matrix, individual)
+        individual = np.asarray(matrix @ fit.estimates)
+        return [RiskPrediction(float(weight @ individual), weight @ matrix, individual)]
+    if isinstance(fit, CompetingFit):
+        return _competing_risk(fit, frame, periods, period, weight, cause)
+    if not isinstance(fit, HazardFit):
+        raise ModelError(f"cannot standardise over {type(fit).__name__}; give a hazard or a linear model")
     # Cumulated hazard -log(1 - h) and its derivative by each coefficient, summed over the periods.
     cumulated = np.zeros(len(frame))
     derivative = np.zeros((len(frame), len(fit.terms)))
-    numbers: list[int | None] = [None] if periods is None else [*periods]
-    for number in numbers:
-        rows = frame if number is None else frame.assign(**{period: number})
+    results = []
+    for rows in _by_period(frame, periods, period):
         matrix = fit.design.matrix(rows)
         amount, slope = _cumulated_hazard(_eta(fit, matrix), fit)
-        cumulated += amount
+        cumulated = cumulated + amount
         derivative += slope[:, None] * matrix
-    survival = np.exp(-cumulated)
-    return _Prediction(float(weight @ -np.expm1(-cumulated)), (weight * survival) @ derivative, -np.expm1(-cumulated))
+        individual = -np.expm1(-cumulated)
+        gradient = (weight * np.exp(-cumulated)) @ derivative
+        results.append(RiskPrediction(float(weight @ individual), gradient, individual))
+    return results
+
+
+def _by_period(frame: pd.DataFrame, periods: list[int] | None, period: str) -> Iterator[pd.DataFrame]:
+    """Yield the frame as it is, or with each period in turn."""
+    if periods is None:
+        yield frame
+        return
+    for number in periods:
+        yield frame.assign(**{period: number})
+
+
+def _competing_risk(
+    fit: CompetingFit,
+    frame: pd.DataFrame,
+    periods: list[int] | None,
+    period: str,
+    weight: FloatArray,
+    cause: Any,
+) -> list[RiskPrediction]:
+    """Cumulative incidence of one cause after each period, with derivatives carried along."""
+    if cause not in fit.causes:
+        raise ModelError(f"name one of the causes {', '.join(repr(value) for value in fit.causes)}")
+    own, causes = fit.causes.index(cause), len(fit.causes)
+    survival, incidence = np.ones(len(frame)), np.zeros(len(frame))
+    d_survival = np.zeros((len(frame), len(fit.terms)))
+    d_incidence = np.zeros((len(frame), len(fit.terms)))
+    bounded = np.array([term not in fit.unbounded for term in fit.terms])
+    results = []
+    for rows in _by_period(frame, periods, period):
+        matrix = fit.design.matrix(rows)
+        hazards = fit.hazards_of(matrix)
+        left = 1.0 - hazards.sum(axis=1)
+        k = matrix.shape[1]
+        d_incidence += d_survival * hazards[:, own, None]
+        d_survival *= left[:, None]
+        for other in range(causes):
+            block = slice(other * k, (other + 1) * k)
+            by_own = hazards[:, own] * (float(other == own) - hazards[:, other])
+            d_incidence[:, block] += (survival * by_own)[:, None] * matrix
+            d_survival[:, block] -= (survival * hazards[:, other] * left)[:, None] * matrix
+        incidence = incidence + survival * hazards[:, own]
+        survival = survival * left
+        results.append(RiskPrediction(float(weight @ incidence), bounded * (weight @ d_incidence), incidence))
+    return results
 
 
 def _eta(fit: HazardFit, matrix: FloatArray) -> FloatArray:
@@ -313,7 +377,9 @@ def _names(labels: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _covariance(fit: Fit, frame: pd.DataFrame, jacobian: FloatArray, spread: FloatArray, sampling: str) -> FloatArray:
+def risk_covariance(
+    fit: Fit, frame: pd.DataFrame, jacobian: FloatArray, spread: FloatArray, sampling: str
+) -> FloatArray:
     """Covariance of the risks; `spread` has what each row of the frame adds by being sampled."""
     model = jacobian @ fit.covariance @ jacobian.T
     if sampling == "fixed":
@@ -323,9 +389,13 @@ def _covariance(fit: Fit, frame: pd.DataFrame, jacobian: FloatArray, spread: Flo
     absent = [name for name in fit.errors.cluster if name not in frame.columns]
     if absent:
         raise ModelError(f"the frame has no column {', '.join(absent)}; give sampling='fixed' or add it")
-    assert isinstance(fit.scores, ProductScores)
     lever = fit.bread.T @ jacobian.T
-    influence = np.vstack([(fit.scores.matrix @ lever) * fit.scores.factor[:, None], spread])
+    if isinstance(fit.scores, ProductScores):
+        model_part = (fit.scores.matrix @ lever) * fit.scores.factor[:, None]
+    else:
+        assert fit.scores is not None
+        model_part = fit.scores.dense() @ lever
+    influence = np.vstack([model_part, spread])
     codes = []
     for name in fit.errors.cluster:
         column = fit.source.frame[name]

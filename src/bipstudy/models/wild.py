@@ -215,7 +215,7 @@ def _share_beyond(parts: _Parts, patterns: FloatArray, null: float, statistic: f
 def _confidence_set(
     p_value: Callable[[float], float], estimate: float, error: float, alpha: float
 ) -> tuple[float, float]:
-    """Find the ends of the interval of nulls that are not rejected, by doubling and halving; infinite if none is found."""
+    """Find the ends of the interval of nulls that are not rejected; infinite where there is none."""
     ends = []
     for side in (-1.0, 1.0):
         inside, width = estimate, error
