@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from itertools import islice
 from typing import Any
 
 from bipstudy.loaders.grids import Grid
@@ -18,7 +19,10 @@ _MOJIBAKE = re.compile("Ã[¥¤¶…„–©]|â€[“”™]")
 # What å, ä, ö of MacRoman and of code page 850 become in Windows-1252, between or beside letters.
 _FOREIGN = re.compile("[a-zA-Z][†„”ŒŠ][a-z]|(?<![A-Za-zÀ-ÿ])[†ŒŠ][a-z]{2}|[a-z]š[a-z]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
+_CONTROL_BYTES = re.compile(b"[\x00-\x08\x0e-\x1f]")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SAMPLE_LINES = 20
+_SAMPLE_CHARACTERS = 200_000
 
 
 def read_delimited(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Grid | None:
@@ -58,6 +62,9 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
 
 def decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> str | None:
     """Return the text of a file, or None and a finding if it is none."""
+    if not encoding and not content.startswith(_UTF16) and _CONTROL_BYTES.search(content):
+        findings.append(Finding("not-text", file=name))
+        return None
     try:
         decoded = _decode(name, content, encoding, findings)
     except UnicodeDecodeError:
@@ -73,7 +80,7 @@ def _decode(name: str, content: bytes, encoding: str | None, findings: list[Find
     """Go down the ladder: as asked, byte order mark, strict UTF-8, Windows-1252."""
     if encoding:
         return content.decode(encoding)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith(_UTF16):
         return content.decode("utf-16")
     try:
         return content.decode("utf-8-sig")
@@ -87,12 +94,12 @@ def _decode(name: str, content: bytes, encoding: str | None, findings: list[Find
 
 def _looks_foreign(decoded: str) -> bool:
     """Say whether text decoded as Windows-1252 holds what MacRoman or code page 850 would leave there."""
-    return bool(_FOREIGN.search(decoded[:200_000]))
+    return bool(_FOREIGN.search(decoded[:_SAMPLE_CHARACTERS]))
 
 
 def _delimiter(decoded: str) -> tuple[str, int]:
     """Return the delimiter and the number of lines to skip: 1 where the first line names it."""
-    sample = decoded.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES]
+    sample = list(islice(io.StringIO(decoded[:_SAMPLE_CHARACTERS], newline=""), _SAMPLE_LINES))
     named = _SEPARATOR_LINE.match(sample[0])
     if named:
         return ("\t" if named[1] == "t" else named[1]), 1
@@ -101,7 +108,10 @@ def _delimiter(decoded: str) -> tuple[str, int]:
 
 def _fit(sample: list[str], delimiter: str) -> tuple[int, int]:
     """Return how well a delimiter cuts the first lines: known names on the best line, then cells in all of them."""
-    lines = list(csv.reader(sample, delimiter=delimiter))
+    try:
+        lines = list(csv.reader(sample, delimiter=delimiter))
+    except csv.Error:
+        return 0, 0
     known = all_column_names()
     names = max((sum(key(cell) in known for cell in line) for line in lines), default=0)
     return names, sum(map(len, lines))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 import numpy as np
@@ -173,8 +173,9 @@ def _bind(
         shown = name if canonical or _may_be_shown(name) else _letters(position)
         filled = int((~cells.blank).sum())
         if canonical in sheet.columns:
-            sheet_name = sheet.names[str(canonical)]
-            findings.append(sheet.finding("duplicate-column", count=len(body.rows), values={"column": sheet_name}))
+            first: dict[str, object] = {"column": sheet.names[str(canonical)]}
+            twice = sheet.finding("duplicate-column", count=len(body.rows), values=first)
+            findings.append(replace(twice, column=name))
         elif canonical:
             sheet.columns[canonical] = cells
             sheet.names[canonical] = name
