@@ -62,8 +62,8 @@ def calibrate(
 ) -> Scenario:
     """Return the scenario with the parameters that meet the targets, by Newton's method on one fixed draw.
 
-    Parameters are changed on the log scale, one step for all at once; every evaluation uses the same random numbers,
-    so that differences are those of the parameters.
+    Parameters but the concavity are changed on the log scale, one step for all at once; every evaluation uses the same
+    random numbers, so that differences are those of the parameters.
 
     Parameters
     ----------
@@ -98,8 +98,9 @@ def _distance(given: Scenario, targets: tuple[Target, ...], participants: int, s
 
 
 def _moved(given: Scenario, parameter: str, by: float) -> Scenario:
-    """Return the scenario with one parameter multiplied by exp(`by`)."""
-    value = given.parameters()[parameter] * np.exp(by)
+    """Return the scenario with one parameter multiplied by exp(`by`); the concavity has a sign and gets `by` added."""
+    value = given.parameters()[parameter]
+    value = value + by if parameter == "events.concavity" else value * np.exp(by)
     return given.replace(**{parameter.replace(".", "__"): float(value)})
 
 
