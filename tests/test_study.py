@@ -13,7 +13,7 @@ import pytest
 from bipstudy import Study, schema
 from bipstudy.texts import BipstudyError
 
-_spec = importlib.util.spec_from_file_location("panel_tables", Path(__file__).parent / "panel" / "conftest.py")
+_spec = importlib.util.spec_from_file_location("panel_tables", Path(__file__).parent / "panel" / "panel_studies.py")
 assert _spec is not None
 assert _spec.loader is not None
 _tables = importlib.util.module_from_spec(_spec)

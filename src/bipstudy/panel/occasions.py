@@ -143,20 +143,19 @@ def _named(caseworker: Ints, group: Ints, groups: int, lesser: Bools, better: Bo
 
 def _answers(forms: pd.DataFrame, group: Ints, groups: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Return raw answers and answers as 0-100 of the scale of their form's questionnaire, per occasion."""
-    instrument = forms["instrument"].to_numpy(dtype=object)
-    respondent = forms["respondent"].to_numpy(dtype=object)
-    known = {name: schema.instrument(name) for name in sorted(set(instrument))}
+    names = sorted(forms["instrument"].unique())
+    known = {name: {item.id: item for item in schema.instrument(name).items} for name in names}
+    uses = {name: (forms["instrument"] == name).to_numpy(dtype=bool) for name in names}
+    answers = {who: (forms["respondent"] == who).to_numpy(dtype=bool) for who in PREFIX}
     raw, scores = {}, {}
     for column, who, item_id in answer_columns():
         raw[column], scores[column] = np.full(groups, np.nan), np.full(groups, np.nan)
         values = forms[item_id].to_numpy(dtype=np.float64, na_value=np.nan)
-        given = (respondent == who) & ~np.isnan(values)
-        for name, questionnaire in known.items():
-            item = {each.id: each for each in questionnaire.items}.get(item_id)
-            if item is None:
+        for name in names:
+            if item_id not in known[name]:
                 continue
-            score = as_percentage(values, item)
-            chosen = given & (instrument == name) & ~np.isnan(score)
+            score = as_percentage(values, known[name][item_id])
+            chosen = answers[who] & uses[name] & ~np.isnan(score)
             raw[column][group[chosen]] = values[chosen]
             scores[column][group[chosen]] = score[chosen]
     return raw, scores

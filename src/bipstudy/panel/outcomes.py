@@ -131,8 +131,8 @@ def read_records(study: Study, coded: Coded, minimum_days: int) -> Records:
     observed = first_days(coded.participants, "observed_until")[np.maximum(person, 0)] if coded.count else person
     dated = end_first < FAR
     ongoing = ~dated & table["ongoing"].fillna(False).to_numpy(dtype=bool)
-    # An open spell has lasted to the end of observation at least, an undated one a day.
-    end_first = np.where(dated, end_first, np.where(ongoing, np.maximum(observed, start_last), start_last))
+    # An ongoing spell has lasted to the end of observation at least, one without an end a day.
+    end_first = np.where(dated, end_first, np.where(ongoing, observed, start_first))
     lasted = table["lasted_a_month"]
     length = _length(start_first, start_last, end_first, end_last, lasted, minimum_days)
     # Less than a month was reported, and the open spell had not lasted longer when last seen.
@@ -233,11 +233,13 @@ def join_spells(records: Records, definition: Transition) -> Spells:
 def _surely_long(records: Records, minimum_days: int, group: Ints, groups: int) -> Bools:
     """Say of each joined spell whether every reading of its dates makes it long enough."""
     long = np.bincount(group, weights=records.length == _YES, minlength=groups) > 0
-    # What touches by every reading: the latest first day comes no later than the day after the earliest last day.
-    order = np.lexsort((records.start_last, group))
-    start, end, of = records.start_last[order], np.maximum(records.end_first, records.start_last)[order], group[order]
-    first = _heads(key(of, start), key(of, np.minimum(end + 1, FAR)))
-    head = np.flatnonzero(first)
+    # Touching by every reading: the days that all readings of a record share reach those of the next.
+    sure = np.flatnonzero(records.end_first >= records.start_last)
+    if not len(sure):
+        return long
+    order = sure[np.lexsort((records.start_last[sure], group[sure]))]
+    start, end, of = records.start_last[order], records.end_first[order], group[order]
+    head = np.flatnonzero(_heads(key(of, start), key(of, np.minimum(end + 1, FAR))))
     lasts = np.maximum.reduceat(end, head) - start[head] + 1
     long[of[head[lasts >= minimum_days]]] = True
     return long

@@ -91,33 +91,42 @@ def fit_censoring(
 
 def _pooled_logit(events: Floats, trials: Floats, covariates: Floats) -> Floats:
     """Return fitted probabilities, shape (groups, intervals), of a logit on interval dummies and covariates."""
-    groups, intervals = events.shape
-    happened = events.sum(axis=0) > 0
-    design = np.concatenate(
-        [np.tile(np.eye(intervals)[:, happened], (groups, 1)), np.repeat(covariates, intervals, axis=0)], axis=1
-    )
-    used = np.tile(happened, groups) & (trials.ravel() > 0)
-    fitted = np.zeros(groups * intervals)
-    if not used.any():
-        return fitted.reshape(groups, intervals)
-    x, number, count = design[used], trials.ravel()[used], events.ravel()[used]
-    penalty = np.full(x.shape[1], _RIDGE)
-    share = events.sum(axis=0)[happened] / np.maximum(trials.sum(axis=0)[happened], 1e-9)
-    start = np.clip(share, 1e-6, 1 - 1e-6)
-    beta = np.concatenate([np.log(start / (1 - start)), np.zeros(covariates.shape[1])])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
-        gradient = x.T @ (count - number * p) - penalty * beta
-        information = (x * (number * p * (1 - p))[:, None]).T @ x + np.diag(penalty)
-        change = np.linalg.solve(information, gradient)
-        # A step of more than five on the logit scale overshoots when almost everybody is censored.
-        beta = beta + change / max(1.0, float(np.abs(change).max()) / 5)
-        if np.abs(change).max() < 1e-9:
-            break
-    fitted = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
-    fitted[~np.tile(happened, groups)] = 0.0
-    hazard: Floats = np.clip(fitted, 0.0, 1 - 1e-9).reshape(groups, intervals)
+    groups = len(events)
+    share = events.sum(axis=0) / np.maximum(trials.sum(axis=0), 1e-9)
+    # An interval that takes nobody, or everybody, has no finite logit and needs none.
+    fitted = np.tile(np.where(share < 1, 0.0, 1.0), (groups, 1))
+    inner = np.flatnonzero((share > 0) & (share < 1))
+    if len(inner):
+        dummies = np.tile(np.eye(len(inner)), (groups, 1))
+        design = np.concatenate([dummies, np.repeat(covariates, len(inner), axis=0)], axis=1)
+        start = np.concatenate([np.log(share[inner] / (1 - share[inner])), np.zeros(covariates.shape[1])])
+        penalty = np.repeat([0.0, _RIDGE], [len(inner), covariates.shape[1]])
+        beta = _newton(design, events[:, inner].ravel(), trials[:, inner].ravel(), penalty, start)
+        fitted[:, inner] = _expit(design @ beta).reshape(groups, len(inner))
+    hazard: Floats = np.clip(fitted, 0.0, 1 - 1e-9)
     return hazard
+
+
+def _newton(design: Floats, events: Floats, trials: Floats, penalty: Floats, beta: Floats) -> Floats:
+    """Return the coefficients of a logit by Newton's method."""
+    used = trials > 0
+    design, events, trials = design[used], events[used], trials[used]
+    for _ in range(50):
+        p = _expit(design @ beta)
+        gradient = design.T @ (events - trials * p) - penalty * beta
+        information = (design * (trials * p * (1 - p))[:, None]).T @ design + np.diag(penalty + 1e-12)
+        change = np.linalg.solve(information, gradient)
+        # A step of more than two on the logit scale overshoots where almost everybody is censored.
+        beta = beta + change / max(1.0, float(np.abs(change).max()) / 2)
+        if np.abs(change).max() < 1e-8:
+            break
+    return beta
+
+
+def _expit(x: Floats) -> Floats:
+    """Return probabilities of logits."""
+    probability: Floats = 1 / (1 + np.exp(-np.clip(x, -30, 30)))
+    return probability
 
 
 def inverse(probability: Floats) -> Floats:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from bipstudy import Study
 
@@ -166,8 +165,3 @@ def _items() -> dict[str, list[str]]:
 
 
 ITEMS = _items()
-
-
-@pytest.fixture(scope="session")
-def large() -> Study:
-    return big_study(400)
