@@ -106,7 +106,7 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
         flow=pd.concat([book.finish("intervals"), _next_flow(book, frame)], ignore_index=True),
         remarks=(
             Sentence("analyses.activities.note_selection"),
-            Sentence("analyses.activities.note_answer_again", {"share": f"{len(moved) / max(len(frame), 1):.0%}"}),
+            Sentence("analyses.activities.note_answer_again", {"share": len(moved) / max(len(frame), 1)}),
             Sentence("analyses.activities.note_next"),
         ),
     )
@@ -232,8 +232,10 @@ def _transition(
     for name, contrast in CONTRASTS.items():
         role = "primary" if name == "job_parallel" else "secondary"
         label = Label(NAME, contrast, "risk_ratio", outcome, name, months, "background_level", role)
-        seen = fit is not None and risks is not None and f"act_{name}" in fit.terms
-        rows.append((label, from_tidy(risks.tidy(), f"ratio[{name} / none]", fit) if seen else Number(n=len(frame))))
+        if fit is None or risks is None or f"act_{name}" not in fit.terms:
+            rows.append((label, Number(n=len(frame))))
+        else:
+            rows.append((label, from_tidy(risks.tidy(), f"ratio[{name} / none]", fit)))
     return rows
 
 

@@ -97,7 +97,7 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
         name=NAME,
         estimates=found,
         tables={"by_answer": by_answer, "ladder": _ladder(found)},
-        figures=_figures(found, named),
+        figures=_figures(found, named, answered),
         flow=book.finish("sample_rows"),
         remarks=(
             Sentence("analyses.belief.note_forecast"),
@@ -127,19 +127,19 @@ def _by_published_answer(
     frame: pd.DataFrame, outcome: str, months: int | None, published: bool
 ) -> list[tuple[Label, Number]]:
     """Return the unadjusted share that starts work after the highest and after the two lowest answers."""
-    value = frame["belief"].to_numpy(dtype=np.float64)
-    groups = {"belief_highest_answer": value >= HIGHEST, "belief_bottom_two": value <= BOTTOM}
+    groups = _groups_of_answers(frame)
+    highest, lowest = groups["belief_highest_answer"], groups["belief_bottom_two"]
     rows = []
-    for contrast, chosen in groups.items():
-        part = frame[chosen]
+    for contrast in ("belief_highest_answer", "belief_bottom_two"):
+        part = frame[groups[contrast]]
         label = Label(NAME, contrast, "share", outcome, "belief", months, benchmark="R5a" if published else "")
         rows.append((label, _risk(part, "y_work")))
     label = Label(
         NAME, "belief_highest_vs_bottom_two", "risk_difference", outcome, "belief", months,
         benchmark="R5b" if published else "",
     )  # fmt: skip
-    ends = frame[(value >= HIGHEST) | (value <= BOTTOM)]
-    return [*rows, (label, _raw_difference(ends.assign(highest=(ends["belief"] >= HIGHEST).astype(float))))]
+    ends = frame.assign(highest=highest.astype(float))[highest | lowest]
+    return [*rows, (label, _raw_difference(ends))]
 
 
 def _risk(frame: pd.DataFrame, response: str) -> Number:
@@ -166,19 +166,14 @@ def _raw_difference(frame: pd.DataFrame) -> Number:
 
 def _answer_shares(frame: pd.DataFrame) -> list[tuple[Label, Number]]:
     """Return how the caseworkers answered at the first measurement."""
-    value = frame["belief"].to_numpy(dtype=np.float64)
-    groups = {
-        "belief_highest_answer": value >= HIGHEST,
-        "belief_second_answer": (value >= TOP) & (value < HIGHEST),
-        "belief_bottom_two": value <= BOTTOM,
-    }
     clusters = frame[CLUSTER].to_numpy(dtype=object)
     return [
         (
             Label(NAME, contrast, "share", "belief_answer", "belief", benchmark="R6"),
             share(values=chosen.astype(np.float64), clusters=clusters),
         )
-        for contrast, chosen in groups.items()
+        for contrast, chosen in _groups_of_answers(frame).items()
+        if contrast != "belief_middle_answer"
     ]
 
 
@@ -262,13 +257,30 @@ def _ladder(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _figures(found: pd.DataFrame, outcome: str) -> dict[str, FigureSpec]:
+def _groups_of_answers(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return which rows gave the highest, the second, a middle or one of the two lowest answers."""
+    value = frame["belief"].to_numpy(dtype=np.float64)
+    return {
+        "belief_highest_answer": value >= HIGHEST,
+        "belief_second_answer": (value >= TOP) & (value < HIGHEST),
+        "belief_middle_answer": (value > BOTTOM) & (value < TOP),
+        "belief_bottom_two": value <= BOTTOM,
+    }
+
+
+def _figures(found: pd.DataFrame, outcome: str, answered: pd.DataFrame) -> dict[str, FigureSpec]:
     """Return the share in work by answer, and the ratio rung by rung."""
     figures = {}
-    shown = found[found["benchmark"].eq("R5a")].dropna(subset=["estimate"])
-    if len(shown):
-        frame = shown[["contrast", "estimate", "conf_low", "conf_high", "n"]].assign(benchmark_id="R5a")
-        frame.insert(0, "label_key", "analyses.contrast." + shown["contrast"])
+    rows = [
+        {"label_key": f"analyses.contrast.{contrast}", "contrast": contrast, **vars(_risk(answered[chosen], "y_work"))}
+        for contrast, chosen in _groups_of_answers(answered).items()
+    ]
+    frame = pd.DataFrame(rows).dropna(subset=["estimate"])[
+        ["label_key", "contrast", "estimate", "conf_low", "conf_high", "n"]
+    ]
+    if len(frame):
+        published = frame["contrast"].isin(["belief_highest_answer", "belief_bottom_two"])
+        frame = frame.assign(benchmark_id=np.where(published, "R5a", ""))
         figures["by_answer"] = FigureSpec(
             "shares",
             frame.reset_index(drop=True),

@@ -28,6 +28,7 @@ class Sentence:
     key : str
         Key in the catalogue.
     values : mapping of str to object
+        Whole numbers are written as counts and other numbers as per cent, in the way of the language.
     """
 
     key: str
@@ -35,7 +36,17 @@ class Sentence:
 
     def say(self, language: str) -> str:
         """Return the sentence in one language."""
-        return text(self.key, language, **self.values)
+        from bipstudy.report.numbers import count, percent
+
+        written = {
+            name: count(value, language)
+            if isinstance(value, int)
+            else percent(value, language, 0)
+            if isinstance(value, float)
+            else value
+            for name, value in self.values.items()
+        }
+        return text(self.key, language, **written)
 
 
 @dataclass(frozen=True)

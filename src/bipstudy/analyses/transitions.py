@@ -43,7 +43,7 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
     Returns
     -------
     Result
-        Tables ``by_month`` and ``by_path``; figure ``incidence``.
+        Tables ``bounds``, ``by_month`` and ``by_path``; figure ``incidence``.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
     return Result(
         name=NAME,
         estimates=found,
-        tables={"by_month": by_month, "by_path": _by_path(study, frame, horizon, outcome)},
+        tables={"bounds": _bounds(found), "by_month": by_month, "by_path": _by_path(study, frame, horizon, outcome)},
         figures=_figures(curves["observed"], frame),
         flow=book.finish("at_risk"),
         remarks=(
@@ -148,6 +148,14 @@ def _number(curves: dict[str, Any], cause: str, horizon: int, frame: pd.DataFram
         conf_high=float(row["conf_high"]),
         **counts,
     )
+
+
+def _bounds(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the share at the horizon as observed, and if none or all of those lost had made the transition."""
+    rows = found[(found["term"] == "any")]
+    numbers = rows[["estimate", "conf_low", "conf_high"]].reset_index(drop=True)
+    numbers.insert(0, "contrast_key", [f"analyses.contrast.{name}" for name in rows["contrast"]])
+    return numbers
 
 
 def _by_month(curves: dict[str, Any], frame: pd.DataFrame) -> pd.DataFrame:

@@ -71,7 +71,9 @@ def written(scale: str, estimate: float, low: float, high: float, language: str)
         return f"{value} ({interval(100 * low, 100 * high, language, 1)})"
     if scale == "other":
         return count(estimate, language)
-    return f"{number(estimate, language, 2)} ({interval(low, high, language, 2)})"
+    # Progression comes in hundredths of a standard deviation.
+    decimals = 3 if scale == "sd" else 2
+    return f"{number(estimate, language, decimals)} ({interval(low, high, language, decimals)})"
 
 
 def answer(result: Result, language: str) -> str:

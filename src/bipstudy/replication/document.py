@@ -12,9 +12,9 @@ from bipstudy import analyses
 from bipstudy.analyses import FigureSpec, Result
 from bipstudy.analyses.result import worded
 from bipstudy.analyses.wording import written
-from bipstudy.replication.agreement import NEEDS_DANISH_ERROR, NOT_COMPUTABLE, RATIOS
+from bipstudy.replication.agreement import NEEDS_DANISH_ERROR, NOT_COMPUTABLE, RATIOS, SMALLEST_EFFECT
 from bipstudy.replication.benchmarks import Benchmark
-from bipstudy.replication.layouts import group_heading, printed, small
+from bipstudy.replication.layouts import group_heading, printed, small, unbroken
 from bipstudy.report import Answer, Document
 from bipstudy.report.numbers import interval, number, percent
 from bipstudy.texts import text
@@ -109,9 +109,9 @@ def _brief(page: Document, run: Run, say: _Words) -> None:
             Answer(
                 question,
                 answer,
-                ours=f"{row['label']}: {ours(row, run.language)}",
+                ours=_ours_words(run, _benchmark(run, BESIDE[name]), row),
                 theirs=_danish_words(_benchmark(run, BESIDE[name]), run.language),
-                verdict=say(f"verdict.{row['verdict']}"),
+                verdict=f"{row['label']}: {say('verdict.' + row['verdict'])}",
                 tone=TONES.get(row["verdict"], "open"),
             )
         )
@@ -185,6 +185,7 @@ def _agreement(page: Document, run: Run, say: _Words) -> None:
     """Write the section that holds all published findings against ours."""
     page.section(say("section_agreement"))
     page.paragraph(say("agreement_intro"))
+    page.paragraph(say("agreement_zero", smallest=number(SMALLEST_EFFECT["sd"], run.language, 2)))
     if any(benchmark.std_error is not None for benchmark in run.benchmarks):
         page.paragraph(say("agreement_some_errors"))
     for name in ("all", "signs"):
@@ -351,12 +352,13 @@ def ours(row: Any, language: str) -> str:
 
 
 def _ours_words(run: Run, benchmark: Benchmark, row: Any) -> str:
-    """Return our estimate; of a finding of several numbers all of them."""
+    """Return our estimate, unbroken; of a finding of several numbers all of them."""
     own = run.agreement_parts[run.agreement_parts["benchmark"] == benchmark.id].dropna(subset=["ours"])
     if len(own) < 2:
-        return ours(row, run.language)
+        return unbroken(ours(row, run.language))
     return " · ".join(
-        written("share", part["ours"], part["conf_low"], part["conf_high"], run.language) for part in _records(own)
+        unbroken(written("share", part["ours"], part["conf_low"], part["conf_high"], run.language))
+        for part in _records(own)
     )
 
 

@@ -48,8 +48,9 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("share", "percent", "estimate", "conf"),
     ),
     "participants.size": (_cell("what", "text"), _cell("value", "size")),
+    "transitions.bounds": (_cell("contrast", "text"), _cell("share", "percent", "estimate", "conf")),
     "transitions.by_month": (
-        _cell("months", "count"),
+        _cell("months", "text"),
         _cell("cause", "text"),
         _cell("share", "percent", "estimate", "conf"),
         _cell("at_risk", "count"),
@@ -120,8 +121,11 @@ def printed(name: str, frame: pd.DataFrame, language: str) -> pd.DataFrame:
     DataFrame
         Columns headed in words, cells as text or whole numbers.
     """
-    if name == "transitions.by_month":
-        frame = frame.sort_values(["cause_key", "months"], kind="stable", ignore_index=True)
+    if name in GROUPS:
+        # Rows of one group stand together, the groups in the order in which they first come.
+        column = f"{GROUPS[name]}_key"
+        order = {key: place for place, key in enumerate(dict.fromkeys(frame[column]))}
+        frame = frame.sort_values(column, key=lambda keys: keys.map(order), kind="stable", ignore_index=True)
     words = worded(frame, language)
     columns = {heading(name, cell, language): _values(words, cell, language) for cell in LAYOUTS[name]}
     return pd.DataFrame(columns)
@@ -141,7 +145,7 @@ def group_heading(name: str, language: str) -> str | None:
 def _values(words: pd.DataFrame, cell: Cell, language: str) -> list[object] | pd.Series:
     """Return the printed cells of a column."""
     if cell.kind == "text":
-        return words[cell.column].astype(object)
+        return [str(value) for value in words[cell.column]]
     if cell.kind == "count":
         return words[cell.column].astype("Int64")
     found: list[object] = []
@@ -151,8 +155,13 @@ def _values(words: pd.DataFrame, cell: Cell, language: str) -> list[object] | pd
         if cell.ends and not math.isnan(value):
             low, high = (float(row[end]) for end in cell.ends)
             shown += f" ({_ends(low, high, cell.kind, language)})"
-        found.append(shown)
+        found.append(unbroken(shown))
     return found
+
+
+def unbroken(words: str) -> str:
+    """Return words that stay on one line: an estimate is read together with its interval."""
+    return words.replace(" ", "\u00a0")
 
 
 def _shown(value: float, kind: str, language: str) -> str:
@@ -164,6 +173,8 @@ def _shown(value: float, kind: str, language: str) -> str:
     if kind == "p":
         return small(value, language)
     if kind == "size":
+        if value < 1:
+            return percent(value, language, 0)
         return count(value, language) if float(value).is_integer() else number(value, language, 2)
     return number(value, language, 2)
 
