@@ -53,3 +53,37 @@ def test_the_order_of_rows_does_not_matter():
     weight = np.random.default_rng(1).integers(0, 4, len(frame)).astype(float)
     other = models.cox(frame.iloc[order], ROSSI, stop="week", event="arrest").refit(weight[order])
     np.testing.assert_allclose(rossi().refit(weight), other, rtol=1e-9)
+
+
+def test_the_bootstrap_takes_a_cox_fit_and_does_what_a_function_does():
+    from bipstudy.models.bootstrap import bootstrap
+
+    frame = data("heart").assign(extra=lambda d: d["age"].where(d["id"] != 7))
+    fit = models.cox(frame, "extra + surgery", start="start", stop="stop", event="event")
+    direct = bootstrap(fit, frame, cluster="id", replications=30, seed=4)
+    assert np.isfinite(direct.replicates).all()
+    np.testing.assert_array_equal(direct.estimates, fit.estimates)
+    # The draws are over the persons used, so the slow way must be given those rows.
+    used = frame[frame["id"] != 7].reset_index(drop=True)
+
+    def slow(frame, weights):
+        rows = frame.loc[frame.index.repeat(weights.astype(int))]
+        return models.cox(rows, "extra + surgery", start="start", stop="stop", event="event")
+
+    other = bootstrap(slow, used, cluster="id", replications=30, seed=4)
+    np.testing.assert_allclose(direct.replicates, other.replicates, rtol=1e-8, atol=1e-9)
+    two = bootstrap(fit, frame, cluster="id", replications=30, seed=4, n_jobs=2)
+    np.testing.assert_array_equal(direct.replicates, two.replicates)
+
+
+def test_a_draw_without_events_is_an_error_and_a_monotone_one_infinite():
+    frame = data("rossi").assign(rare=lambda d: (d.index == 3).astype(int))
+    fit = models.cox(frame, "fin + rare", stop="week", event="arrest")
+    weight = np.ones(len(frame))
+    with pytest.raises(models.ModelError, match="no event was drawn"):
+        fit.refit(weight * (frame["arrest"] == 0))
+    fit = models.cox(frame.assign(rare=lambda d: d["rare"] + (d.index == 0)), "fin + rare", stop="week", event="arrest")
+    weight[0] = 0
+    assert fit.refit(weight)[1] == -np.inf
+    with pytest.raises(models.ModelError, match="finite numbers"):
+        fit.refit(-weight)

@@ -18,6 +18,8 @@ import pandas as pd
 
 from bipstudy.models.binary import Link, climb, row_derivatives
 from bipstudy.models.covariance import ModelError, ProductScores, group_sums
+from bipstudy.models.cox_fit import CoxFit
+from bipstudy.models.cox_refit import cox_resampler
 from bipstudy.models.estimates import Fit, tidy_frame
 from bipstudy.models.hazard import HazardFit
 from bipstudy.models.linear import LinearFit
@@ -178,11 +180,15 @@ def bootstrap(
     [['mean', 4.625]]
     """
     codes, groups = _sorted_codes(frame, cluster)
-    task: _Refits | _Callable
+    task: Any
     if isinstance(estimator, HazardFit):
         task = _refits(estimator, frame, codes, groups)
+    elif isinstance(estimator, CoxFit):
+        task = cox_resampler(estimator, codes)
     elif isinstance(estimator, Fit):
-        raise ModelError("give a function of the frame and weights; only a discrete hazard can be given as a fit")
+        raise ModelError(
+            "give a function of the frame and weights; only a discrete hazard or a Cox regression can be given as a fit"
+        )
     else:
         task = _callable(estimator, frame, codes, groups)
     seeds = np.random.SeedSequence(seed).spawn(replications)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from bipstudy.models.cox_diagnostics import (
     schoenfeld,
 )
 from bipstudy.models.estimates import KEEP, Fit
-from bipstudy.models.partial_likelihood import Evaluation, Maximum, scores
+from bipstudy.models.partial_likelihood import Evaluation, Maximum, inverse_information, maximise, scores
 from bipstudy.models.risk_sets import Booleans, Floats, Integers, RiskSets, cumulate
 
 __all__ = ["CoxData", "CoxFit", "CoxScores"]
@@ -258,7 +258,7 @@ class CoxFit(Fit):
         row = (found.estimate, error, found.concordant, found.discordant, found.tied)
         return pd.DataFrame([row], columns=["estimate", "std_error", "concordant", "discordant", "tied"])
 
-    def refit(self, weights: Floats) -> Floats:
+    def refit(self, weights: npt.ArrayLike) -> Floats:
         """Estimates with the case weights multiplied by others, such as the counts of a bootstrap draw.
 
         Parameters
@@ -273,8 +273,7 @@ class CoxFit(Fit):
         from bipstudy.models.cox_refit import refit
 
         data = self.data
-        weight = data.weight * weights
-        whole = bool(np.array_equal(data.weight, np.ones_like(weight)) and np.array_equal(weight, np.rint(weight)))
+        weight, whole = self._multiplied(weights)
         return refit(
             x=data.x,
             sets=data.sets,
@@ -284,6 +283,43 @@ class CoxFit(Fit):
             efron=data.efron,
             frequency=whole,
         )
+
+    def reweighted(self, weights: npt.ArrayLike) -> CoxFit:
+        """Return the whole fit under other weights, with baseline and errors; `weights` as for `refit`."""
+        data = self.data
+        weight, whole = self._multiplied(weights)
+        maximum = maximise(
+            x=data.x,
+            weight=weight,
+            sets=data.sets,
+            scale=data.scale,
+            efron=data.efron,
+            frequency=whole,
+            initial=self.estimates,
+        )
+        inverse = inverse_information(maximum)
+        data = replace(data, weight=weight)
+        fit = replace(
+            self,
+            estimates=maximum.at.beta,
+            covariance=inverse,
+            naive=inverse,
+            bread=inverse,
+            scores=CoxScores(data, maximum.at),
+            log_likelihood=maximum.at.log_likelihood,
+            unbounded={self.terms[j]: float(np.sign(maximum.at.beta[j])) for j in np.flatnonzero(maximum.monotone)},
+            data=data,
+            maximum=maximum,
+        )
+        return fit.with_errors()
+
+    def _multiplied(self, weights: npt.ArrayLike) -> tuple[Floats, bool]:
+        """Case weights times others, and whether they count rows."""
+        factor = np.asarray(weights, dtype=np.float64)
+        if factor.shape != self.data.weight.shape or not (np.isfinite(factor).all() and (factor >= 0).all()):
+            raise ModelError(f"weights must be {len(self.data.weight)} finite numbers that are not negative")
+        weight = self.data.weight * factor
+        return weight, bool((self.data.weight == 1.0).all() and np.array_equal(weight, np.rint(weight)))
 
     def strata_of(self, frame: pd.DataFrame) -> Integers:
         """Codes of the strata of new rows, shape (m,)."""

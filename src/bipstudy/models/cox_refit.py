@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bipstudy.models.covariance import ModelError
 from bipstudy.models.partial_likelihood import evaluate, maximise, newton_step
-from bipstudy.models.risk_sets import Floats, RiskSets
+from bipstudy.models.risk_sets import Floats, Integers, RiskSets
 
-__all__ = ["refit"]
+if TYPE_CHECKING:
+    from bipstudy.models.cox_fit import CoxFit
+
+__all__ = ["CoxResampler", "cox_resampler", "refit"]
 
 
 def refit(
@@ -42,7 +47,15 @@ def refit(
     Returns
     -------
     (k,) float64
+        Infinite where the likelihood is monotone.
+
+    Raises
+    ------
+    ModelError
+        If no event has a positive weight.
     """
+    if not (weight[sets.event_rows] > 0).any():
+        raise ModelError("no event was drawn")
     drawn = np.flatnonzero(weight > 0)
     if drawn.size < weight.size:
         event = sets.event[drawn]
@@ -58,7 +71,52 @@ def refit(
         current = current + step
         # At this decrement what is left after the step is of the order of 1e-10 standard errors.
         if float(at.gradient @ step) < 1e-10:
-            return current
+            return np.where(np.abs(step) * scale > 0.05, np.inf * np.sign(current), current)
     # Full steps overshoot: begin again with step-halving.
     found = maximise(x=x, weight=weight, sets=sets, scale=scale, efron=efron, frequency=frequency, initial=beta)
-    return found.at.beta
+    return np.where(found.monotone, np.inf * np.sign(found.at.beta), found.at.beta)
+
+
+@dataclass(frozen=True)
+class CoxResampler:
+    """Estimates of a Cox regression for any draw of clusters.
+
+    Attributes
+    ----------
+    fit : CoxFit
+    codes : (n,) int64
+        Cluster of each row used.
+    groups : int
+    """
+
+    fit: CoxFit
+    codes: Integers
+    groups: int
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the k estimates."""
+        return self.fit.terms
+
+    @property
+    def estimates(self) -> Floats:
+        """Estimates from the data as they are, shape (k,)."""
+        return self.fit.estimates
+
+    def replicate(self, counts: Floats) -> Floats:
+        """Estimates when cluster g is drawn ``counts[g]`` times, shape (k,)."""
+        return self.fit.refit(counts[self.codes])
+
+
+def cox_resampler(fit: CoxFit, codes: Integers) -> CoxResampler:
+    """Resampler over the clusters that occur in the rows used; `codes` are those of all rows of the frame."""
+    if len(codes) != fit.source.given:
+        raise ModelError("the fit does not belong to this frame: the numbers of rows differ")
+    if fit.unbounded:
+        raise ModelError("the fit has terms without finite estimate; leave them out first")
+    if fit.source.positions is not None:
+        codes = codes[fit.source.positions]
+    kept, codes = np.unique(codes, return_inverse=True)
+    # The frame is of no use to the workers that the resampler is sent to.
+    fit = replace(fit, source=replace(fit.source, frame=fit.source.frame.iloc[:0]))
+    return CoxResampler(fit, codes.astype(np.int64), len(kept))

@@ -1,0 +1,144 @@
+"""Cumulative incidence if everybody had the same value of an exposure: g-computation after hazard regressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy.models.cause_specific import CauseSpecificFit
+from bipstudy.models.covariance import ModelError
+from bipstudy.models.cox import CoxFit
+from bipstudy.models.estimates import critical_value
+from bipstudy.models.fine_gray import FineGrayFit
+from bipstudy.models.formula import Weights
+from bipstudy.models.risk_sets import Floats
+
+__all__ = ["adjusted_incidence"]
+
+HazardRegression: TypeAlias = CoxFit | CauseSpecificFit | FineGrayFit
+
+
+def adjusted_incidence(
+    fit: HazardRegression,
+    frame: pd.DataFrame,
+    *,
+    exposure: str,
+    values: Sequence[Any],
+    times: npt.ArrayLike,
+    weights: Weights = None,
+    replicates: Sequence[HazardRegression] = (),
+    level: float = 0.95,
+) -> pd.DataFrame:
+    r"""Mean predicted incidence with an exposure set to each value, and differences and ratios against the first.
+
+    .. math:: \bar F_h(t; a) = \sum_i w_i F_h(t \mid a, z_i) / \sum_i w_i
+
+    The model's association, averaged over the covariates :math:`z_i` of the frame; nothing more unless the model's
+    covariates are all that exposure and event have in common.
+
+    Parameters
+    ----------
+    fit : CoxFit, CauseSpecificFit or FineGrayFit
+        With covariates that stay as they are over time.
+    frame : DataFrame
+        One row per person whose covariates are averaged over.
+    exposure : str
+        Column to set.
+    values : sequence
+        The first is what the others are compared with.
+    times : number or sequence of numbers
+    weights : str or array, optional
+        Of the rows of `frame`.
+    replicates : sequence of fits, optional
+        Fits of the same model to resamples (of whole clusters): their spread gives the standard errors. The rows
+        averaged over stay as they are.
+    level : float, default 0.95
+
+    Returns
+    -------
+    DataFrame
+        ``time, cause, value, contrast, estimate, std_error, conf_low, conf_high`` with contrast in risk, difference,
+        ratio; the standard error of a ratio is on the log scale. Errors are NaN without replicates.
+
+    Raises
+    ------
+    ModelError
+        If the frame has no such column or there are no values.
+    """
+    if exposure not in frame.columns:
+        raise ModelError(f"the frame has no column {exposure!r}")
+    if not len(values):
+        raise ModelError("give at least one value of the exposure")
+    moments = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    weight = _weights(frame, weights)
+    settings = [frame.assign(**{exposure: _constant(frame[exposure], value)}) for value in values]
+
+    def risks(model: HazardRegression) -> Floats:
+        found = [np.average(_incidence(model, setting, moments), axis=0, weights=weight) for setting in settings]
+        return np.array(found)
+
+    estimate = risks(fit)
+    draws = np.array([risks(model) for model in replicates]).reshape(len(replicates), *estimate.shape)
+    pieces = []
+    for c, cause in enumerate(_causes(fit)):
+        for v, value in enumerate(values):
+            for contrast in ("risk",) if v == 0 else ("risk", "difference", "ratio"):
+                number = _contrast(estimate, v, contrast)[:, c]
+                spread = _contrast(draws.swapaxes(0, 1), v, contrast)[..., c] if len(replicates) > 1 else None
+                error = np.full(len(moments), np.nan) if spread is None else spread.std(axis=0, ddof=1)
+                half = critical_value(level, np.inf) * error
+                if contrast == "ratio":
+                    number, low, high = np.exp(number), np.exp(number - half), np.exp(number + half)
+                else:
+                    low, high = number - half, number + half
+                columns = (moments, cause, value, contrast, number, error, low, high)
+                names = ("time", "cause", "value", "contrast", "estimate", "std_error", "conf_low", "conf_high")
+                pieces.append(pd.DataFrame(dict(zip(names, columns, strict=True))))
+    return pd.concat(pieces, ignore_index=True)
+
+
+def _contrast(risks: Floats, place: int, contrast: str) -> Floats:
+    """Risk, difference or log ratio against the first value; values on the first axis."""
+    if contrast == "risk":
+        return np.asarray(risks[place])
+    if contrast == "difference":
+        return np.asarray(risks[place] - risks[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log(risks[place]) - np.log(risks[0]))
+
+
+def _incidence(fit: HazardRegression, frame: pd.DataFrame, times: Floats) -> Floats:
+    """Incidence by row, time and cause."""
+    if isinstance(fit, CauseSpecificFit):
+        return fit.incidence(frame, times)
+    if isinstance(fit, FineGrayFit):
+        return fit.incidence(frame, times)[:, :, None]
+    return np.asarray(-np.expm1(-fit.predict_hazard(frame, times).cumulative_hazard))[:, :, None]
+
+
+def _causes(fit: HazardRegression) -> tuple[Any, ...]:
+    """Labels of the causes a fit is about."""
+    if isinstance(fit, CauseSpecificFit):
+        return fit.causes
+    return (fit.of,) if isinstance(fit, FineGrayFit) else ("event",)
+
+
+def _constant(column: pd.Series, value: Any) -> pd.Series:
+    """Column of one value, with the categories of the old one if it has any."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return pd.Series(pd.Categorical([value] * len(column), dtype=column.dtype), index=column.index)
+    return pd.Series([value] * len(column), index=column.index)
+
+
+def _weights(frame: pd.DataFrame, weights: Weights) -> Floats:
+    """Weights of the rows as floats."""
+    if weights is None:
+        return np.ones(len(frame))
+    values = frame[weights].to_numpy(dtype=np.float64) if isinstance(weights, str) else np.asarray(weights, np.float64)
+    if values.shape != (len(frame),) or not np.isfinite(values).all() or (values < 0).any():
+        raise ModelError(f"weights must be one finite number per row of the frame ({len(frame)}), not negative")
+    return np.asarray(values)
