@@ -3,8 +3,8 @@
 Draws use another seed than the calibration. Expected risks carry no event noise; what is left is which participants
 and caseworkers were drawn. Over draws of 120,000 participants the standard deviations were: risk of work 0.03 points,
 of the top answer 0.1, of the bottom two 0.01, ratios under optimism 0.002, answer shares 0.2, ever changed 0.2 (clients
-of a caseworker who leaves change together), no activity 0.06, occasions 0.005; of 60,000, as here, 1.4 times that. All lie well inside the
-tolerances, which are those of the question, not of the draw.
+of a caseworker who leaves change together), no activity 0.06, occasions 0.005; of 60,000, as here, 1.4
+times that. All lie well inside the tolerances, which are those of the question, not of the draw.
 """
 
 from __future__ import annotations

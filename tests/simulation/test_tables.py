@@ -157,6 +157,10 @@ def test_scenarios_say_what_their_names_promise():
     assert (follow_up == 1).all()
     assert pilot.participants["outcome_follow_up"].nunique() == 2
     assert 270 <= len(pilot.caseworkers) <= 330
+    outcomes = pilot.outcomes.merge(pilot.participants[[*PERSON, "outcome_follow_up", "left_on"]], on=PERSON)
+    after = outcomes["start"] > outcomes["left_on"]
+    assert not (after & (outcomes["outcome_follow_up"] == "programme_only")).any()
+    assert (after & (outcomes["outcome_follow_up"] == "register")).any()
 
 
 def test_too_few_participants_are_refused():

@@ -84,12 +84,29 @@ def draw_spells(
     parts += _beside(scenario, cohort, follow_up, draw)
     parts.append(_running(cohort, running_until, follow_up))
     person, status, start, end, known = (np.concatenate(column) for column in zip(*parts, strict=True))
-    seen = start <= follow_up.observed_until[person]
+    # Where outcomes are followed only within the programme, nobody hears of what begins later.
+    within = programme_only(scenario, cohort.organisation)
+    heard = np.where(within, follow_up.programme_end, follow_up.observed_until)
+    seen = start <= heard[person]
     person, status, start, end, known = person[seen], status[seen], start[seen], end[seen], known[seen]
     order = np.lexsort((status, start, person))
     return _register(
-        scenario, follow_up, person[order], status[order], start[order], end[order], known[order], rng["registers"]
+        scenario,
+        follow_up,
+        heard,
+        person[order],
+        status[order],
+        start[order],
+        end[order],
+        known[order],
+        rng["registers"],
     )
+
+
+def programme_only(scenario: Scenario, organisation: Ints) -> Bools:
+    """Return which organisations follow outcomes only within the programme: the last ones."""
+    design = scenario.design
+    return organisation >= design.organisations - round(design.programme_only_share * design.organisations)
 
 
 Part = tuple[Ints, Ints, Ints, Ints, Bools]
@@ -158,6 +175,7 @@ def _running(cohort: Cohort, running_until: Floats, follow_up: FollowUp) -> Part
 def _register(
     scenario: Scenario,
     follow_up: FollowUp,
+    heard: Ints,
     person: Ints,
     status: Ints,
     start: Ints,
@@ -165,7 +183,7 @@ def _register(
     known: Bools,
     rng: np.random.Generator,
 ) -> Spells:
-    """Return spells as the sources hold them: late, coarse, some twice."""
+    """Return spells as the sources hold them: late, coarse, some twice; `heard` is the last day anybody hears of."""
     given = scenario.outcomes
     count = len(person)
     which, coarse, late, twice, lower, shift = rng.random((6, count))
@@ -181,7 +199,7 @@ def _register(
     # A lower source knows some spells too, inside the dates of the better one.
     again = arrives & (twice < given.duplicate_share) & (source < 3) & known & (end - start > 60)
     moved = np.floor(shift * 10).astype(np.int64)
-    again &= start + moved <= last
+    again &= start + moved <= heard[person]
     below = np.minimum(source + 1 + np.floor(lower * (3 - source)).astype(np.int64), 3)
     rows = np.concatenate([np.flatnonzero(arrives), np.flatnonzero(again)])
     copy = np.arange(len(rows)) >= arrives.sum()

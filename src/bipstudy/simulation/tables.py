@@ -13,7 +13,7 @@ from bipstudy.simulation.course import Activities, Changes
 from bipstudy.simulation.frames import boolean, date, frame, integer, number, text
 from bipstudy.simulation.occasions import FollowUp, Forms
 from bipstudy.simulation.scenario import Scenario
-from bipstudy.simulation.spells import STATUSES, Spells
+from bipstudy.simulation.spells import STATUSES, Spells, programme_only
 
 EXTRACT_REASONS = ("extract_end", "moved", "died", "retired", "permanent_sickness_benefit", "lost")
 LEFT_REASONS = ("completed", "dropped_out", "to_work", "to_study", "moved", "illness", "other")
@@ -99,7 +99,6 @@ def participants_table(
     lists = {
         name: schema.code_list(name).values for name in ("sex", "age_group", "birth_region", "education", "follow_up")
     }
-    programme_only = round(design.programme_only_share * design.organisations)
     columns = {
         **keys.of_person(np.arange(count)),
         "unit_id": text(keys.units, cohort.unit % design.units_per_organisation),
@@ -116,10 +115,7 @@ def participants_table(
         "musculoskeletal_disorder": boolean(cohort.musculoskeletal, known[5]),
         "left_on": date(follow_up.left, ~follow_up.still_there),
         "left_reason": text(LEFT_REASONS, follow_up.left_reason, ~follow_up.still_there),
-        # The last organisations, so that a share of 0 and a share of 1 mean none and all.
-        "outcome_follow_up": text(
-            lists["follow_up"], (cohort.organisation >= design.organisations - programme_only).astype(np.int64)
-        ),
+        "outcome_follow_up": text(lists["follow_up"], programme_only(scenario, cohort.organisation).astype(np.int64)),
         "observed_until": date(follow_up.observed_until),
         "observed_until_reason": text(EXTRACT_REASONS, follow_up.reason),
     }
