@@ -177,8 +177,8 @@ def test_chance_hits_among_random_digits() -> None:
     rng = np.random.default_rng(20240305)
     cells = pd.Series([f"{number:010d}" for number in rng.integers(0, 10**10, 200_000)], dtype=schema.STRING)
     found = find_in(cells)
-    # By counting: 365.25 days of 10,000 four-digit endings of a year, twice for coordination numbers, one check digit of
-    # ten, 999 of 1,000 serials: 0.73 per cent. Four standard errors of the share are 0.08.
+    # By counting: 365.25 days of 10,000 four-digit endings of a year, twice for coordination numbers, one check digit
+    # of ten, 999 of 1,000 serials: 0.73 per cent. Four standard errors of the share are 0.08.
     assert len(found) / len(cells) == pytest.approx(0.0073, abs=0.0008)
     assert set(found["kind"]) == {"ten"}
     assert not too_many(len(found), len(cells), LIMITS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import openpyxl
@@ -50,17 +51,15 @@ def with_sentinels() -> Report:
     frames["organisations"].loc[0, "name"] = f"ring {SENTINELS[2]}"
     frames["measurements"].loc[8, "job_search"] = 77_777
 
-    class Submission:
-        tables = study(frames).tables
-        sent = study(frames).sent
-        extracted_on = None
-        findings = [
-            Finding(
-                "unknown-column", table="participants", file=f"{SENTINELS[2]}.xlsx", sheet="Blad1", column=SENTINELS[3]
-            )
-        ]
+    said = Finding(
+        "unknown-column", table="participants", file=f"{SENTINELS[2]}.xlsx", sheet="Blad1", column=SENTINELS[3]
+    )
+    return bip.validate(submission(frames, [said]), language="sv")
 
-    return bip.validate(Submission(), language="sv")
+
+def submission(frames: dict[str, pd.DataFrame], findings: list[Finding], **more: object) -> SimpleNamespace:
+    """Return what validation needs of a submission."""
+    return SimpleNamespace(tables=frames, sent=frozenset(frames), findings=findings, **more)
 
 
 def test_every_bad_row_is_a_finding() -> None:
@@ -147,23 +146,15 @@ def test_the_page_is_one_file_without_external_assets(tmp_path: Path) -> None:
 
 
 def test_markup_in_a_name_stays_text() -> None:
-    class Submission:
-        tables = study().tables
-        sent = study().sent
-        findings = [Finding("unknown-column", table="participants", file="<script>x</script>.csv", column="=1+1")]
-
-    page = bip.validate(Submission()).to_html()
+    said = Finding("unknown-column", table="participants", file="<script>x</script>.csv", column="=1+1")
+    page = bip.validate(submission(tables(), [said])).to_html()
     assert "<script>x" not in page
     assert "&lt;script&gt;x" in page
 
 
 def test_a_formula_in_a_name_stays_text_in_the_workbook(tmp_path: Path) -> None:
-    class Submission:
-        tables = study().tables
-        sent = study().sent
-        findings = [Finding("unknown-column", table="participants", file="a.csv", column="=1+1")]
-
-    book = openpyxl.load_workbook(bip.validate(Submission()).to_excel(tmp_path / "r.xlsx"))
+    said = Finding("unknown-column", table="participants", file="a.csv", column="=1+1")
+    book = openpyxl.load_workbook(bip.validate(submission(tables(), [said])).to_excel(tmp_path / "r.xlsx"))
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.value == "=1+1"]
     assert [cell.data_type for cell in cells] == ["s"]
 
@@ -172,21 +163,15 @@ def test_what_the_loader_said_of_a_cell_is_not_said_again() -> None:
     frames = tables()
     frames["participants"].loc[1, "entered_on"] = pd.NaT
 
-    class Submission:
-        tables = study(frames).tables
-        sent = study(frames).sent
-        provenance = {
-            name: pd.DataFrame({"file": "a.xlsx", "sheet": name, "row": np.arange(2, len(frame) + 2)})
-            for name, frame in frames.items()
-        }
-        source_columns = {name: {column: column.upper() for column in frame} for name, frame in frames.items()}
-        findings = [
-            Finding("not-a-date", table="participants", file="a.xlsx", sheet="participants", row=3, column="ENTERED_ON")
-        ]
-
-    assert bip.validate(Submission()).findings["code"].tolist() == ["not-a-date"]
-    Submission.findings = []
-    again = bip.validate(Submission()).findings
+    provenance = {
+        name: pd.DataFrame({"file": "a.xlsx", "sheet": name, "row": np.arange(2, len(frame) + 2)})
+        for name, frame in frames.items()
+    }
+    names = {name: {column: column.upper() for column in frame} for name, frame in frames.items()}
+    said = Finding("not-a-date", table="participants", file="a.xlsx", sheet="participants", row=3, column="ENTERED_ON")
+    sources = {"provenance": provenance, "source_columns": names}
+    assert bip.validate(submission(frames, [said], **sources)).findings["code"].tolist() == ["not-a-date"]
+    again = bip.validate(submission(frames, [], **sources)).findings
     assert again["code"].tolist() == ["missing-value"]
     assert again[["file", "sheet", "row", "column"]].iloc[0].tolist() == ["a.xlsx", "participants", 3, "ENTERED_ON"]
 

@@ -136,8 +136,7 @@ def forms_far_apart(data: Data, threshold: Mapping[str, float]) -> Outcome:
     occasions = _occasions(data)
     several = (occasions["forms"] > 1).to_numpy(dtype=bool)
     certain = several & (occasions["low"] - occasions["first_high"] > threshold["longest_days"]).to_numpy(dtype=bool)
-    widest = (occasions["high"] - occasions["first_low"] > threshold["longest_days"]).to_numpy(dtype=bool)
-    unsure = several & widest & ~certain & occasions["imprecise"].to_numpy(dtype=bool)
+    unsure = several & ~certain & (occasions["widest"] > threshold["longest_days"]).to_numpy(dtype=bool)
     values = {"longest_days": int(threshold["longest_days"])}
     return Outcome(int(several.sum()), _at_occasions(occasions, certain, unsure, values))
 
@@ -179,8 +178,9 @@ def _has_date(data: Data) -> Mask:
 def _occasions(data: Data) -> pd.DataFrame:
     """Return the answered and dated occasions, by person and number.
 
-    Columns: person, occasion, forms (number of), low and high (bounds of the last answer), first_low and first_high (of
-    the first), imprecise, row (of the form that was answered last, the first in the file among equals).
+    Columns: person, occasion, forms (number of), low and high (bounds of the last answer), first_high (last day that
+    the first can be), widest (most days that two forms can be apart, 0 where all days are known), row (of the form that
+    was answered last, the first in the file among equals).
     """
     if "occasions" not in data.memory:
         frame, answered = data.tables["measurements"], data.bounds("measurements", "answered_on")
@@ -196,16 +196,23 @@ def _occasions(data: Data) -> pd.DataFrame:
                 "row": taken,
             }
         ).sort_values(["group", "high", "low", "row"], ascending=[True, False, False, True])
-        forms["imprecise"] = forms["low"] != forms["high"]
         grouped = forms.groupby("group")
         occasions = grouped[["person", "occasion", "row"]].first()
         occasions["forms"] = grouped.size()
         occasions[["low", "high"]] = grouped[["low", "high"]].max()
-        occasions[["first_low", "first_high"]] = grouped[["low", "high"]].min()
-        occasions["imprecise"] = grouped["imprecise"].any()
+        occasions["first_high"] = grouped["high"].min()
+        occasions["widest"] = _widest(forms).reindex(occasions.index).fillna(0)
         data.memory["occasions"] = occasions.sort_values(["person", "occasion"], ignore_index=True)
     found: pd.DataFrame = data.memory["occasions"]
     return found
+
+
+def _widest(forms: pd.DataFrame) -> pd.Series:
+    """Return the most days that two forms of an occasion can be apart, for those with a date that is not exact."""
+    coarse = forms[forms["group"].isin(forms.loc[forms["low"] != forms["high"], "group"])]
+    pairs = coarse.merge(coarse, on="group", suffixes=("", "_other"))
+    pairs = pairs[pairs["row"] != pairs["row_other"]]
+    return (pairs["high"] - pairs["low_other"]).groupby(pairs["group"]).max()
 
 
 def _at_occasions(
