@@ -226,6 +226,8 @@ def test_who_is_in_work_at_the_first_measurement_is_not_at_risk_while_it_runs() 
 
 def test_a_spell_that_begins_on_the_day_of_the_first_measurement_already_runs() -> None:
     assert left_out(person([{"start": "2020-02-01", "ongoing": True}])) == ["in_status"]
+    spells = [{"start": "2020-02-01", "end": "2020-06-30"}, {"start": "2021-01-01", "end": "2021-03-31"}]
+    assert end(person(spells)) == ("2021-01-01", 1, None)
 
 
 def test_a_spell_of_the_month_of_the_first_measurement_has_no_order_and_is_not_later() -> None:
