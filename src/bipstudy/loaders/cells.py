@@ -49,14 +49,14 @@ _UNKNOWN = ("okänd", "okänt", "unknown", "uppgift saknas", "saknas", "vet ej",
 _YES = ("ja", "j", "yes", "y", "1", "x", "true", "sant")
 _NO = ("nej", "n", "no", "0", "false", "falskt")
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u200b\ufeff\u00ad"), " ")
-_DAY = re.compile(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?")
-_SWEDISH_DAY = re.compile(r"(\d{1,2})/(\d{1,2}) (\d{4})")
-_MONTH = re.compile(r"(\d{4})-(\d{1,2})")
+_DAY = re.compile(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?", re.ASCII)
+_SWEDISH_DAY = re.compile(r"(\d{1,2})/(\d{1,2}) (\d{4})", re.ASCII)
+_MONTH = re.compile(r"(\d{4})-(\d{1,2})", re.ASCII)
 _QUARTER = re.compile(
     r"(\d{4})[ -]*(?:q|k|kv|kvartal|quarter) ?([1-4])|(?:q|k|kv|kvartal|quarter) ?([1-4])[ -]*(\d{4})"
 )
-_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
-_MANGLED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+|\d+[.,]0+", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_MANGLED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+|\d+[.,]0+", re.ASCII | re.IGNORECASE)
 _YEARS = range(1900, 2101)
 _MAX_INTEGER = 2**53
 _DTYPES = {
