@@ -122,7 +122,7 @@ def helper_sheets() -> set[str]:
     Examples
     --------
     >>> sorted(helper_sheets())
-    ['lists', 'listor', 'läs först', 'read first']
+    ['listor', 'lists', 'läs först', 'read first']
     """
     keys = ("template.instructions_sheet", "template.lists_sheet")
     return {fold(text(key, language)) for key in keys for language in LANGUAGES}
