@@ -252,7 +252,9 @@ class Study:
         """Say of each participant whether a condition holds; where it is not known, it does not."""
         known = ", ".join(schema.table("participants").column_names)
         try:
-            answer = pd.Series(self.participants.eval(query, engine="python"), index=self.participants.index).convert_dtypes()
+            answer = pd.Series(
+                self.participants.eval(query, engine="python"), index=self.participants.index
+            ).convert_dtypes()
         except Exception:
             # Whatever pandas says may quote a value; the columns are all that is needed to mend the condition.
             raise BipstudyError("study.bad_query", columns=known) from None
