@@ -49,7 +49,9 @@ html_math_renderer = "mathml"
 
 # Pages that are the data themselves, and the notebooks, which live at the top of the repository.
 generate.write_all(HERE / "reference" / "generated")
-shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", ".*"))
+shutil.copytree(
+    HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", ".*")
+)
 for page in ("CHANGELOG.md", "GLOSSARY.md", "CONTRIBUTING.md"):
     shutil.copy(HERE.parent / page, HERE / page.lower())
 
@@ -68,7 +70,7 @@ def _block(translator, node):
 
 def _mathml(equation: str, *, display: bool) -> str:
     """Return an equation written in LaTeX as MathML."""
-    return latex2mathml.tex2mathml(equation, as_block=display)
+    return latex2mathml.tex2mathml(equation.replace(r"\dots", r"\ldots"), as_block=display)
 
 
 def setup(app) -> None:

@@ -22,7 +22,12 @@ def write_all(folder: Path) -> None:
 
 def tables() -> str:
     """Return the page of tables and columns."""
-    parts = ["# Tables", "", "Each table with its key and columns. A column marked *may be left out* need not be sent.", ""]
+    parts = [
+        "# Tables",
+        "",
+        "Each table with its key and columns. A column marked *may be left out* need not be sent.",
+        "",
+    ]
     for table in schema.tables().values():
         parts += [f"## {table.name}", "", f"{table.label['sv']}. {table.description['en']}", ""]
         parts += [f"Key: {', '.join(f'`{column}`' for column in table.key)}.", ""]
@@ -64,7 +69,9 @@ def instrument() -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for item in schema.instrument().items:
-        read = " | ".join("yes" if item.confirmed[part] else "no" for part in ("name", "respondents", "scale", "wording"))
+        read = " | ".join(
+            "yes" if item.confirmed[part] else "no" for part in ("name", "respondents", "scale", "wording")
+        )
         asked = " and ".join(item.respondents)
         parts.append(
             f"| `{item.id}` | {item.label['sv']} | {item.label['en']} | {asked} | {item.minimum}–{item.maximum} | {read} |"
@@ -78,7 +85,10 @@ def rules() -> str:
     for rule in schema.rules().values():
         parts += [f"({rule.code})=", f"## {rule.code}", "", f"**{rule.severity}**. {rule.title['en']}", ""]
         if rule.threshold:
-            parts += ["Thresholds: " + ", ".join(f"{name} = {value:g}" for name, value in rule.threshold.items()) + ".", ""]
+            parts += [
+                "Thresholds: " + ", ".join(f"{name} = {value:g}" for name, value in rule.threshold.items()) + ".",
+                "",
+            ]
         for language in ("sv", "en"):
             parts += [f"- *{language}*: {rule.message[language]} {rule.cure[language]}"]
         parts += ["", f"Example: {rule.example['en']}", ""]
@@ -93,7 +103,12 @@ def errors() -> str:
         for path in source.rglob("*.py")
         for key in re.findall(r"(?:BipstudyError|DataError)\(\s*\"([\w.]+)\"", path.read_text(encoding="utf-8"))
     }
-    parts = ["# Errors", "", "What the package says when it cannot go on. The code stands in square brackets before the words.", ""]
+    parts = [
+        "# Errors",
+        "",
+        "What the package says when it cannot go on. The code stands in square brackets before the words.",
+        "",
+    ]
     for key in sorted(raised):
         forms = text_forms(key)
         parts += [f"## {key}", "", f"- *sv*: {forms['sv']}", f"- *en*: {forms['en']}", ""]

@@ -67,7 +67,9 @@ pd.DataFrame(panel.attrs["flow"])
 
 # %%
 result = bip.analyses.belief(study)
-result.estimates[["term", "contrast", "scale", "adjustment", "role", "estimate", "conf_low", "conf_high", "n", "events"]]
+result.estimates[
+    ["term", "contrast", "scale", "adjustment", "role", "estimate", "conf_low", "conf_high", "n", "events"]
+]
 
 # %% [markdown]
 # ## An estimator of your own choice

@@ -1,0 +1,45 @@
+"""The examples of the docstrings run, and every public function has the parts that a reader needs."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import bipstudy
+
+MODULES = sorted(module.name for module in pkgutil.walk_packages(bipstudy.__path__, "bipstudy."))
+
+
+@pytest.mark.parametrize("name", ["bipstudy", *MODULES])
+def test_the_examples_run(name):
+    module = importlib.import_module(name)
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    assert doctest.testmod(module, optionflags=options).failed == 0
+
+
+def public_functions():
+    """Return what a researcher calls: the public names, the estimators and the questions."""
+    from bipstudy import analyses, models
+
+    owners = [(bipstudy, bipstudy.__all__), (models, models.__all__), (analyses, analyses.__all__)]
+    return [
+        pytest.param(getattr(owner, name), id=f"{owner.__name__}.{name}")
+        for owner, names in owners
+        for name in names
+        if callable(getattr(owner, name)) and not inspect.isclass(getattr(owner, name))
+    ]
+
+
+@pytest.mark.parametrize("function", public_functions())
+def test_a_public_function_says_what_it_takes_gives_and_shows_an_example(function):
+    documented = inspect.getdoc(function)
+    parameters = [name for name in inspect.signature(function).parameters if not name.startswith("_")]
+    assert ">>>" in documented
+    assert "Returns\n---" in documented
+    if parameters:
+        assert "Parameters\n---" in documented
+    section = documented.split("Returns\n---")[0]
+    undocumented = [name for name in parameters if name not in section]
+    assert not undocumented
