@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from small_study import ORGANISATION, study, tables
 
 import bipstudy as bip
 from bipstudy import schema
+from bipstudy.schema import folder, read_yaml
 from bipstudy.validation.rules import CHECKS
 
 Tables = dict[str, pd.DataFrame]
@@ -516,3 +519,48 @@ def test_the_same_local_id_in_two_organisations_is_two_people() -> None:
     codes = bip.validate(study(doubled)).findings["code"]
     assert set(codes) == {"unknown-participant"}
     assert ORGANISATION not in "".join(bip.validate(study(doubled)).findings["message"])
+
+
+def test_an_answer_to_an_item_that_the_instrument_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = read_yaml(folder() / "instruments" / "bip-default.yaml")
+    short = full | {"name": "short", "items": [item for item in full["items"] if item["id"] == "job_search"]}
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(short), encoding="utf-8")
+    monkeypatch.setenv("BIPSTUDY_INSTRUMENTS", str(tmp_path))
+    schema.instruments.cache_clear()
+    try:
+        frames = tables()
+        others = dict.fromkeys(set(schema.items()) - {"job_search", "cooperation"}, pd.NA)
+        put("measurements", 5, instrument="short", **others)(frames)
+        findings = bip.validate(study(frames)).findings
+        found = list(findings[["code", "column", "row"]].itertuples(index=False, name=None))
+        assert found == [("item-not-in-instrument", "cooperation", 7)]
+    finally:
+        monkeypatch.undo()
+        schema.instruments.cache_clear()
+
+
+def test_a_chance_hit_among_long_running_numbers_is_a_warning() -> None:
+    frames = tables()
+    unit = frames["caseworkers"].iloc[[0]]
+    grown = pd.concat([frames["caseworkers"], *[unit] * 40], ignore_index=True)
+    grown["caseworker_id"] = pd.Series([str(number) for number in range(7, 7 + len(grown))], dtype=schema.STRING)
+    grown["unit_id"] = pd.Series([f"99{number:08d}" for number in range(len(grown))], dtype=schema.STRING)
+    frames["caseworkers"] = grown
+    assert bip.validate(study(frames)).findings.empty
+    put("caseworkers", 11, unit_id="7010632391")(frames)
+    report = bip.validate(study(frames))
+    assert report.findings[["code", "row"]].to_numpy().tolist() == [["possible-identity-number", 13]]
+    assert report.ok
+    for row in range(12, 20):
+        put("caseworkers", row, unit_id="7010632391")(frames)
+    report = bip.validate(study(frames))
+    assert report.findings["code"].unique().tolist() == ["personal-identity-number"]
+    assert report.findings["row"].tolist() == list(range(13, 22))
+    assert not report.ok
+
+
+def test_every_rule_is_broken_by_some_test_above() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert [code for code in CHECKS if f'"{code}"' not in source] == []
