@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bipstudy.simulation.answers import OTHER_ITEMS, READY_ITEMS, Answers
-from bipstudy.simulation.cohort import Bools, Floats, Ints
-from bipstudy.simulation.events import Intervention, Paths, Risks, Transitions, expected_risks
+from bipstudy.simulation.cohort import QUARTER_DAYS, Bools, Floats, Ints, day_number
+from bipstudy.simulation.events import Intervention, Paths, Risks, Transitions, expected_risks, pieces
 from bipstudy.simulation.occasions import ANSWERED, CASEWORKER, FollowUp, Forms
 
 HORIZON = 12
@@ -47,6 +47,9 @@ class Truth:
         Log hazard ratio per standard deviation of optimism.
     change_hazard_ratio : float
         Hazard ratio after a first change against before, for the same participant and equal caseworkers: conditional.
+    change_hazard_ratio_marginal : float
+        The same among those still there, quarter by quarter since the first measurement over the whole follow-up, with
+        nothing adjusted for: what a model estimates that knows neither readiness nor caseworkers.
     change_risk_ratio_any : float
         Ratio of the 12-month risks of the same participants had a change acted from the first measurement on against
         had changes not acted.
@@ -88,6 +91,7 @@ class Truth:
     optimism_log_hazard_work: float
     optimism_log_hazard_study: float
     change_hazard_ratio: float
+    change_hazard_ratio_marginal: float
     change_risk_ratio_any: float
     skill_sd: float
     caseworker_optimism: Floats
@@ -123,6 +127,45 @@ def optimism_contrast(paths: Paths, rng: np.random.Generator, months: int = HORI
     distance = np.abs(rng.standard_normal(paths.cohort.size))
     above = expected_risks(paths, months, Intervention(first_optimism=distance))
     return above, expected_risks(paths, months, Intervention(first_optimism=-distance))
+
+
+def marginal_change_ratio(paths: Paths) -> float:
+    """Return the hazard ratio of a first change among those still there, with nothing adjusted for.
+
+    Those with high hazards leave, and sooner where no change holds them back: who is still there without a change has
+    lower hazards than who is there after one. So the ratio lies nearer to 1 than the one that acts on each participant.
+
+    Parameters
+    ----------
+    paths : Paths
+
+    Returns
+    -------
+    float
+        Mantel-Haenszel ratio over quarters since the first measurement, of expected events to expected time at risk
+        until the end of the study.
+
+    Notes
+    -----
+    With expected events E and time T, changed (1) or not (0), in quarter q:
+    sum_q E1 T0 / (T0 + T1) divided by sum_q E0 T1 / (T0 + T1).
+    """
+    cohort, quarters = paths.cohort, paths.changes.moment.shape[1]
+    end = (day_number(paths.scenario.design.ends_on) - cohort.first) / QUARTER_DAYS
+    there, ever = np.ones(cohort.size), np.zeros(cohort.size, dtype=bool)
+    events, time = np.zeros((2, quarters)), np.zeros((2, quarters))
+    for piece in pieces(paths, quarters):
+        ever = ever | ((piece.begins > 0) & (piece.begins < 1))
+        total = piece.work + piece.study
+        known = np.clip(end - piece.quarter - piece.begins, 0, piece.length)
+        expected = there * -np.expm1(-total * known)
+        spent = np.divide(expected, total, out=np.zeros(cohort.size), where=total > 0)
+        events[:, piece.quarter] += np.bincount(ever, weights=expected, minlength=2)
+        time[:, piece.quarter] += np.bincount(ever, weights=spent, minlength=2)
+        there = there * np.exp(-total * piece.length)
+    weight = np.divide(1.0, time.sum(axis=0), out=np.zeros(quarters), where=time.sum(axis=0) > 0)
+    unchanged = float((events[0] * time[1] * weight).sum())
+    return float((events[1] * time[0] * weight).sum()) / unchanged if unchanged > 0 else float("nan")
 
 
 def first_belief(count: int, forms: Forms, answers: Answers) -> Ints:
@@ -180,6 +223,7 @@ def read_truth(
         optimism_log_hazard_work=given.events.optimism_work,
         optimism_log_hazard_study=given.events.optimism_study,
         change_hazard_ratio=given.events.change_hazard_ratio,
+        change_hazard_ratio_marginal=marginal_change_ratio(paths),
         change_risk_ratio_any=_mean(acting.any, at_risk) / _mean(idle.any, at_risk),
         skill_sd=given.caseworkers.skill_sd,
         caseworker_optimism=cohort.optimism,
