@@ -26,6 +26,7 @@ from bipstudy.analyses.history import history
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import answer_columns, build_panel
 from bipstudy.study import Study
+from bipstudy.texts import BipstudyError
 
 NAME = "activities"
 CLUSTERS = [CLUSTER, "participant"]
@@ -58,7 +59,7 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     without any activity), R10 (progression without activity), R11 (job alone), R12 (job in parallel against alone), R13
     (skills, social or health alone). Models: least squares; logit with censoring weights, standardised; errors
     clustered by caseworker and participant. Cannot show: what activities bring about: who gets one, and which, is
-    selective; and progression is seen only among those who answer again.
+    selective; and progression is seen only among those who answer again. Without outcomes only progression is answered.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     Raises
     ------
     BipstudyError
-        No outcomes were sent.
+        There is no such definition of a transition.
 
     Examples
     --------
@@ -242,7 +243,10 @@ def _transition(
 def _share_without(study: Study, outcome: str) -> tuple[Label, Number]:
     """Return the share without any activity until the transition or the end of follow-up."""
     label = Label(NAME, "share_without_activity", "share", "activity", "none", benchmark="R9")
-    followed = history(study, outcome)
+    try:
+        followed = history(study, outcome)
+    except BipstudyError:
+        return label, Number(n=len(study.participants))
     table = study.participants
     own = (table["organisation_id"] + "/" + table["participant_id"]).to_numpy(dtype=object)
     clusters = np.where(pd.isna(followed.first_caseworker), own, followed.first_caseworker)

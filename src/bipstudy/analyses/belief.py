@@ -27,6 +27,7 @@ from bipstudy.analyses.common import (
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, share
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import answer_columns, build_panel
+from bipstudy.panel.checks import check_definition
 from bipstudy.study import Study
 
 NAME = "belief"
@@ -74,6 +75,7 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
     >>> bip.analyses.belief(bip.load_example()).primary()["scale"].tolist()
     ['risk_ratio']
     """
+    check_definition(study, outcome)
     panel = build_panel(study, outcome=outcome, horizon_months=horizon_months, washout_days=washout_days)
     book = FlowBook(NAME, panel.attrs["flow"], _grouped(ready(panel)))
     book.keep("first_only", panel["first_measurement"])

@@ -84,7 +84,7 @@ def with_background(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     numbers["work_or_study_share_5y"] = frame["work_or_study_share_5y"]
     for name, values in numbers.items():
         filled, missing = imputed(values.to_numpy(dtype=np.float64))
-        if np.ptp(filled) > 0:
+        if len(filled) and np.ptp(filled) > 0:
             added[f"bg_{name}"] = filled
         if RARE <= missing.sum() <= len(frame) - RARE:
             added[f"bg_{name}_missing"] = missing.astype(float)
@@ -227,10 +227,13 @@ class FlowBook:
         self.name = name
         self._rows: list[tuple[str, str, int, int]] = []
         for entry in entries:
+            sign = -1 if entry["kind"] == "left_out" else 1
+            counts = sign * int(entry["participants"]), sign * int(entry["rows"])
             if entry["kind"] != "kept":
-                sign = -1 if entry["kind"] == "left_out" else 1
-                counts = sign * int(entry["participants"]), sign * int(entry["rows"])
                 self._rows.append((f"panel.flow_{entry['step']}", str(entry["kind"]), *counts))
+            elif counts[1] != len(frame):
+                # Episodes count each participant's time at risk once, before it is cut into periods.
+                self._rows.append(("analyses.flow.cut", "cut", 0, len(frame) - counts[1]))
         self._frame = frame
 
     def keep(self, step: str, kept: pd.Series | npt.NDArray[np.bool_]) -> pd.DataFrame:

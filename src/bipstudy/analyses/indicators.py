@@ -25,6 +25,7 @@ from bipstudy.analyses.common import (
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, holm
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import build_panel
+from bipstudy.panel.checks import check_definition
 from bipstudy.study import Study
 
 NAME = "indicators"
@@ -81,6 +82,7 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
     >>> len(result.primary())
     11
     """
+    check_definition(study, outcome)
     panel = build_panel(study, outcome=outcome, horizon_months=horizon_months, washout_days=washout_days)
     book = FlowBook(NAME, panel.attrs["flow"], ready(panel))
     first = book.keep("first_only", panel["first_measurement"])

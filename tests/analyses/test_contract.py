@@ -1,0 +1,242 @@
+"""What every result promises: columns, flows, words, figures, and the same numbers however the study is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bipstudy as bip
+from bipstudy.analyses import ESTIMATE_COLUMNS, Result
+from bipstudy.analyses.result import RATIOS, SCALES, worded
+from bipstudy.replication import read_benchmarks
+from bipstudy.study import Study
+from bipstudy.texts import BipstudyError, catalogue
+
+NAMES = ["participants", "transitions", "indicators", "belief", "continuity", "activities"]
+NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "p_value"]
+EXPECTED_PRIMARY = {
+    "participants": 8,
+    "transitions": 1,
+    "indicators": 11,
+    "belief": 1,
+    "continuity": 1,
+    "activities": 2,
+}
+ANSWERED = {
+    "participants": {"D1", "D2", "D3", "D4", "D7", "D8", "D9", "D10"},
+    "transitions": {"R7", "D5"},
+    "indicators": {"R1"},
+    "belief": {"R5a", "R5b", "R6"},
+    "continuity": {"R3", "R4"},
+    "activities": {"R9", "R10", "R11", "R12", "R13"},
+}
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    drawn, _ = bip.simulate_study(participants=1200, seed=11, scenario="demo")
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def results(study: Study) -> dict[str, Result]:
+    return {name: getattr(bip.analyses, name)(study) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_estimates_have_the_fixed_columns_and_hold_together(results: dict[str, Result], name: str) -> None:
+    found = results[name].estimates
+    assert list(found.columns) == list(ESTIMATE_COLUMNS)
+    assert set(found["analysis"]) == {name}
+    assert set(found["scale"]) <= set(SCALES)
+    assert set(found["role"]) <= {"primary", "secondary"}
+    assert len(results[name].primary()) == EXPECTED_PRIMARY[name]
+    assert set(found["benchmark"]) - {""} == ANSWERED[name]
+    assert not found.duplicated(["term", "contrast", "scale", "outcome", "adjustment", "benchmark"]).any()
+    made = found.dropna(subset=["conf_low"])
+    assert ((made["conf_low"] <= made["estimate"]) & (made["estimate"] <= made["conf_high"])).all()
+    assert (found["n"] > 0).all()
+    counted = found.dropna(subset=["events"])
+    assert (counted["events"] <= counted["n"]).all()
+    bounded = made[made["scale"] == "share"]
+    assert bounded["conf_low"].ge(0).all()
+    assert bounded["conf_high"].le(1).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_ratio_is_a_ratio_and_its_error_is_that_of_the_logarithm(results: dict[str, Result], name: str) -> None:
+    ratios = results[name].estimates
+    ratios = ratios[ratios["scale"].isin(RATIOS)].dropna(subset=["std_error"])
+    half = 1.959963984540054 * ratios["std_error"]
+    for end, sign in (("conf_low", -1), ("conf_high", 1)):
+        np.testing.assert_allclose(np.log(ratios[end]), np.log(ratios["estimate"]) + sign * half, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_benchmark_meets_its_own_outcome_and_scale_unadjusted_if_it_is(
+    results: dict[str, Result], name: str
+) -> None:
+    known = {benchmark.id: benchmark for benchmark in read_benchmarks()}
+    scales = {"relative": set(RATIOS), "share": {"share", "risk"}, "count": {"other"}, "sign": {"sd"}}
+    scales["percentage_points"] = {"risk_difference"}
+    found = results[name].estimates
+    for row in found[found["benchmark"] != ""].itertuples():
+        benchmark = known[row.benchmark]
+        assert benchmark.analysis == name
+        assert row.outcome == benchmark.outcome
+        assert row.scale in scales[benchmark.unit]
+        if benchmark.adjusted == "raw":
+            assert row.adjustment == "raw"
+        if benchmark.horizon_months is not None:
+            assert row.horizon_months == benchmark.horizon_months
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_flows_add_up(results: dict[str, Result], study: Study, name: str) -> None:
+    flow = results[name].flow
+    for _, steps in flow.groupby("flow", sort=False):
+        assert steps["kind"].iloc[0] == "start"
+        assert steps["kind"].iloc[-1] == "kept"
+        for count in ("participants", "rows"):
+            assert steps[count].iloc[:-1].sum() == steps[count].iloc[-1]
+            assert (steps.loc[steps["kind"] == "left_out", count] <= 0).all()
+    assert flow["participants"].iloc[0] == len(study.participants)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_everything_can_be_said_in_both_languages(results: dict[str, Result], name: str, language: str) -> None:
+    result = results[name]
+    sentences = [result.question(language), result.estimand(language), result.answer(language)]
+    sentences += result.notes_in(language)
+    assert all(sentence and "{" not in sentence for sentence in sentences)
+    for table, frame in result.tables.items():
+        assert f"{name}.table_{table}" in catalogue("analyses")
+        words = result.table(table, language)
+        assert not any(str(column).endswith("_key") for column in words.columns)
+        assert len(words) == len(frame)
+        keys = [str(value) for value in words.to_numpy(dtype=object).ravel()]
+        assert not any(value.startswith(("analyses.", "code:", "item:")) for value in keys)
+    assert worded(result.flow, language)["step"].str.len().min() > 0
+    for column, part in (("contrast", "contrast"), ("outcome", "outcome"), ("adjustment", "adjustment")):
+        for value in set(result.estimates[column]):
+            assert f"{part}.{value}" in catalogue("analyses"), value
+
+
+def test_numbers_in_sentences_follow_the_language(results: dict[str, Result]) -> None:
+    risk = results["transitions"].primary()["estimate"].iloc[0]
+    assert f"{100 * risk:.1f}%" in results["transitions"].answer("en")
+    assert f"{100 * risk:.1f}".replace(".", ",") in results["transitions"].answer("sv")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_are_drawn(results: dict[str, Result], name: str) -> None:
+    for spec in results[name].figures.values():
+        figure = spec.draw("sv")
+        assert figure.axes
+        assert spec._repr_png_().startswith(b"\x89PNG")
+
+
+def _shuffled(study: Study) -> Study:
+    rng = np.random.default_rng(4)
+    return Study.from_tables(
+        {name: frame.iloc[rng.permutation(len(frame))] for name, frame in study.tables.items() if name in study.sent}
+    )
+
+
+def _relabelled(study: Study) -> Study:
+    """Give participants, caseworkers and organisations new ids whose order is another."""
+    columns = ("organisation_id", "participant_id", "caseworker_id", "unit_id", "activity_id", "outcome_id")
+    tables = {}
+    for name in study.sent:
+        frame = study.tables[name].copy()
+        for column in columns:
+            if column in frame:
+                frame[column] = frame[column].map(lambda label: f"x{label[::-1]}", na_action="ignore")
+        tables[name] = frame
+    return Study.from_tables(tables)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("change", [_shuffled, _relabelled])
+def test_neither_the_order_of_rows_nor_the_names_of_people_matter(
+    study: Study, results: dict[str, Result], name: str, change: Callable[[Study], Study]
+) -> None:
+    again = getattr(bip.analyses, name)(change(study)).estimates
+    first = results[name].estimates
+    pd.testing.assert_frame_equal(again.drop(columns=NUMBERS), first.drop(columns=NUMBERS))
+    # Sums are taken in another order; Newton steps stop at their own tolerance.
+    for column in NUMBERS:
+        np.testing.assert_allclose(again[column], first[column], rtol=1e-7, atol=1e-10, err_msg=column)
+
+
+def _without(study: Study, tables: tuple[str, ...] = (), columns: tuple[str, ...] = ()) -> Study:
+    return Study.from_tables(
+        {
+            name: study.tables[name].drop(columns=[column for column in columns if column in study.tables[name]])
+            for name in study.sent
+            if name not in tables
+        }
+    )
+
+
+OPTIONAL = (
+    "unit_id", "birth_region", "education", "vocational_qualification", "main_support_at_entry", "months_since_work",
+    "work_or_study_share_5y", "mental_ill_health", "musculoskeletal_disorder", "left_on", "left_reason",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_may_be_left_out_may_be_left_out(study: Study, name: str) -> None:
+    precisions = tuple(f"{column}_precision" for column in OPTIONAL)
+    least = _without(
+        study, ("assignments", "activities", "caseworkers", "trainings", "missing_answers"), OPTIONAL + precisions
+    )
+    found = getattr(bip.analyses, name)(least).estimates
+    assert list(found["contrast"]) == list(getattr(bip.analyses, name)(study).estimates["contrast"])
+    gone = {"activities": ["R9", "R11"], "continuity": ["R4"], "participants": ["D1", "D2", "D3", "D4", "D7"]}
+    for benchmark in gone.get(name, []):
+        assert found.loc[found["benchmark"] == benchmark, "estimate"].isna().all(), benchmark
+
+
+@pytest.mark.parametrize("name", ["transitions", "indicators", "belief", "continuity"])
+def test_without_outcomes_an_analysis_says_so(study: Study, name: str) -> None:
+    with pytest.raises(BipstudyError):
+        getattr(bip.analyses, name)(_without(study, ("outcomes",)))
+
+
+def test_without_outcomes_progression_is_still_answered(study: Study) -> None:
+    found = bip.analyses.activities(_without(study, ("outcomes",))).estimates
+    assert found.loc[found["scale"] == "sd", "estimate"].notna().any()
+    assert found.loc[found["scale"] == "risk_ratio", "estimate"].isna().all()
+    assert found.loc[found["benchmark"] == "R9", "estimate"].isna().all()
+
+
+def test_without_outcomes_the_participants_are_still_described(study: Study) -> None:
+    found = bip.analyses.participants(_without(study, ("outcomes",))).estimates.set_index("benchmark")
+    assert found.loc["D1", "estimate"] > 0
+    assert np.isnan(found.loc["D4", "estimate"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_handful_of_people_gives_missing_estimates_and_no_traceback(name: str) -> None:
+    few, _ = bip.simulate_study(participants=12, seed=2, scenario="tiny")
+    result = getattr(bip.analyses, name)(few)
+    assert list(result.estimates.columns) == list(ESTIMATE_COLUMNS)
+    assert result.answer("sv")
+    for spec in result.figures.values():
+        spec.draw("en")
+
+
+@pytest.mark.parametrize("outcome", ["narrow", "broad"])
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_another_definition_is_named_and_meets_no_danish_transition(study: Study, name: str, outcome: str) -> None:
+    found: Any = getattr(bip.analyses, name)(study, outcome=outcome).estimates
+    assert not set(found["outcome"]) & {"work", "work_or_study"}
+    assert not set(found["benchmark"]) & {"R1", "R3", "R5a", "R5b", "R7", "D5"}
+    for value in set(found["outcome"]):
+        assert f"outcome.{value}" in catalogue("analyses")
