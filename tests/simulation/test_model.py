@@ -151,11 +151,11 @@ def test_nothing_acts_in_null():
 
 @pytest.mark.parametrize(("sorting", "name"), [(0.0, "danish_twin"), (0.25, "sorted"), (0.6, "sorted")])
 def test_sorting_is_the_correlation_of_optimism_with_what_participants_are_like(sorting, name):
-    """Within unit and quarter of entry; the standard error of a correlation of 40,000 is 0.005."""
-    sorted_ = drawn(name, 40_000, caseworkers__sorting=sorting)
+    """Within unit and quarter of entry; the standard error of a correlation of 20,000 is 0.007."""
+    sorted_ = drawn(name, 20_000, caseworkers__sorting=sorting)
     x = overall(sorted_.scenario, sorted_.cohort)
     optimism = sorted_.cohort.optimism[sorted_.cohort.first_caseworker]
-    assert np.corrcoef(x, optimism)[0, 1] == pytest.approx(sorting, abs=0.02)
+    assert np.corrcoef(x, optimism)[0, 1] == pytest.approx(sorting, abs=0.03)
 
 
 def test_first_caseworkers_are_of_the_participants_unit_and_there(twin):
@@ -301,8 +301,8 @@ def test_a_caseworkers_risk_is_that_of_everybody_under_them(twin):
 
 
 def test_the_marginal_ratio_of_a_change_is_the_one_of_drawn_events():
-    """Events drawn for 120,000: about 20,000, of which a third after a change; standard error of the log 0.015."""
-    twin = drawn("danish_twin", 120_000)
+    """Events drawn for 40,000: about 8,500, of which a quarter after a change; standard error of the log 0.025."""
+    twin = drawn("danish_twin", 40_000)
     events = draw_transitions(twin.paths, 16, np.random.default_rng(5))
     counted, time = np.zeros((2, 16)), np.zeros((2, 16))
     ever = np.zeros(twin.cohort.size, dtype=bool)
@@ -321,7 +321,7 @@ def test_the_marginal_ratio_of_a_change_is_the_one_of_drawn_events():
     weight = 1 / time.sum(axis=0)
     drawn_ratio = (counted[1] * time[0] * weight).sum() / (counted[0] * time[1] * weight).sum()
     expected = marginal_change_ratio(twin.paths)
-    assert np.log(drawn_ratio) == pytest.approx(np.log(expected), abs=4 * 0.015)
+    assert np.log(drawn_ratio) == pytest.approx(np.log(expected), abs=4 * 0.025)
     assert 0.78 < expected < 0.92
 
 
