@@ -110,6 +110,8 @@ def cox(
         raise ModelError("the formula of a Cox model needs at least one term")
     data = _cox_data(design, start, stop, event, stratum_columns, efron=ties == "efron")
     persons = None if person is None else _count_persons(design.frame[person], person, data)
+    # The columns are in the arrays now; held twice they would be a quarter of the memory of a large fit.
+    design = replace(design, frame=design.frame.iloc[:0].copy())
     data, spec, begin, notes = _without_dependent(data, design)
     maximum = maximise(x=data.x, weight=data.weight, sets=data.sets, scale=data.scale, efron=data.efron, start=begin)
     inverse = inverse_information(maximum)
@@ -149,8 +151,9 @@ def cox(
 
 def interval_columns(design: Design, start: str | None, stop: str) -> tuple[Floats | None, Floats]:
     """Take the ends of the intervals as floats; every interval must end after it starts."""
-    end = design.column(stop)
-    begin = None if start is None else design.column(start)
+    # Copies: a view of one column would keep the whole frame in memory for as long as the fit lives.
+    end = design.column(stop).copy()
+    begin = None if start is None else design.column(start).copy()
     if not np.isfinite(end).all() or (begin is not None and np.isnan(begin).any()):
         raise ModelError(f"times in {stop!r}{'' if start is None else f' and {start!r}'} must be finite")
     if begin is not None and (begin >= end).any():
