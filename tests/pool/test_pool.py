@@ -9,8 +9,8 @@ from pool_data import Verdict, submission, tables, write
 
 import bipstudy as bip
 from bipstudy import schema
-from bipstudy.pool import Pool, RejectedError
-from bipstudy.texts import BipstudyError
+from bipstudy.pool import Pool
+from bipstudy.texts import BipstudyError, DataError
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_submission_that_falls_short_leaves_the_pool_untouched(pool, tmp_path)
     pool.add(loaded, Verdict())
     before = snapshot(pool.path)
     report = Verdict(ok=False, findings=pd.DataFrame({"severity": ["error", "error", "note"]}))
-    with pytest.raises(RejectedError, match="2 errors") as caught:
+    with pytest.raises(DataError, match="2 errors") as caught:
         pool.add(submission(tmp_path / "b", tables("B")), report)
     assert caught.value.report is report
     assert snapshot(pool.path) == before
@@ -162,7 +162,7 @@ def test_the_pool_validates_what_it_is_given(pool, tmp_path):
     assert receipt.rows["participants"] == 3
     before = snapshot(pool.path)
     frames["measurements"] = frames["measurements"].assign(job_search=77)
-    with pytest.raises(RejectedError) as caught:
+    with pytest.raises(DataError) as caught:
         pool.add_path(write(tmp_path / "b", frames))
     assert not caught.value.report.ok
     assert "77" not in str(caught.value)
@@ -298,7 +298,7 @@ def test_a_canonical_folder_is_a_study(tmp_path, kind):
 def test_a_canonical_folder_that_falls_short_raises_with_its_report(tmp_path):
     frames = tables()
     frames["participants"] = frames["participants"].drop(columns=["sex"])
-    with pytest.raises(RejectedError) as caught:
+    with pytest.raises(DataError) as caught:
         bip.load_study(write(tmp_path / "study", frames))
     assert not caught.value.report.ok
     assert "missing-column" in set(caught.value.report.findings["code"])

@@ -53,7 +53,8 @@ _DAY = re.compile(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[ T]\d{1,2}:\d{2}(?::\
 _SWEDISH_DAY = re.compile(r"(\d{1,2})/(\d{1,2}) (\d{4})", re.ASCII)
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})", re.ASCII)
 _QUARTER = re.compile(
-    r"(\d{4})[ -]*(?:q|k|kv|kvartal|quarter) ?([1-4])|(?:q|k|kv|kvartal|quarter) ?([1-4])[ -]*(\d{4})"
+    r"(\d{4})[ -]*(?:q|k|kv|kvartal|quarter) ?([1-4])|(?:q|k|kv|kvartal|quarter) ?([1-4])[ -]*(\d{4})",
+    re.ASCII,
 )
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _MANGLED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+|\d+[.,]0+", re.ASCII | re.IGNORECASE)
