@@ -110,7 +110,14 @@ class Cohort:
         return there
 
 
-_OF_PERSON = tuple(field.name for field in dataclasses.fields(Cohort))[:20]
+_OF_CASEWORKER = {
+    "caseworker_organisation", "caseworker_unit", "optimism", "skill", "departure", "rank", "unit_start", "boost",
+}  # fmt: skip
+_OF_PERSON = tuple(
+    field.name
+    for field in dataclasses.fields(Cohort)
+    if field.name not in _OF_CASEWORKER and field.name != "organisation_effect"
+)
 
 
 def day_number(date: object) -> int:
