@@ -3,6 +3,6 @@
 from bipstudy.pool.changes import Changes, TableChange, compare
 from bipstudy.pool.load import load_study
 from bipstudy.pool.receipts import Receipt, ReleaseDiff
-from bipstudy.pool.store import Pool, RejectedError
+from bipstudy.pool.store import Pool
 
-__all__ = ["Changes", "Pool", "Receipt", "RejectedError", "ReleaseDiff", "TableChange", "compare", "load_study"]
+__all__ = ["Changes", "Pool", "Receipt", "ReleaseDiff", "TableChange", "compare", "load_study"]

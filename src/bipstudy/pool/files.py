@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.texts import BipstudyError
+from bipstudy.texts import BipstudyError, DataError
 
 # What is being written; after a crash the next writer clears it away.
 ASIDE = ".writing-"
@@ -103,7 +103,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
         intact = schema.content_hash(tables) == folder.name
     except Exception as error:
         # Damaged Parquet raises whatever the damage hits; to the reader it is all one.
-        raise BipstudyError("pool.tampered", name=f"submissions/{folder.name}") from error
+        raise DataError("pool.tampered", name=f"submissions/{folder.name}") from error
     if not intact:
-        raise BipstudyError("pool.tampered", name=f"submissions/{folder.name}")
+        raise DataError("pool.tampered", name=f"submissions/{folder.name}")
     return tables

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bipstudy.pool.files import clear_aside, write_whole
-from bipstudy.texts import BipstudyError
+from bipstudy.texts import BipstudyError, DataError
 
 LOG = "log.jsonl"
 _LOCK = "lock"
@@ -61,12 +61,12 @@ class Journal:
         """
         if not self.path.is_file():
             if any((self.folder / "releases").glob("*.json")):
-                raise BipstudyError("pool.tampered", name=LOG)
+                raise DataError("pool.tampered", name=LOG)
             return []
         try:
             return [json.loads(line) for line in self.path.read_bytes().splitlines()]
         except ValueError as error:
-            raise BipstudyError("pool.tampered", name=LOG) from error
+            raise DataError("pool.tampered", name=LOG) from error
 
     def state(self) -> State:
         """Return what the pool holds now."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from bipstudy import schema
 from bipstudy.loaders import load_submission
 from bipstudy.pool.journal import LOG
-from bipstudy.pool.store import Pool, RejectedError, count_of, validated
+from bipstudy.pool.store import Pool, count_of, validated
 from bipstudy.study import Study
-from bipstudy.texts import BipstudyError
+from bipstudy.texts import BipstudyError, DataError
 
 _ENDINGS = (".csv", ".parquet")
 
@@ -31,7 +31,7 @@ def load_study(path: str | Path, release: int | None = None) -> Study:
 
     Raises
     ------
-    RejectedError
+    DataError
         The canonical folder does not pass validation; the attribute `report` says why.
     BipstudyError
         The path holds neither a pool nor canonical tables, the pool has no such release, or it was changed.
@@ -52,5 +52,5 @@ def load_study(path: str | Path, release: int | None = None) -> Study:
     submission = load_submission(path)
     report = validated(submission)
     if not report.ok:
-        raise RejectedError("pool.invalid_study", report, path=path, errors=count_of(report, "error"))
+        raise DataError("pool.invalid_study", report=report, path=path, errors=count_of(report, "error"))
     return Study.from_tables({name: submission.tables[name] for name in submission.sent})

@@ -17,23 +17,9 @@ from bipstudy.pool.files import as_json, read_tables, sha256, write_tables, writ
 from bipstudy.pool.journal import Journal, State
 from bipstudy.pool.receipts import Receipt, ReleaseDiff
 from bipstudy.study import Study
-from bipstudy.texts import BipstudyError, default_language
+from bipstudy.texts import BipstudyError, DataError, default_language
 
 Tables = dict[str, pd.DataFrame]
-
-
-class RejectedError(BipstudyError):
-    """Data that do not pass validation; the attribute `report` says why.
-
-    Attributes
-    ----------
-    report : Report
-        What validation found.
-    """
-
-    def __init__(self, key: str, report: Any, **values: object) -> None:
-        super().__init__(key, **values)
-        self.report = report
 
 
 class Pool:
@@ -81,14 +67,14 @@ class Pool:
 
         Raises
         ------
-        RejectedError
+        DataError
             The submission does not pass validation; the pool is untouched.
         BipstudyError
             Somebody else writes, or the folder is no pool.
         """
         report = validated(submission) if report is None else report
         if not report.ok or not submission.organisation_ids:
-            raise RejectedError("pool.rejected", report, errors=count_of(report, "error"))
+            raise DataError("pool.rejected", report=report, errors=count_of(report, "error"))
         tables = {name: schema.conform(name, submission.tables[name]) for name in _with_rows(submission.tables)}
         content = schema.content_hash(tables)
         with self._journal.writing(self.timeout):
@@ -112,7 +98,7 @@ class Pool:
 
         Raises
         ------
-        RejectedError
+        DataError
             The submission does not pass validation; the pool is untouched.
         BipstudyError
             There is no such file, somebody else writes, or the folder is no pool.
