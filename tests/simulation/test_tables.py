@@ -138,6 +138,7 @@ def test_spells_of_unknown_length_say_so(study):
     unknown = outcomes["end"].isna() & ~outcomes["ongoing"].fillna(False)
     assert (outcomes.loc[unknown, "lasted_a_month"] == "unknown").all()
     coarse = outcomes["start_precision"] != "day"
+    assert (outcomes.loc[coarse, "start"] < outcomes.loc[coarse, "end"].fillna(pd.Timestamp.max)).all()
     assert outcomes.loc[coarse, "lasted_a_month"].notna().all()
 
 

@@ -194,6 +194,9 @@ def _register(
     precision = np.where(
         coarse < given.quarter_share, QUARTER, np.where(coarse < given.quarter_share + month, MONTH, DAY)
     )
+    # A spell within one month or quarter keeps its days: its dates would have no order without them.
+    within = known & ~ongoing & (_first_day(start, precision) == _first_day(end, precision))
+    precision = np.where(within, DAY, precision)
     source = cut(which, given.source_shares)
     arrives = (day_number(scenario.design.ends_on) - start >= given.late_days) | (late < 0.5)
     # A lower source knows some spells too, inside the dates of the better one.
