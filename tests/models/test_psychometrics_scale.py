@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bipstudy.models import ModelError, intraclass_correlation, polychoric, reliability, weighted_kappa
-from bipstudy.models.polychoric import bivariate_normal, fit_polychoric, influence_error
+from bipstudy.models.polychorics import bivariate_normal, fit_polychoric, influence_error
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 R = json.loads((REFERENCE / "psychometrics.json").read_text())

@@ -58,10 +58,10 @@ _PUBLIC = {
     "reliability": "psychometrics",
     "intraclass_correlation": "agreement",
     "weighted_kappa": "agreement",
-    "polychoric": "polychoric",
+    "polychoric": "polychorics",
     "factor_analysis": "factors",
     "parallel_analysis": "factors",
-    "factor_model": "factor_model",
+    "factor_model": "factor_models",
     "measurement_invariance": "invariance",
 }
 

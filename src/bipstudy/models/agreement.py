@@ -22,7 +22,7 @@ import pandas as pd
 
 from bipstudy.models.covariance import ModelError
 from bipstudy.models.estimates import tidy_frame
-from bipstudy.models.polychoric import influence_error
+from bipstudy.models.polychorics import influence_error
 from bipstudy.models.psychometrics import complete_rows
 
 __all__ = ["Agreement", "intraclass_correlation", "weighted_kappa"]

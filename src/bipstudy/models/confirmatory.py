@@ -254,32 +254,42 @@ def fit_structure(structure: FactorStructure, data: GroupData, start: Floats) ->
     """
     parameters, value = start.astype(np.float64), discrepancy(structure, data, start)
     gradient, information = derivatives(structure, data, parameters)
-    iteration = 0
+    iteration, gain = 0, np.inf
     while iteration < 1000:
         iteration += 1
         scale = np.sqrt(np.maximum(np.diag(information), 1e-12))
         scaled = information / np.outer(scale, scale) + 1e-12 * np.eye(scale.size)
         step = -0.5 * np.linalg.solve(scaled, gradient / scale) / scale
-        # What a step can still gain, in units of F, whose own last digit is about 1e-15.
-        if -float(gradient @ step) < 1e-20:
+        before, gain = gain, -float(gradient @ step)
+        # Below the last digit of F only the gradient can tell, and it does so until the gain no longer falls.
+        if gain < 1e-20 or (gain < 1e-13 and gain > 0.9 * before):
             break
-        length = 1.0
-        while length > 1e-10:
-            trial = parameters + length * step
-            new = discrepancy(structure, data, trial)
-            if new <= value + 1e-15:
-                break
-            length *= 0.5
-        if length <= 1e-10:
+        trial, new = _descend(structure, data, parameters, value, step) if gain > 1e-13 else (parameters + step, value)
+        if trial is None:
             break
         parameters, value = trial, new
         gradient, information = derivatives(structure, data, parameters)
+    value = discrepancy(structure, data, parameters)
     scale = np.sqrt(np.maximum(np.diag(information), 1e-12))
     if np.linalg.eigvalsh(information / np.outer(scale, scale))[0] < 1e-9:
         raise ModelError("the factor model is not identified: a factor needs three items, or two and a related factor")
     if np.max(np.abs(gradient) / scale) > 1e-6:
         raise ModelError("the factor model did not converge; look for items that hardly vary or hardly relate")
     return StructureFit(parameters, information, value, gradient, iteration)
+
+
+def _descend(
+    structure: FactorStructure, data: GroupData, parameters: Floats, value: float, step: Floats
+) -> tuple[Floats | None, float]:
+    """Halve the step until the discrepancy falls; None if it never does."""
+    length = 1.0
+    while length > 1e-10:
+        trial = parameters + length * step
+        new = discrepancy(structure, data, trial)
+        if new <= value + 1e-15:
+            return trial, new
+        length *= 0.5
+    return None, value
 
 
 def scores_of(structure: FactorStructure, data: GroupData, parameters: Floats) -> tuple[Floats, Floats]:

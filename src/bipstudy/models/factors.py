@@ -182,7 +182,7 @@ def _leading(above: npt.NDArray[np.bool_]) -> int:
     return int(np.argmin(above)) if not above.all() else int(above.size)
 
 
-def _uniqueness(correlation: Floats, factors: int, tolerance: float = 1e-10) -> tuple[Floats, float, Floats]:
+def _uniqueness(correlation: Floats, factors: int) -> tuple[Floats, float, Floats]:
     """Minimise the residuals over the uniquenesses: solution, objective and gradient."""
     from scipy.optimize import minimize
 
@@ -201,7 +201,13 @@ def _uniqueness(correlation: Floats, factors: int, tolerance: float = 1e-10) -> 
         jac=True,
         method="L-BFGS-B",
         bounds=[(_LEAST, 1.0)] * p,
-        options={"maxiter": 5000, "maxfun": 50_000, "ftol": 1e-6 * tolerance, "gtol": tolerance, "maxcor": 30},
+        options={
+            "maxiter": 5000,
+            "maxfun": 50_000,
+            "ftol": 1e-16,
+            "gtol": 1e-10,
+            "maxcor": 30,
+        },
     )
     solution = np.asarray(found.x, dtype=np.float64)
     return solution, *objective(solution)
@@ -312,7 +318,7 @@ def factor_analysis(
 def _correlations(frame: pd.DataFrame, names: list[str], correlation: str) -> tuple[Floats, int]:
     """Correlation matrix and number of cases."""
     if correlation == "polychoric":
-        from bipstudy.models.polychoric import polychoric
+        from bipstudy.models.polychorics import polychoric
 
         result = polychoric(frame, names)
         return result.matrix.to_numpy(dtype=np.float64), int(result.rows.min())
@@ -376,7 +382,15 @@ def parallel_analysis(
 
 def _eigenvalues(matrix: Floats) -> tuple[Floats, Floats]:
     """Eigenvalues, falling, of a correlation matrix, and of the same with the communalities of one factor in it."""
-    # The third decimal of an eigenvalue decides nothing here, and there are hundreds of matrices.
-    reduced = matrix - np.diag(_uniqueness(matrix, 1, tolerance=1e-4)[0])
+    reduced = matrix - np.diag(1.0 - _communality(matrix))
     whole, shared = np.linalg.eigvalsh(matrix)[::-1], np.linalg.eigvalsh(reduced)[::-1]
     return np.asarray(whole, dtype=np.float64), np.asarray(shared, dtype=np.float64)
+
+
+def _communality(matrix: Floats, sweeps: int = 50) -> Floats:
+    """Communalities of one factor by repeated principal axes: near minres, and cheap."""
+    common = 1.0 - 1.0 / np.diag(np.linalg.pinv(matrix))
+    for _ in range(sweeps):
+        values, vectors = np.linalg.eigh(matrix - np.diag(1.0 - common))
+        common = np.minimum(max(values[-1], 0.0) * vectors[:, -1] ** 2, 1.0 - _LEAST)
+    return np.asarray(common, dtype=np.float64)

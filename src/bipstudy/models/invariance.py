@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError
-from bipstudy.models.factor_model import Equal, FactorModel, factor_model
+from bipstudy.models.factor_models import Equal, FactorModel, factor_model
 
 __all__ = ["STEPS", "Invariance", "measurement_invariance"]
 

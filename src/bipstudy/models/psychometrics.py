@@ -21,8 +21,8 @@ import pandas as pd
 
 from bipstudy.models.covariance import ModelError, encode_groups
 from bipstudy.models.estimates import tidy_frame
-from bipstudy.models.factor_model import factor_model
-from bipstudy.models.polychoric import influence_error
+from bipstudy.models.factor_models import factor_model
+from bipstudy.models.polychorics import influence_error
 
 __all__ = ["Reliability", "complete_rows", "reliability"]
 
