@@ -60,7 +60,8 @@ def cox(
     strata : str or list of str, optional
         Columns; each combination of their values has its own baseline hazard.
     weights : str or array, optional
-        Case weights; rows of weight zero are dropped.
+        Case weights; rows of weight zero are dropped. With Breslow's ties a weight of two is two rows; with Efron's
+        it is, as in R, one event of that weight, which is not the same where times are tied.
     ties : {"efron", "breslow"}
     cluster : str or list of up to two str, optional
         Columns for clustered errors. Without it rows are taken as independent given the model.

@@ -255,14 +255,14 @@ def concordance(*, predictor: Floats, weight: Floats, sets: RiskSets, event: Boo
     Harrell, F. E., Califf, R. M., Pryor, D. B., Lee, K. L. & Rosati, R. A. (1982). Evaluating the yield of medical
     tests. JAMA 247, 2543-2546.
     """
-    from bipstudy.models import kernels
+    from bipstudy.models import pair_kernels
 
     rank = _ranks(predictor)
     slots = sets.time.shape[0]
     order_top, first_top = _by_slot(sets.top, slots)
     order_below, first_below = _by_slot(sets.below, slots)
     as_event, as_other = np.zeros((len(rank), 3)), np.zeros((len(rank), 3))
-    kernels.pair_weights(
+    pair_kernels.pair_weights(
         rank, weight, event, sets.last, order_top, first_top, order_below, first_below, as_event, as_other
     )  # fmt: skip
     # Columns: weight of the partners with lower, equal and higher risk.

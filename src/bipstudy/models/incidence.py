@@ -171,6 +171,8 @@ def cause_codes(column: pd.Series, name: str, causes: Sequence[Any] | None = Non
 
 def _plain_causes(column: pd.Series, name: str) -> npt.NDArray[Any]:
     """Causes as whole numbers or text."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
     if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
         return np.asarray(column.astype(object).astype(str).to_numpy(dtype=object).astype(str))
     values = column.to_numpy(dtype=np.float64)

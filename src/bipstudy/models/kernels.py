@@ -8,13 +8,28 @@ Risk sets are described by *slots*: the distinct event times of each stratum, as
 row is at risk in the slots ``below + 1 .. top``; ``-1`` stands for "before the first slot of the stratum".
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile for one signature, from the cache where there is one."""
+
+    def compile_(function: Callable[..., Any]) -> Callable[..., Any]:
+        options = {"nogil": True, "error_model": "numpy"}
+        try:
+            return njit(signature, cache=True, **options)(function)  # type: ignore[no-any-return]
+        except RuntimeError:
+            # Neither the package's folder nor the user's cache can be written to: compile every time.
+            return njit(signature, **options)(function)  # type: ignore[no-any-return]
+
+    return compile_
 
 
-@njit("void(f8[:,::1], f8[::1], i8[::1], i8[::1], b1[::1], f8[::1], f8[:,::1])", **_OPTIONS)
+@compiled("void(f8[:,::1], f8[::1], i8[::1], i8[::1], b1[::1], f8[::1], f8[:,::1])")
 def risk_set_sums(x, risk, top, below, last, s0, s1):  # type: ignore[no-untyped-def]
     """Fill `s0` (slots) and `s1` (slots, k) with the sums of `risk` and `risk * x` over the rows at risk.
 
@@ -45,7 +60,7 @@ def risk_set_sums(x, risk, top, below, last, s0, s1):  # type: ignore[no-untyped
                 s1[g, j] += s1[g + 1, j]
 
 
-@njit("void(f8[:,::1], f8[::1], i8[::1], i8[::1], f8[::1], f8[:,::1])", **_OPTIONS)
+@compiled("void(f8[:,::1], f8[::1], i8[::1], i8[::1], f8[::1], f8[:,::1])")
 def event_sums(x, risk, rows, top, s0, s1):  # type: ignore[no-untyped-def]
     """Fill `s0` (slots) and `s1` (slots, k) with the sums of `risk` and `risk * x` over the events of each slot."""
     k = s1.shape[1]
@@ -59,7 +74,7 @@ def event_sums(x, risk, rows, top, s0, s1):  # type: ignore[no-untyped-def]
             s1[t, j] += r * x[i, j]
 
 
-@njit("f8(f8[::1], f8[::1], i8[::1], f8[::1], b1, f8[:,::1])", **_OPTIONS)
+@compiled("f8(f8[::1], f8[::1], i8[::1], f8[::1], b1, f8[:,::1])")
 def tie_terms(s0, s0_events, count, weight, efron, out):  # type: ignore[no-untyped-def]
     """Sum over the tied events of each slot; return the sum of `weight / count * log(risk set)`.
 
@@ -94,9 +109,8 @@ def tie_terms(s0, s0_events, count, weight, efron, out):  # type: ignore[no-unty
     return log_sum
 
 
-@njit(
+@compiled(
     "void(f8[:,::1], f8[::1], f8[::1], f8[::1], i8[::1], i8[::1], f8[:,::1], f8[:,::1], f8[:,::1], i8[::1], f8[:,::1])",
-    **_OPTIONS,
 )
 def add_scores(x, risk, hazard, event_weight, top, below, drift, event_mean, event_drift, code, out):  # type: ignore[no-untyped-def]
     """Add each row's score residual to row `code[i]` of `out`.
@@ -123,78 +137,3 @@ def add_scores(x, risk, hazard, event_weight, top, below, drift, event_mean, eve
         if event_weight[i] > 0.0:
             for j in range(k):
                 out[c, j] -= event_weight[i] * event_mean[t, j] + r * event_drift[t, j]
-
-
-@njit("f8(f8[::1], i8)", **_OPTIONS)
-def _tree_sum(tree, places):  # type: ignore[no-untyped-def]
-    """Sum over the first `places` places of a binary indexed tree."""
-    total = 0.0
-    while places > 0:
-        total += tree[places]
-        places -= places & -places
-    return total
-
-
-@njit("f8(f8[::1], i8[::1], f8[::1], b1[::1], i8[::1], i8, i8, i8, f8)", **_OPTIONS)
-def _tree_move(tree, rank, weight, event, rows, begin, end, wanted, sign):  # type: ignore[no-untyped-def]
-    """Add `sign` times the weights of some rows to the tree; return their sum. `wanted`: 1 events, 0 others, -1 all."""
-    total = 0.0
-    for k in range(begin, end):
-        i = rows[k]
-        if wanted >= 0 and event[i] != wanted:
-            continue
-        total += sign * weight[i]
-        place = rank[i] + 1
-        while place < tree.shape[0]:
-            tree[place] += sign * weight[i]
-            place += place & -place
-    return total
-
-
-@njit("void(f8[::1], i8[::1], b1[::1], i8[::1], i8, i8, i8, f8, f8, f8[:,::1])", **_OPTIONS)
-def _tree_split(tree, rank, event, rows, begin, end, wanted, total, sign, out):  # type: ignore[no-untyped-def]
-    """Add to the rows of `out` `sign` times the weights of lower, equal and higher rank in the tree."""
-    for k in range(begin, end):
-        i = rows[k]
-        if wanted >= 0 and event[i] != wanted:
-            continue
-        below = _tree_sum(tree, rank[i])
-        upto = _tree_sum(tree, rank[i] + 1)
-        out[i, 0] += sign * below
-        out[i, 1] += sign * (upto - below)
-        out[i, 2] += sign * (total - upto)
-
-
-@njit(
-    "void(i8[::1], f8[::1], b1[::1], b1[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[:,::1], f8[:,::1])",
-    **_OPTIONS,
-)
-def pair_weights(rank, weight, event, last, ends, first_end, begins, first_begin, as_event, as_other):  # type: ignore[no-untyped-def]
-    """Weight of the partners of lower, equal and higher rank that each row can be compared with.
-
-    `as_event` counts those at risk when the row has its event, `as_other` the events of others while the row is at
-    risk; events tied in time are not compared. `ends` and `begins` are the rows in the order of their last slot and of
-    the slot before their first, with the place where each slot starts.
-    """
-    tree = np.zeros(rank.max() + 2)
-    total = 0.0
-    for g in range(last.shape[0] - 1, -1, -1):
-        if last[g]:
-            tree[:] = 0.0
-            total = 0.0
-        a, b = first_end[g], first_end[g + 1]
-        total += _tree_move(tree, rank, weight, event, begins, first_begin[g], first_begin[g + 1], -1, -1.0)
-        total += _tree_move(tree, rank, weight, event, ends, a, b, 0, 1.0)
-        _tree_split(tree, rank, event, ends, a, b, 1, total, 1.0, as_event)
-        total += _tree_move(tree, rank, weight, event, ends, a, b, 1, 1.0)
-    tree[:] = 0.0
-    total = 0.0
-    for g in range(last.shape[0]):
-        a, b = first_end[g], first_end[g + 1]
-        _tree_split(tree, rank, event, ends, a, b, 1, total, 1.0, as_other)
-        total += _tree_move(tree, rank, weight, event, ends, a, b, 1, 1.0)
-        _tree_split(tree, rank, event, ends, a, b, 0, total, 1.0, as_other)
-        _tree_split(tree, rank, event, begins, first_begin[g], first_begin[g + 1], -1, total, -1.0, as_other)
-        if last[g]:
-            tree[:] = 0.0
-            total = 0.0
