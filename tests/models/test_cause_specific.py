@@ -90,12 +90,11 @@ def test_adjusted_incidence_is_the_mean_of_predictions():
         assert table["std_error"].isna().all()
 
 
-def test_replicates_give_the_errors_of_adjusted_incidence():
+def test_replications_give_the_errors_of_adjusted_incidence():
     frame = complete()
-    rng = np.random.default_rng(2)
     ours = models.cox(frame, FORMULA, stop="futime", event="death")
-    fits = [ours.reweighted(rng.multinomial(len(frame), np.full(len(frame), 1 / len(frame)))) for _ in range(60)]
-    table = models.adjusted_incidence(ours, frame, exposure="sex", values=["F", "M"], times=120, replicates=fits)
+    options = {"exposure": "sex", "values": ["F", "M"], "times": 120, "replications": 60, "seed": 2}
+    table = models.adjusted_incidence(ours, frame, **options)
     risk = table[table["contrast"] == "risk"]
     # The population averaged over stays as it is, so the spread is that of the fitted curve: near Greenwood's error of
     # the group, but 60 replicates and another estimator cannot be closer than this.
@@ -104,6 +103,29 @@ def test_replicates_give_the_errors_of_adjusted_incidence():
     assert ((ratio > 0.6) & (ratio < 1.6)).all()
     difference = table[table["contrast"] == "difference"].iloc[0]
     assert difference["conf_low"] < difference["estimate"] < difference["conf_high"]
+    pd.testing.assert_frame_equal(table, models.adjusted_incidence(ours, frame, **options, n_jobs=2))
+
+
+def test_replications_follow_clusters_and_not_the_order_of_rows():
+    frame = complete()
+    options = {"exposure": "sex", "values": ["F", "M"], "times": [60], "replications": 12, "cluster": "block"}
+    one = models.adjusted_incidence(fit(frame), frame, **options)
+    shuffled = frame.sample(frac=1, random_state=5)
+    two = models.adjusted_incidence(fit(shuffled), shuffled, **options)
+    pd.testing.assert_frame_equal(one, two, rtol=1e-8)
+    assert (one["std_error"] > 0).all()
+
+
+def test_a_reweighted_fine_gray_fit_is_the_fit_to_the_drawn_rows():
+    frame = complete()
+    weight = np.random.default_rng(0).multinomial(len(frame), np.full(len(frame), 1 / len(frame)))
+    options = {"duration": "time", "cause": "cause", "of": 2}
+    for ties in ("breslow", "efron"):
+        ours = models.fine_gray(frame, FORMULA, **options, ties=ties).reweighted(weight)
+        other = models.fine_gray(frame.loc[frame.index.repeat(weight)], FORMULA, **options, ties=ties)
+        np.testing.assert_allclose(ours.estimates, other.estimates, rtol=1e-8)
+        one, two = ours.incidence(frame.head(4), [12, 120]), other.incidence(frame.head(4), [12, 120])
+        np.testing.assert_allclose(one, two, rtol=1e-8)
 
 
 def test_a_reweighted_fit_is_the_fit_with_those_weights():

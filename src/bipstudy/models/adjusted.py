@@ -15,7 +15,7 @@ from bipstudy.models.cox import CoxFit
 from bipstudy.models.estimates import critical_value
 from bipstudy.models.fine_gray import FineGrayFit
 from bipstudy.models.formula import Weights
-from bipstudy.models.risk_sets import Floats
+from bipstudy.models.risk_sets import Floats, Integers
 
 __all__ = ["adjusted_incidence"]
 
@@ -30,7 +30,10 @@ def adjusted_incidence(
     values: Sequence[Any],
     times: npt.ArrayLike,
     weights: Weights = None,
-    replicates: Sequence[HazardRegression] = (),
+    cluster: str | None = None,
+    replications: int = 0,
+    seed: int = 0,
+    n_jobs: int = 1,
     level: float = 0.95,
 ) -> pd.DataFrame:
     r"""Mean predicted incidence with an exposure set to each value, and differences and ratios against the first.
@@ -53,16 +56,21 @@ def adjusted_incidence(
     times : number or sequence of numbers
     weights : str or array, optional
         Of the rows of `frame`.
-    replicates : sequence of fits, optional
-        Fits of the same model to resamples (of whole clusters): their spread gives the standard errors. The rows
-        averaged over stay as they are.
+    cluster : str, optional
+        Column of the frame the model was fitted to, whose values are drawn with replacement for standard errors; rows
+        by default.
+    replications : int, default 0
+        How many refits the standard errors come from. The rows averaged over stay as they are.
+    seed : int, default 0
+    n_jobs : int, default 1
+        Processes; the numbers are the same for any.
     level : float, default 0.95
 
     Returns
     -------
     DataFrame
         ``time, cause, value, contrast, estimate, std_error, conf_low, conf_high`` with contrast in risk, difference,
-        ratio; the standard error of a ratio is on the log scale. Errors are NaN without replicates.
+        ratio; the standard error of a ratio is on the log scale. Errors are NaN without replications.
 
     Raises
     ------
@@ -77,18 +85,14 @@ def adjusted_incidence(
     weight = _weights(frame, weights)
     settings = [frame.assign(**{exposure: _constant(frame[exposure], value)}) for value in values]
 
-    def risks(model: HazardRegression) -> Floats:
-        found = [np.average(_incidence(model, setting, moments), axis=0, weights=weight) for setting in settings]
-        return np.array(found)
-
-    estimate = risks(fit)
-    draws = np.array([risks(model) for model in replicates]).reshape(len(replicates), *estimate.shape)
+    estimate = _risks(fit, settings, moments, weight)
+    draws = _replicate(fit, settings, moments, weight, _draw_codes(fit, cluster), replications, seed, n_jobs)
     pieces = []
     for c, cause in enumerate(_causes(fit)):
         for v, value in enumerate(values):
             for contrast in ("risk",) if v == 0 else ("risk", "difference", "ratio"):
                 number = _contrast(estimate, v, contrast)[:, c]
-                spread = _contrast(draws.swapaxes(0, 1), v, contrast)[..., c] if len(replicates) > 1 else None
+                spread = _contrast(draws.swapaxes(0, 1), v, contrast)[..., c] if replications > 1 else None
                 error = np.full(len(moments), np.nan) if spread is None else spread.std(axis=0, ddof=1)
                 half = critical_value(level, np.inf) * error
                 if contrast == "ratio":
@@ -99,6 +103,47 @@ def adjusted_incidence(
                 names = ("time", "cause", "value", "contrast", "estimate", "std_error", "conf_low", "conf_high")
                 pieces.append(pd.DataFrame(dict(zip(names, columns, strict=True))))
     return pd.concat(pieces, ignore_index=True)
+
+
+def _risks(fit: HazardRegression, settings: Sequence[pd.DataFrame], times: Floats, weight: Floats) -> Floats:
+    """Mean incidence in each setting, shape (settings, times, causes)."""
+    return np.array([np.average(_incidence(fit, setting, times), axis=0, weights=weight) for setting in settings])
+
+
+def _draw_codes(fit: HazardRegression, cluster: str | None) -> Integers:
+    """Cluster of each row the model used, numbered in the order of the labels."""
+    source = fit.fits[0].source if isinstance(fit, CauseSpecificFit) else fit.source
+    if cluster is None:
+        return np.arange(source.used)
+    codes, _ = source.codes(cluster)
+    column = source.frame[cluster] if source.positions is None else source.frame[cluster].iloc[source.positions]
+    # Codes follow first appearance; draws must not depend on the order of rows.
+    first = np.unique(codes, return_index=True)[1]
+    order = np.argsort(np.argsort(column.iloc[first].to_numpy(), kind="stable"), kind="stable")
+    return np.asarray(order[codes], dtype=np.int64)
+
+
+def _replicate(
+    fit: HazardRegression, settings: Sequence[pd.DataFrame], times: Floats, weight: Floats, codes: Integers,
+    replications: int, seed: int, n_jobs: int,
+) -> Floats:  # fmt: skip
+    """Mean incidences of refits to draws of clusters, shape (replications, settings, times, causes)."""
+    from joblib import Parallel, delayed
+
+    seeds = np.random.SeedSequence(seed).spawn(replications)
+    jobs = (delayed(_one_draw)(fit, settings, times, weight, codes, one) for one in seeds)
+    found = Parallel(n_jobs=n_jobs)(jobs)
+    return np.array(found).reshape(replications, len(settings), len(times), len(_causes(fit)))
+
+
+def _one_draw(
+    fit: HazardRegression, settings: Sequence[pd.DataFrame], times: Floats, weight: Floats, codes: Integers,
+    seed: np.random.SeedSequence,
+) -> Floats:  # fmt: skip
+    """Mean incidences of one refit."""
+    groups = int(codes.max()) + 1
+    counts = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1.0 / groups))
+    return _risks(fit.reweighted(counts[codes]), settings, times, weight)
 
 
 def _contrast(risks: Floats, place: int, contrast: str) -> Floats:

@@ -59,6 +59,10 @@ class CauseSpecificFit:
         """Return the same fits with other standard errors."""
         return replace(self, fits=tuple(fit.with_errors(cluster, small_sample) for fit in self.fits))
 
+    def reweighted(self, weights: npt.ArrayLike) -> CauseSpecificFit:
+        """Return the fits under case weights multiplied by others; see `CoxFit.reweighted`."""
+        return replace(self, fits=tuple(fit.reweighted(weights) for fit in self.fits))
+
     def incidence(self, frame: pd.DataFrame, times: npt.ArrayLike) -> Floats:
         r"""Cumulative incidence of each cause for covariates that stay as they are.
 

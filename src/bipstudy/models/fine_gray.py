@@ -9,7 +9,7 @@ the competing events.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -98,7 +98,7 @@ def fine_gray_rows(
         reach = reach - hit
     at_risk = np.cumsum(slot_sums(reach, weight, time.size + 1)[::-1])[::-1][1:]
     left = slot_sums(np.searchsorted(time, stop[censored]), weight[censored], time.size)
-    jump = left / at_risk
+    jump = np.divide(left, at_risk, out=np.zeros_like(left), where=at_risk > 0)
     # free[j]: probability of not being censored at the first j censoring times.
     free = np.concatenate([[1.0], np.cumprod(1.0 - jump)])
     rows = np.flatnonzero(competing).astype(np.int64)
@@ -160,20 +160,28 @@ class FineGrayFit(Fit):
     x : (n, k) float64
         Covariates less `centre`.
     centre : (k,) float64
+    scale : (k,) float64
+        Standard deviations of the covariates.
     stop, weight : (n,) float64
+    cause : (n,) int64
+        0 censored, 1 of interest, 2 competing.
     rows : FineGrayRows
     maximum : Maximum
     of : Any
         The cause of interest.
+    efron : bool
     """
 
     x: Floats
     centre: Floats
+    scale: Floats
     stop: Floats
     weight: Floats
+    cause: Integers
     rows: FineGrayRows
     maximum: Maximum
     of: Any
+    efron: bool
 
     def subdistribution_hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """Ratios with intervals, in the columns of `tidy`; standard errors stay on the log scale."""
@@ -198,6 +206,32 @@ class FineGrayFit(Fit):
         value = -np.expm1(-ratio[:, None] * total)
         value[:, moments > self.stop.max()] = np.nan
         return np.asarray(value)
+
+    def reweighted(self, weights: npt.ArrayLike) -> FineGrayFit:
+        """Return the fit under case weights multiplied by others, such as the counts of a bootstrap draw.
+
+        Estimates and baseline are those of a fit to the drawn rows; the errors stay those of the first fit.
+
+        Parameters
+        ----------
+        weights : (n,) float64
+            One for each row used, not negative.
+        """
+        weight = self.weight * np.asarray(weights, dtype=np.float64)
+        if not (weight[self.cause == 1] > 0).any():
+            raise ModelError("no event of the cause of interest was drawn")
+        rows = fine_gray_rows(stop=self.stop, cause=self.cause, of=1, weight=weight, tied=self.rows.tied)
+        found = maximise(
+            x=self.x,
+            weight=weight,
+            sets=rows.sets,
+            scale=self.scale,
+            efron=self.efron,
+            frequency=bool((self.weight == 1.0).all() and np.array_equal(weight, np.rint(weight))),
+            tail=rows.tail,
+            initial=self.estimates,
+        )
+        return replace(self, estimates=found.at.beta, weight=weight, rows=rows, maximum=found)
 
     def _naive_text(self) -> str:
         return "robust, independent rows assumed, with the estimated censoring (Fine and Gray 1999)"
@@ -282,13 +316,16 @@ def fine_gray(
     if of not in labels:
         raise ModelError(f"no row has an event of the cause {of!r} ({cause!r})")
     weight = np.ones(len(stop)) if design.weights is None else design.weights
-    rows = fine_gray_rows(stop=stop, cause=codes, of=labels.index(of) + 1, weight=weight, tied=tied_censoring)
-    fit = _fit(design, stop, weight, rows, of, ties).with_errors(cluster, small_sample)
+    kind = np.where(codes == 0, 0, np.where(codes == labels.index(of) + 1, 1, 2))
+    rows = fine_gray_rows(stop=stop, cause=kind, of=1, weight=weight, tied=tied_censoring)
+    fit = _fit(design, stop, weight, kind, rows, of, ties).with_errors(cluster, small_sample)
     assert isinstance(fit, FineGrayFit)
     return fit
 
 
-def _fit(design: Design, stop: Floats, weight: Floats, rows: FineGrayRows, of: Any, ties: Ties) -> FineGrayFit:
+def _fit(
+    design: Design, stop: Floats, weight: Floats, cause: Integers, rows: FineGrayRows, of: Any, ties: Ties
+) -> FineGrayFit:
     """Estimate, with the variance for independent rows."""
     centre = np.average(design.matrix, axis=0, weights=weight)
     x = design.matrix - centre
@@ -302,13 +339,8 @@ def _fit(design: Design, stop: Floats, weight: Floats, rows: FineGrayRows, of: A
         kept = [j for j in range(x.shape[1]) if j not in {j for j, _ in found}]
         if not kept:
             raise ModelError("no term carries information: " + "; ".join(notes))
-        x, centre, scale, spec, start = (
-            np.ascontiguousarray(x[:, kept]),
-            centre[kept],
-            scale[kept],
-            spec.keeping(kept),
-            None,
-        )
+        x, spec, start = np.ascontiguousarray(x[:, kept]), spec.keeping(kept), None
+        centre, scale = centre[kept], scale[kept]
     maximum = maximise(x=x, scale=scale, start=start, **options)
     inverse = inverse_information(maximum)
     score = scores(x=x, weight=weight, sets=rows.sets, at=maximum.at, tail=rows.tail)
@@ -340,9 +372,12 @@ def _fit(design: Design, stop: Floats, weight: Floats, rows: FineGrayRows, of: A
         design=spec,
         x=x,
         centre=centre,
+        scale=scale,
         stop=stop,
         weight=weight,
+        cause=cause,
         rows=rows,
         maximum=maximum,
         of=of,
+        efron=ties == "efron",
     )
