@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.binary import Link, climb, row_derivatives
-from bipstudy.models.covariance import ModelError, ProductScores, group_sums
+from bipstudy.models.covariance import ModelError, ProductScores, one_thread
 from bipstudy.models.cox_fit import CoxFit
 from bipstudy.models.cox_refit import cox_resampler
 from bipstudy.models.estimates import Fit, tidy_frame
@@ -254,7 +254,8 @@ def score_bootstrap(
     k = scores.shape[1]
     by_cluster = curvature is not None and groups * k * (k + 1) // 2 <= HESSIAN_NUMBERS
     if by_cluster and isinstance(fit.scores, ProductScores) and curvature is not None:
-        steps = _newton_steps(fit.scores.matrix, curvature, codes, scores, counts)
+        with one_thread():
+            steps = _newton_steps(fit.scores.matrix, curvature, codes, scores, counts)
         if isinstance(fit, HazardFit) and fit.change is not None:
             steps = steps @ fit.change.T
     else:
@@ -308,11 +309,9 @@ def _spread(task: Any, chunks: list[Any], n_jobs: int, scheduler: str | None) ->
 
 def _run(task: Any, seeds: list[np.random.SeedSequence]) -> tuple[FloatArray, list[str]]:
     """Replicates of one chunk, with one thread, so that sums are made the same way everywhere."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     reasons: list[str] = []
     rows = np.full((len(seeds), len(task.terms)), np.nan)
-    with threadpool_limits(1):
+    with one_thread():
         for place, count in enumerate(_draws(seeds, task.groups)):
             try:
                 rows[place] = task.replicate(count)
@@ -432,17 +431,21 @@ def _newton_steps(
     matrix: FloatArray, curvature: FloatArray, codes: IntArray, scores: FloatArray, counts: FloatArray
 ) -> FloatArray:
     """Newton step of every replicate, shape (replicates, k)."""
+    from scipy.sparse import csr_matrix
+
     k = matrix.shape[1]
     upper = np.triu_indices(k)
     groups = len(scores)
+    order = np.argsort(codes, kind="stable")
+    pointers = np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=groups))))
+    selector = csr_matrix((np.ones(len(codes)), order, pointers), shape=(groups, len(codes)))
     packed = np.empty((groups, len(upper[0])))
-    # One row of the triangle at a time: products of whole columns, summed within clusters.
+    # One row of the triangle at a time: a column times its curvature, times the columns from there on, by cluster.
     start = 0
     for column in range(k):
-        width = k - column
-        factor = matrix[:, column] * curvature
-        packed[:, start : start + width] = group_sums(matrix[:, column:], codes, groups, factor)
-        start += width
+        selector.data = (matrix[:, column] * curvature)[order]
+        packed[:, start : start + k - column] = (selector @ matrix)[:, column:]
+        start += k - column
     steps = np.empty((len(counts), k))
     gradients = counts @ scores
     for first in range(0, len(counts), 100):

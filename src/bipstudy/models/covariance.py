@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -21,6 +23,7 @@ __all__ = [
     "combine_codes",
     "encode_groups",
     "group_sums",
+    "one_thread",
 ]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -31,6 +34,23 @@ Family = Literal["ml", "linear"]
 
 class ModelError(ValueError):
     """The model cannot be estimated as asked; the message says what to change."""
+
+
+@cache
+def _thread_pools() -> Any:
+    """Libraries with threads of their own, found once."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Hold linear algebra to one thread.
+
+    Blocks that fit the cache gain nothing from two, lose much when other processes are busy, and are summed the same
+    way whatever the machine allows.
+    """
+    return _thread_pools().limit(limits=1)  # type: ignore[no-any-return]
 
 
 class Scores(Protocol):
@@ -299,12 +319,13 @@ def clustered_covariance(
     if family == "linear" and small_sample != "none" and rows <= counted:
         raise ModelError(f"{rows} rows cannot carry {counted} parameters")
     total = np.zeros((k, k))
-    for part, groups, sign in parts:
-        sums = scores.by_group(part, groups)
-        counted_groups = min(sizes) if small_sample == "fixest" else groups
-        total += sign * _factor(small_sample, family, counted_groups, rows, counted) * (sums.T @ sums)
-    covariance = bread @ total @ bread.T
-    covariance, repaired = _positive_part(0.5 * (covariance + covariance.T), needed=len(parts) > 1)
+    with one_thread():
+        for part, groups, sign in parts:
+            sums = scores.by_group(part, groups)
+            counted_groups = min(sizes) if small_sample == "fixest" else groups
+            total += sign * _factor(small_sample, family, counted_groups, rows, counted) * (sums.T @ sums)
+        covariance = bread @ total @ bread.T
+        covariance, repaired = _positive_part(0.5 * (covariance + covariance.T), needed=len(parts) > 1)
     return ClusteredCovariance(covariance, tuple(sizes), small_sample, family, repaired)
 
 

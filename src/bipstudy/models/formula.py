@@ -11,6 +11,7 @@ import ast
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -263,10 +264,8 @@ def build_design(
     >>> design.terms, design.source.used
     (('Intercept', 'x', 'g[T.b]'), 2)
     """
-    from formulaic import Formula
-
     parts = split_formula(formula) if isinstance(formula, str) else formula
-    right = Formula(parts.terms)
+    right = _parsed(parts.terms)
     variables = _names_in(right, frame)
     wanted = [*variables, *_names_in(parts.response, frame), *cluster_names(cluster), *(name for name in needs if name)]
     wanted += [name.strip() for term in parts.absorbed for name in term.split(":")]
@@ -278,7 +277,7 @@ def build_design(
     if positions is not None:
         columns = columns.iloc[positions]
         weight = None if weight is None else weight[positions]
-    columns = _plain_dtypes(columns.reset_index(drop=True))
+    columns = _plain_dtypes(columns.set_axis(pd.RangeIndex(len(columns)), axis=0))
     spec = _make_spec(columns, right, parts.terms, tuple(variables))
     whole = spec._whole(columns)
     if not intercept and INTERCEPT in spec.names:
@@ -308,13 +307,19 @@ def group_codes(frame: pd.DataFrame, term: str) -> tuple[IntArray, int]:
     return codes, groups
 
 
-def _names_in(side: Any, frame: pd.DataFrame) -> list[str]:
-    """Columns that one side of a formula reads, sorted."""
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Any:
+    """Read a formula once: that takes longer than a small fit, and replicates read the same one."""
     from formulaic import Formula
 
+    return Formula(text)
+
+
+def _names_in(side: Any, frame: pd.DataFrame) -> list[str]:
+    """Columns that one side of a formula reads, sorted."""
     if side == "":
         return []
-    formula = Formula(side) if isinstance(side, str) else side
+    formula = _parsed(side) if isinstance(side, str) else side
     found = {str(name) for name in formula.required_variables}
     # formulaic does not look into its own transforms, such as splines.
     for term in formula:
@@ -354,8 +359,13 @@ def _weight_values(frame: pd.DataFrame, weights: Weights) -> FloatArray | None:
 def _complete_rows(columns: pd.DataFrame, weights: FloatArray | None) -> IntArray | None:
     """Positions of rows with nothing missing and positive weight; None if that is all rows."""
     complete = np.ones(len(columns), dtype=bool)
-    for place in range(columns.shape[1]):
-        complete &= columns.iloc[:, place].notna().to_numpy()
+    for name in columns.columns:
+        column = columns[name]
+        if column.dtype.kind in "iub" and isinstance(column.dtype, np.dtype):
+            continue
+        absent = np.isnan(column.to_numpy()) if column.dtype == np.float64 else column.isna().to_numpy()
+        if absent.any():
+            complete &= ~absent
     if weights is not None:
         complete &= weights > 0.0
     if not complete.any():
@@ -466,9 +476,7 @@ def _response(columns: pd.DataFrame, side: str) -> FloatArray | None:
     if side in columns.columns and not isinstance(columns[side].dtype, pd.CategoricalDtype):
         values = columns[side].to_numpy(dtype=np.float64)
     else:
-        from formulaic import Formula
-
-        matrix = _evaluate(Formula(f"0 + {side}"), columns, side)
+        matrix = _evaluate(_parsed(f"0 + {side}"), columns, side)
         if matrix.shape[1] != 1:
             raise ModelError(f"the left side {side!r} must be one number per row")
         values = np.asarray(matrix, dtype=np.float64)[:, 0]

@@ -155,6 +155,10 @@ def deal_groups(codes: IntArray, folds: int, seed: int) -> IntArray:
 
 def _fitted(model: Any, matrix: FloatArray, response: FloatArray, codes: IntArray, seed: int) -> Any:
     """Model fitted to some rows, with one thread: many small fits, and sums that are made the same way everywhere."""
+    import sklearn.ensemble
+
+    assert sklearn.ensemble
+    # scikit-learn brings threads of its own, which are found only once it is there.
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(1):

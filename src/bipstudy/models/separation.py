@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bipstudy.models.binary import CollinearError, Information, Link, fit_binary
-from bipstudy.models.covariance import ModelError
+from bipstudy.models.covariance import ModelError, one_thread
 from bipstudy.models.solving import cross_product, independent_columns, inverse, offsets, shift_matrix
 
 __all__ = ["BinarySolution", "limit_eta", "solve_binary"]
@@ -111,12 +111,13 @@ def solve_binary(
     ModelError
         If the events are separated completely, or the iterations do not converge.
     """
-    means = offsets(matrix[:: max(len(matrix) // 50_000, 1)], intercept)
+    means = offsets(matrix[:: max(len(matrix) // 4_000, 1)], intercept)
     working = matrix if means is None else matrix - means
     kept = list(range(matrix.shape[1]))
     while True:
         try:
-            result = _follow(working, response, weights, link, information)
+            with one_thread():
+                result = _follow(working, response, weights, link, information)
             break
         except CollinearError as error:
             kept = [kept[place] for place in error.kept]
@@ -206,12 +207,12 @@ def _plain_direction(matrix: FloatArray, response: FloatArray, columns: BoolArra
             direction = np.zeros(matrix.shape[1])
             direction[column] = -1.0
             return direction
-    others = matrix[response <= 0.0] if len(matrix) < 100_000 else None
-    if others is None:
-        return None
-    for column in np.flatnonzero(columns & ~others.any(axis=0)):
+    # A few rows rule out nearly every column; only the rest is looked at in full.
+    others = response <= 0.0
+    few = np.flatnonzero(others)[:200]
+    for column in np.flatnonzero(columns & ~matrix[few].any(axis=0)):
         values = matrix[:, column]
-        if values.any() and values.min() >= 0.0:
+        if values.any() and values.min() >= 0.0 and not values[others].any():
             direction = np.zeros(matrix.shape[1])
             direction[column] = 1.0
             return direction
