@@ -182,7 +182,8 @@ def _read(
             slope, curvature = slope * weight, curvature * weight
         gradient += slope @ part
         scaled = buffer[: len(part)]
-        np.multiply(part, np.sqrt(curvature)[:, None], out=scaled)
+        # Faster than a product with broadcasting, and the same numbers.
+        np.einsum("ij,i->ij", part, np.sqrt(curvature), out=scaled)
         total += scaled.T @ scaled
         if slopes is not None and etas is not None:
             slopes[start:stop], etas[start:stop] = slope, eta
@@ -383,11 +384,11 @@ def _infinite_direction(
     Under separation the steps keep their size while they are worth ever less; the proof is that along the direction no
     event row falls and no other row rises.
     """
-    size = np.sqrt(
-        np.einsum("ij,ij->j", matrix[:: max(len(matrix) // 4096, 1)], matrix[:: max(len(matrix) // 4096, 1)])
-    )
-    reach = np.abs(step) * np.maximum(size, 1e-300) / np.sqrt(min(len(matrix), 4096))
-    if decrement > 1e-4 or reach.max() < 1e-1:
+    if decrement > 1e-4:
+        return None
+    some = matrix[:: max(len(matrix) // 4096, 1)]
+    reach = np.abs(step) * np.sqrt(np.einsum("ij,ij->j", some, some) / len(some))
+    if reach.max() < 1e-1:
         return None
     direction = np.where(reach > 1e-2 * reach.max(), step, 0.0)
     movement = matrix @ direction

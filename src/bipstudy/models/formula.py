@@ -277,7 +277,10 @@ def build_design(
     if positions is not None:
         columns = columns.iloc[positions]
         weight = None if weight is None else weight[positions]
-    columns = _plain_dtypes(columns.set_axis(pd.RangeIndex(len(columns)), axis=0))
+    # A new index on the same data: the rows are not copied again.
+    columns = columns.copy(deep=False)
+    columns.index = pd.RangeIndex(len(columns))
+    columns = _plain_dtypes(columns)
     spec = _make_spec(columns, right, parts.terms, tuple(variables))
     whole = spec._whole(columns)
     if not intercept and INTERCEPT in spec.names:
