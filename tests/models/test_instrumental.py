@@ -380,20 +380,24 @@ def test_two_endogenous_terms_have_no_anderson_rubin_interval() -> None:
 
 @pytest.mark.certify
 def test_many_instruments_bias_two_stages_but_not_ujive_and_anderson_rubin_keeps_its_level() -> None:
-    truth, estimates, covered, inside = 0.7, {"2sls": [], "ujive": []}, 0, 0
-    rounds = 150
+    # 45 caseworkers for 900 cases, first-stage F about 3. Jackknifed estimators have no moments: the median is judged,
+    # with the spread of the middle half.
+    truth, rounds = 0.7, 100
+    estimates: dict[str, list[float]] = {"2sls": [], "ujive": []}
+    covered = inside = 0
     for seed in range(rounds):
-        frame = judges(seed=500 + seed, n=600, workers=60, strength=0.35)
+        frame = judges(seed=500 + seed, n=900, workers=45, strength=0.45)
         for method in ("2sls", "ujive"):
             fit = instrumental(frame, "y ~ x | cell | d ~ C(worker)", method=method)  # type: ignore[arg-type]
-            estimates[method].append(fit.coef["d"])
-        weak = instrumental(frame.assign(lenient=0.1 * frame["lenient"]), "y ~ x | cell | d ~ lenient", cluster=None)
-        covered += weak.anderson_rubin_test(truth)["p_value"].item() > 0.05
+            estimates[method].append(float(fit.coef["d"]))
         row = fit.with_errors("worker").tidy().iloc[0]
         inside += row["conf_low"] <= truth <= row["conf_high"]
-    spread = np.std(estimates["ujive"]) / np.sqrt(rounds)
-    assert abs(np.median(estimates["ujive"]) - truth) < 4 * spread
-    assert np.mean(estimates["2sls"]) - truth > 5 * spread  # towards least squares, as theory says
-    # 99.5 % of binomial(150, 0.95) lies within 0.89 and 0.99; UJIVE's normal interval is allowed to be a little short.
-    assert 0.89 <= covered / rounds <= 0.995
-    assert 0.86 <= inside / rounds <= 1.0
+        weak = instrumental(frame.assign(z=frame["worker"] % 7), "y ~ x | cell | d ~ z")
+        covered += weak.anderson_rubin_test(truth)["p_value"].item() > 0.05
+    low, high = np.quantile(estimates["ujive"], [0.25, 0.75])
+    error = 1.2533 * (high - low) / 1.349 / np.sqrt(rounds)
+    assert abs(np.median(estimates["ujive"]) - truth) < 3.5 * error
+    assert np.median(estimates["2sls"]) - truth > 5 * error  # towards least squares, as theory says
+    # 99.5 % of binomial(100, 0.95) lies within 0.88 and 1. UJIVE's normal interval is a little short at this strength.
+    assert 0.88 <= covered / rounds <= 1.0
+    assert 0.85 <= inside / rounds <= 1.0

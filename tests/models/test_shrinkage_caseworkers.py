@@ -213,17 +213,17 @@ def test_coverage_of_the_spread_and_of_the_effects() -> None:
     # The profile interval of the spread and the prediction interval of the effects are nominal in theory at this size
     # (normal effects, 60 caseworkers with 25 cases each). Shrunken effects: over all caseworkers, not for each.
     covered, inside, estimates, truth = [], [], [], 0.4
-    for seed in range(100):
+    for seed in range(60):
         frame = cases(seed=1000 + seed, tau=truth)
         fit = random_intercept(frame, "y ~ x", group="worker")
         interval = fit.variance_components().iloc[0]
         covered.append(interval["conf_low"] <= truth <= interval["conf_high"])
         estimates.append(fit.statistics["sd_group"])
         inside.append(_share_of_true_effects_inside(frame, fit, 1000 + seed, truth))
-    error = np.std(estimates, ddof=1) / np.sqrt(100)
+    error = np.std(estimates, ddof=1) / np.sqrt(60)
     assert abs(np.mean(estimates) - truth) < max(3 * error, 0.1 * np.std(estimates))
-    # 99.5 % of binomial(100, 0.95) lies within 0.88 and 1.
-    assert 0.88 <= np.mean(covered) <= 1.0
+    # 99.5 % of binomial(60, 0.95) lies within 0.86 and 1.
+    assert 0.86 <= np.mean(covered) <= 1.0
     # Expected a little below 0.95, because the spread is estimated: by about 1 % with 60 caseworkers.
     assert 0.93 <= np.mean(inside) <= 0.96
 

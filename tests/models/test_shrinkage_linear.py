@@ -322,3 +322,25 @@ def test_what_cannot_be_estimated_is_said(change: object, message: str) -> None:
 def test_unknown_family_is_named() -> None:
     with pytest.raises(ModelError, match="poisson"):
         random_intercept(panel(), "y ~ x", group="g", family="poisson")  # type: ignore[arg-type]
+
+
+@pytest.mark.certify
+def test_bias_and_coverage_of_the_linear_model() -> None:
+    # 40 groups: coefficients by the normal instead of t with about 38 degrees of freedom, half a point below nominal.
+    rounds, truth = 150, np.array([1.0, 0.5])
+    estimates, inside, variances = [], np.zeros(2), []
+    for seed in range(rounds):
+        # The third regressor of the panel belongs to the model, or its effect would be bias here.
+        frame = panel(seed=seed).assign(high=lambda f: (f["z"] == 2) * 1.0)
+        fit = random_intercept(frame, "y ~ x + high", group="g")
+        table = fit.tidy().iloc[:2]
+        estimates.append(fit.estimates[:2])
+        inside += ((table["conf_low"] <= truth) & (truth <= table["conf_high"])).to_numpy()
+        variances.append(fit.statistics["sd_group"] ** 2)
+    values = np.array(estimates)
+    error = values.std(axis=0, ddof=1) / np.sqrt(rounds)
+    assert (np.abs(values.mean(axis=0) - truth) < np.maximum(3.5 * error, 0.1 * values.std(axis=0))).all()
+    # 99.5 % of binomial(150, 0.945) lies within 0.89 and 0.99.
+    assert (inside / rounds >= 0.88).all()
+    # REML estimates the variance without bias but for the boundary, which is out of reach here.
+    assert abs(np.mean(variances) - 0.49) < 3.5 * np.std(variances) / np.sqrt(rounds)
