@@ -158,6 +158,12 @@ def standardised_risk(
     ModelError
         If the fit cannot predict, a value is missing in a used column, or a period was not in the fit.
 
+    Notes
+    -----
+    For bootstrap errors give `bipstudy.models.bootstrap` a function that fits and standardises with the weights of
+    the resample, both times: ``standardised_risk(discrete_hazard(frame, ..., weights=w), frame[first], ...,
+    weights=w[first], sampling="fixed")``.
+
     References
     ----------
     Robins, J. (1986). A new approach to causal inference in mortality studies with a sustained exposure period.
