@@ -109,6 +109,33 @@ def test_profile_intervals_are_those_of_lme4() -> None:
     np.testing.assert_allclose(ours, LME4["sleep_ml"]["profile"], rtol=2e-4)
 
 
+@pytest.mark.parametrize(("data", "key"), [("sleepstudy", "sleep"), ("sleep_weighted", "unbalanced")])
+def test_satterthwaite_degrees_are_those_of_lmertest(data: str, key: str) -> None:
+    from scipy.stats import t
+
+    fit = random_intercept(read(data), "Reaction ~ Days", group="Subject")
+    table = fit.tidy(degrees="satterthwaite")
+    expected = np.array(LME4["satterthwaite"][key])
+    # lmerTest takes the Hessian of the variance parameters by differences; so do we, on another scale.
+    np.testing.assert_allclose(table["p_value"], 2 * t.sf(table["statistic"].abs(), expected), rtol=2e-3)
+    ends = fit.estimates + np.outer([-1, 1], fit.std_errors * t.ppf(0.975, expected))
+    np.testing.assert_allclose(table[["conf_low", "conf_high"]].to_numpy().T, ends, rtol=1e-5)
+
+
+def test_satterthwaite_degrees_of_a_balanced_mean_are_groups_less_one() -> None:
+    from scipy.stats import t
+
+    frame = read("dyestuff")
+    table = random_intercept(frame, "Yield ~ 1", group="Batch").tidy(degrees="satterthwaite")
+    half = (table["conf_high"] - table["conf_low"]) / 2
+    np.testing.assert_allclose(half / table["std_error"], t.ppf(0.975, 5), rtol=1e-5)
+
+
+def test_satterthwaite_degrees_belong_to_model_based_errors() -> None:
+    with pytest.raises(ModelError, match="model-based"):
+        random_intercept(panel(), "y ~ x", group="g", cluster="g").tidy(degrees="satterthwaite")
+
+
 def test_same_as_statsmodels() -> None:
     from statsmodels.regression.mixed_linear_model import MixedLM
 

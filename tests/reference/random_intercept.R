@@ -29,6 +29,14 @@ w <- w[sort(sample(nrow(w), 140)), ]
 write.csv(w, file.path(here, "sleep_weighted.csv"), row.names = FALSE)
 out$sleep_weighted <- summarise(lmer(Reaction ~ Days + (1 | Subject), w, weights = weight, control = tight))
 
+# Satterthwaite degrees of freedom by lmerTest.
+df_of <- function(formula, data, ...) {
+  fit <- lmerTest::lmer(formula, data, control = tight, ...)
+  unname(summary(fit)$coefficients[, "df"])
+}
+out$satterthwaite <- list(version = as.character(packageVersion("lmerTest")),
+  sleep = df_of(Reaction ~ Days + (1 | Subject), sleepstudy), unbalanced = df_of(Reaction ~ Days + (1 | Subject), w))
+
 out$dyestuff <- summarise(lmer(Yield ~ 1 + (1 | Batch), Dyestuff, control = tight))
 out$dyestuff2 <- summarise(lmer(Yield ~ 1 + (1 | Batch), Dyestuff2, control = lmerControl(optimizer = "bobyqa")))
 write.csv(Dyestuff2, file.path(here, "dyestuff2.csv"), row.names = FALSE)

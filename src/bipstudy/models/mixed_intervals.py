@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from bipstudy.models.mixed_linear import GroupMoments, LinearIntercept, profile
+from bipstudy.models.mixed_linear import GroupMoments, LinearIntercept, given_columns, profile
 
-__all__ = ["deviation_errors", "profile_intervals"]
+__all__ = ["deviation_errors", "profile_intervals", "satterthwaite"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -119,6 +119,15 @@ def deviation_errors(moments: GroupMoments, fit: LinearIntercept) -> Floats:
     """
     if fit.ratio == 0.0:
         return np.full(3, np.nan)
+    covariance = _log_covariance(moments, fit)
+    share = fit.ratio / (1.0 + fit.ratio)
+    slope = 2.0 * share * (1.0 - share) * np.array([1.0, -1.0])
+    errors = [fit.tau**2 * covariance[0, 0], fit.sigma**2 * covariance[1, 1], slope @ covariance @ slope]
+    return np.asarray(np.sqrt(np.array(errors)), dtype=np.float64)
+
+
+def _log_covariance(moments: GroupMoments, fit: LinearIntercept) -> Floats:
+    """Covariance of the logarithms of tau and sigma, from the observed information."""
     step = 1e-3
 
     def at(log_tau: float, log_sigma: float) -> float:
@@ -132,8 +141,44 @@ def deviation_errors(moments: GroupMoments, fit: LinearIntercept) -> Floats:
     ts = (at(t + step, s + step) - at(t + step, s - step) - at(t - step, s + step) + at(t - step, s - step)) / (
         4 * step**2
     )
-    covariance = np.linalg.inv(np.array([[tt, ts], [ts, ss]]))
-    share = fit.ratio / (1.0 + fit.ratio)
-    slope = 2.0 * share * (1.0 - share) * np.array([1.0, -1.0])
-    errors = [fit.tau**2 * covariance[0, 0], fit.sigma**2 * covariance[1, 1], slope @ covariance @ slope]
-    return np.asarray(np.sqrt(np.array(errors)), dtype=np.float64)
+    return np.asarray(np.linalg.inv(np.array([[tt, ts], [ts, ss]])), dtype=np.float64)
+
+
+def satterthwaite(moments: GroupMoments, fit: LinearIntercept) -> Floats:
+    r"""Give degrees of freedom of each coefficient by Satterthwaite's method.
+
+    :math:`2 v_j^2 / (g_j' A g_j)` with :math:`v_j` the squared error of coefficient j as a function of the variance
+    parameters, :math:`g_j` its gradient and A the covariance of their estimates (Giesbrecht and Burns 1985).
+
+    Parameters
+    ----------
+    moments : GroupMoments
+    fit : LinearIntercept
+
+    Returns
+    -------
+    array, shape (p,)
+        Rows less coefficients on the boundary, where the model is that of least squares.
+
+    References
+    ----------
+    Giesbrecht, F. G. and Burns, J. C. (1985). Two-stage analysis based on a mixed model. Biometrics 41, 477-486.
+    """
+    if fit.ratio == 0.0:
+        return np.full(fit.coefficients.size, moments.rows - fit.coefficients.size)
+    step = 1e-4
+    logs = np.log(np.array([fit.tau, fit.sigma]))
+    gradient = np.empty((2, fit.coefficients.size))
+    for axis in range(2):
+        move = step * (np.arange(2) == axis)
+        up, down = (_squared_errors(moments, fit, logs + sign * move) for sign in (1.0, -1.0))
+        gradient[axis] = (up - down) / (2.0 * step)
+    spread = np.einsum("ij,ik,kj->j", gradient, _log_covariance(moments, fit), gradient)
+    return np.asarray(2.0 * np.diag(fit.covariance) ** 2 / spread, dtype=np.float64)
+
+
+def _squared_errors(moments: GroupMoments, fit: LinearIntercept, logs: Floats) -> Floats:
+    """Squared errors of the coefficients at other variance parameters."""
+    ratio, variance = float(np.exp(2.0 * (logs[0] - logs[1]))), float(np.exp(2.0 * logs[1]))
+    inverse = given_columns(moments, profile(moments, ratio, reml=fit.reml))[1]
+    return np.asarray(variance * np.diag(inverse), dtype=np.float64)

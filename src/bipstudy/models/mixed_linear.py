@@ -223,8 +223,8 @@ def _constant_column(design: Floats) -> int:
     return -1
 
 
-def _back(moments: GroupMoments, point: _Point) -> tuple[Floats, Floats]:
-    """Coefficients and inverse information of the columns as they were given."""
+def given_columns(moments: GroupMoments, point: _Point) -> tuple[Floats, Floats]:
+    """Give coefficients and inverse information of the columns as they were before the shift."""
     if moments.constant < 0:
         return point.coefficients, point.inverse
     change = np.eye(point.coefficients.size)
@@ -386,7 +386,7 @@ def fit_linear_intercept(moments: GroupMoments, *, reml: bool = True) -> LinearI
     deviation = moments.means[:, -1] - moments.means[:, :-1] @ point.coefficients
     conditional = ratio / (1.0 + ratio * moments.mass)
     leverage = np.einsum("gi,ij,gj->g", moments.means[:, :-1], point.inverse, moments.means[:, :-1], optimize=True)
-    coefficients, inverse = _back(moments, point)
+    coefficients, inverse = given_columns(moments, point)
     return LinearIntercept(
         coefficients=coefficients,
         covariance=variance * inverse,

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ProductScores, RowScores, Scores, SmallSample
-from bipstudy.models.estimates import Fit, ModelError
+from bipstudy.models.estimates import Errors, Fit, ModelError, tidy_frame
 from bipstudy.models.formula import Design, build_design
-from bipstudy.models.mixed_intervals import deviation_errors, profile_intervals
+from bipstudy.models.mixed_intervals import deviation_errors, profile_intervals, satterthwaite
 from bipstudy.models.mixed_linear import (
     GroupMoments,
     LinearIntercept,
@@ -59,6 +59,37 @@ class RandomIntercept(Fit):
     sizes: Ints
     numbers: LinearIntercept | LogitIntercept
     moments: GroupMoments | None = None
+
+    def tidy(
+        self, level: float = 0.95, *, exponentiate: bool = False, degrees: Literal["normal", "satterthwaite"] = "normal"
+    ) -> pd.DataFrame:
+        """Coefficients with errors, tests and intervals.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+        exponentiate : bool, default False
+            Give odds ratios (logit).
+        degrees : {"normal", "satterthwaite"}
+            Reference distribution: normal, or t with degrees of freedom by Satterthwaite's method, for few groups
+            (linear model with model-based errors).
+
+        Returns
+        -------
+        DataFrame
+            ``term, estimate, std_error, statistic, p_value, conf_low, conf_high``.
+
+        Raises
+        ------
+        ModelError
+            If Satterthwaite's degrees are asked for and there are none.
+        """
+        if degrees == "normal":
+            return super().tidy(level, exponentiate=exponentiate)
+        if self.moments is None or not isinstance(self.numbers, LinearIntercept) or self.errors.cluster:
+            raise ModelError("Satterthwaite's degrees of freedom belong to the linear model with model-based errors")
+        freedom = satterthwaite(self.moments, self.numbers)
+        return tidy_frame(self.terms, self.estimates, self.std_errors, freedom, level, exponentiate=exponentiate)
 
     def group_effects(self, level: float = 0.95) -> pd.DataFrame:
         """Shrunken effects of the groups.
@@ -352,8 +383,6 @@ def _common(
     design: Design, labels: Any, codes: Ints, group: str, estimates: Floats, covariance: Floats, notes: tuple[str, ...]
 ) -> dict[str, Any]:
     """Fields that both families fill alike."""
-    from bipstudy.models.estimates import Errors
-
     return {
         "terms": design.terms,
         "estimates": estimates,
