@@ -261,6 +261,27 @@ def test_warm_start_reaches_the_same_maximum(monkeypatch):
     np.testing.assert_allclose(plain.estimates, warm.estimates, rtol=1e-10, atol=1e-11)
 
 
+def test_a_level_without_events_among_the_thinned_rows_does_not_mislead(monkeypatch):
+    from bipstudy.models import binary
+
+    rng = np.random.default_rng(5)
+    n = 8000
+    rare = np.zeros(n)
+    rare[np.arange(1, 800, 10)] = 1.0
+    rare[np.arange(0, 320, 16)] = 1.0
+    event = (rng.random(n) < 0.02).astype(float)
+    event[rare == 1.0] = 0.0
+    # Events of the level only in rows that the warm start does not read.
+    event[[11, 21, 31, 51, 61]] = 1.0
+    frame = pd.DataFrame({"event": event, "rare": rare, "x": rng.normal(size=n)})
+    for link in ("cloglog", "logit"):
+        monkeypatch.setattr(binary, "WARM_START_ROWS", 10**9)
+        cold = discrete_hazard(frame, "event ~ x + rare", link=link).tidy()
+        monkeypatch.setattr(binary, "WARM_START_ROWS", 1000)
+        warm = discrete_hazard(frame, "event ~ x + rare", link=link).tidy()
+        pd.testing.assert_frame_equal(warm, cold, rtol=1e-7)  # two starts, one maximum
+
+
 def test_many_levels():
     rng = np.random.default_rng(5)
     frame = pd.DataFrame({"g": rng.integers(0, 40_000, 60_000), "x": rng.normal(size=60_000)})
