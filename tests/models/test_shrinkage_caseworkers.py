@@ -183,6 +183,7 @@ def test_missing_rows_are_left_out_and_a_seed_is_a_result() -> None:
     frame.loc[7, "day"] = pd.NaT
     first, second = run(frame, time="day", seed=5), run(frame, time="day", seed=5)
     assert first.glance()["rows"].item() == len(frame) - 3
+    assert first.glance()["rows_dropped"].item() == 3
     pd.testing.assert_frame_equal(first.chance(), second.chance())
     assert not run(frame, time="day", seed=6).chance().equals(first.chance())
 

@@ -56,6 +56,8 @@ class CaseworkerEffects:
         Observed means of the adjusted outcome, as deviations.
     minimum_rows : int
         Rows a caseworker must have to be counted in `spread`.
+    rows_given : int
+        Rows of the frame, complete or not.
     notes : tuple of str
     """
 
@@ -64,6 +66,7 @@ class CaseworkerEffects:
     spread: ChanceSpread
     means: Floats
     minimum_rows: int
+    rows_given: int
     notes: tuple[str, ...] = ()
 
     def effects(self, level: float = 0.95) -> pd.DataFrame:
@@ -181,6 +184,7 @@ class CaseworkerEffects:
         DataFrame
         """
         return self.fit.glance().assign(
+            rows_dropped=self.rows_given - self.fit.source.used,
             caseworkers=len(self.fit.labels),
             caseworkers_in_spread=self.spread.groups,
             caseworkers_in_halves=0 if self.halves is None else self.halves.groups,
@@ -295,7 +299,15 @@ def caseworker_effects(
         seed=seed,
     )
     means = np.bincount(codes, weights=residual, minlength=groups) / fit.sizes
-    return CaseworkerEffects(fit=fit, halves=halves, spread=spread, means=means, minimum_rows=minimum_rows, notes=notes)
+    return CaseworkerEffects(
+        fit=fit,
+        halves=halves,
+        spread=spread,
+        means=means,
+        minimum_rows=minimum_rows,
+        rows_given=len(frame),
+        notes=notes,
+    )
 
 
 def _arrays(fit: RandomIntercept, frame: pd.DataFrame, outcome: str) -> tuple[Floats, Floats, pd.DataFrame]:
