@@ -438,3 +438,25 @@ def test_any_data_agree_with_the_definition(seed, efron):
     beta = rng.normal(size=2)
     at = evaluate(x=rows["x"], beta=beta, weight=rows["weight"], sets=sets, efron=efron)
     assert at.log_likelihood == pytest.approx(brute_log_likelihood(beta, efron=efron, **rows), rel=1e-10, abs=1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.booleans())
+def test_cutting_any_row_at_any_time_changes_nothing(seed, efron):
+    rng = np.random.default_rng(seed)
+    rows = random_rows(rng, n=int(rng.integers(4, 25)), times=6)
+    # At event times, between them, and outside the row: a cut outside leaves it whole.
+    at = rng.choice(np.arange(0, 12, 0.5), len(rows["stop"]))
+    inside = (rows["start"] < at) & (at < rows["stop"])
+    cut = {key: np.concatenate([value, value[inside]]) for key, value in rows.items()}
+    n = len(at)
+    cut["stop"][:n][inside], cut["event"][:n][inside] = at[inside], False
+    cut["start"][n:] = at[inside]
+    beta = rng.normal(size=2)
+    found = []
+    for part in (rows, cut):
+        sets = risk_sets(start=part["start"], stop=part["stop"], event=part["event"], stratum=part["stratum"])
+        found.append(evaluate(x=part["x"], beta=beta, weight=part["weight"], sets=sets, efron=efron))
+    assert found[0].log_likelihood == pytest.approx(found[1].log_likelihood, rel=1e-11, abs=1e-11)
+    np.testing.assert_allclose(found[0].gradient, found[1].gradient, atol=1e-9)
+    np.testing.assert_allclose(found[0].information, found[1].information, atol=1e-9)
