@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 # Public name -> (module that owns it, its name there; empty for the module itself).
 _PUBLIC = {
     "analyses": ("bipstudy.analyses", ""),
+    "certify": ("bipstudy.certification", "certify"),
     "replicate": ("bipstudy.replication", "replicate"),
     "Pool": ("bipstudy.pool", "Pool"),
     "load_study": ("bipstudy.pool", "load_study"),

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from bipstudy.cli import files, pooling, studies
+from bipstudy.cli import evidence, files, pooling, studies
 from bipstudy.cli.console import helped
 
 app = typer.Typer(help=helped("app"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -20,6 +20,7 @@ app.command("codebook", help=helped("codebook_help"))(files.codebook)
 app.command("simulate", help=helped("simulate_help"))(studies.simulate)
 app.command("validate", help=helped("validate_help"))(files.validate)
 app.command("replicate", help=helped("replicate_help"))(studies.replicate)
+app.command("certify", help=evidence.HELP)(evidence.certify)
 pool.command("add", help=helped("pool_add_help"))(pooling.add)
 pool.command("list", help=helped("pool_list_help"))(pooling.listing)
 pool.command("diff", help=helped("pool_diff_help"))(pooling.diff)

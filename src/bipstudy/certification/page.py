@@ -1,0 +1,155 @@
+"""The certificate as a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bipstudy.report.document import Document
+from bipstudy.report.numbers import number, percent
+from bipstudy.texts import text
+
+if TYPE_CHECKING:
+    from bipstudy.certification.certificate import Certificate
+
+__all__ = ["compose"]
+
+
+def compose(certificate: Certificate) -> Document:
+    """Write the certificate as a document.
+
+    Parameters
+    ----------
+    certificate : Certificate
+
+    Returns
+    -------
+    Document
+    """
+    say = _Words(certificate.language)
+    facts = certificate.facts
+    page = Document(say("title"), certificate.language, subtitle=say("subtitle"))
+    page.fact(say("created"), facts["created"].replace("T", " ").replace("+00:00", " UTC"))
+    page.fact(say("replicates"), number(facts["replicates"], certificate.language, 0))
+    page.fact(say("seed"), str(facts["seed"]))
+    page.fact(say("command"), f"bipstudy certify{' --full' if facts['full'] else ''} --seed {facts['seed']}")
+    page.fact(say("code"), facts["code"][:12])
+    _verdict(page, certificate, say)
+    _designs(page, certificate, say)
+    _evidence(page, certificate, say)
+    page.section(say("rules_title"))
+    page.bullets([say(f"rule_{name}") for name in ("bias", "coverage", "ratio", "failed", "chance", "rerun")])
+    page.section(say("versions_title"))
+    versions = pd.DataFrame(list(facts["versions"].items()), columns=[say("package"), say("version")])
+    page.table(versions, say("versions_caption"))
+    return page
+
+
+class _Words:
+    """The page's words in one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def __call__(self, key: str, **values: object) -> str:
+        return text(f"certification.{key}", self.language, **values)
+
+
+def _verdict(page: Document, certificate: Certificate, say: _Words) -> None:
+    """Say first whether everything holds, and what does not."""
+    rows, tests = certificate.rows, certificate.evidence.rows
+    page.lead(say("lead", designs=len(rows), replicates=certificate.facts["replicates"]))
+    failed = rows[~rows["ok"]]
+    modules = tests[~tests["ok"].astype(bool)]
+    if certificate.ok:
+        page.callout(say("all_hold"))
+        return
+    page.callout(say("some_fail", designs=len(failed), tests=len(modules)), tone="warning")
+    page.bullets([_failure(row, say) for row in failed.itertuples()])
+    if len(modules):
+        page.bullets([say("failed_module", module=row.module, failed=row.failed) for row in modules.itertuples()])
+
+
+def _failure(row: object, say: _Words) -> str:
+    """Say in words what is wrong with a row."""
+    values = {name: getattr(row, name) for name in ("name", "bias", "bias_limit", "coverage", "band_low", "band_high")}
+    parts = []
+    if not row.bias_ok:  # type: ignore[attr-defined]
+        bias, limit = (number(abs(values[name]), say.language, 4) for name in ("bias", "bias_limit"))
+        parts.append(say("fails_bias", bias=bias, limit=limit))
+    if not row.coverage_ok:  # type: ignore[attr-defined]
+        shares = {name: percent(values[key], say.language) for name, key in _SHARES}
+        parts.append(say("fails_coverage", **shares))
+    if row.failed:  # type: ignore[attr-defined]
+        parts.append(say("fails_replicates", failed=row.failed))  # type: ignore[attr-defined]
+    return say("failure", design=say(f"design.{values['name']}"), what=" ".join(parts))
+
+
+_SHARES = (("coverage", "coverage"), ("low", "band_low"), ("high", "band_high"))
+
+
+def _designs(page: Document, certificate: Certificate, say: _Words) -> None:
+    """Show every design, then why some are expected to differ from the nominal."""
+    rows = certificate.rows
+    page.section(say("designs_title"))
+    page.paragraph(say("designs_words"))
+    marked = [say(f"design.{row.name}") + ("*" if row.reason else "") for row in rows.itertuples(index=False)]
+    shown = pd.DataFrame(
+        {
+            "design": marked,
+            "truth": rows["truth"],
+            "mean": rows["mean"],
+            "bias": rows["bias"],
+            "bias_limit": rows["bias_limit"],
+            "error_ratio": rows["error_ratio"],
+            "coverage": [percent(share, say.language) for share in rows["coverage"]],
+            "band": [_band(row, say.language) for row in rows.itertuples()],
+            "ok": [say("holds") if ok else say("fails") for ok in rows["ok"]],
+            "estimator": rows["estimator"],
+        }
+    )
+    heads = {name: say(f"head_{name}") for name in shown.columns}
+    page.table(
+        shown,
+        say("designs_caption"),
+        labels=heads,
+        decimals={"truth": 3, "mean": 3, "bias": 4, "bias_limit": 4, "error_ratio": 2},
+        group="estimator",
+        note=say("designs_note"),
+    )
+    page.section(say("reasons_title"))
+    page.bullets(
+        [
+            say(f"reason.{row.reason}", expected=percent(row.expected, say.language))
+            for row in rows[rows["reason"] != ""].itertuples()
+        ]
+    )
+
+
+def _band(row: object, language: str) -> str:
+    """Write the band of a row."""
+    low, high = row.band_low, row.band_high  # type: ignore[attr-defined]
+    return "–" if pd.isna(low) else f"{percent(low, language)}–{percent(high, language)}"
+
+
+def _evidence(page: Document, certificate: Certificate, say: _Words) -> None:
+    """Show what the tests said, or that they were not run."""
+    evidence = certificate.evidence
+    page.section(say("evidence_title"))
+    page.paragraph(say(f"evidence_{evidence.state}"))
+    if evidence.state != "run":
+        return
+    rows = evidence.rows
+    shown = pd.DataFrame(
+        {
+            "requirement": [say(f"requirement.{name}") for name in rows["requirement"]],
+            "module": rows["module"],
+            "passed": rows["passed"].astype("int64"),
+            "failed": rows["failed"].astype("int64"),
+            "skipped": rows["skipped"].astype("int64"),
+            "ok": [say("holds") if ok else say("fails") for ok in rows["ok"]],
+        }
+    )
+    heads = {name: say(f"head_{name}") for name in shown.columns}
+    page.table(shown, say("evidence_caption"), labels=heads, group="requirement")
