@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.models.covariance import IntArray, ModelError, SmallSample
+from bipstudy.models.covariance import IntArray, ModelError, SmallSample, one_thread
 from bipstudy.models.estimates import Fit
 from bipstudy.models.formula import DesignSpec, Weights, build_design
 from bipstudy.models.multinomial import BlockScores, fit_multinomial, multinomial_hazards
@@ -118,9 +118,10 @@ def competing_hazards(
     excluded = _levels_without(matrix, codes, len(causes))
     free = ~excluded.ravel()
     allowed = (np.abs(matrix) @ excluded.T.astype(np.float64)) == 0.0
-    solution = fit_multinomial(
-        matrix=matrix, cause=codes, causes=len(causes), weights=design.weights, allowed=allowed, free=free
-    )
+    with one_thread():
+        solution = fit_multinomial(
+            matrix=matrix, cause=codes, causes=len(causes), weights=design.weights, allowed=allowed, free=free
+        )
     names = tuple(f"{cause}: {term}" for cause in causes for term in (design.terms[place] for place in kept))
     fit = CompetingFit(
         model="competing hazards (multinomial logit)",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.models.covariance import ModelError
+from bipstudy.models.covariance import ModelError, one_thread
 from bipstudy.models.estimates import Errors, Estimates
 
 __all__ = ["Imputations", "PooledEstimates", "cumulative_hazard_column", "impute", "pool_estimates"]
@@ -261,7 +261,8 @@ def impute(
     frames: list[pd.DataFrame] = []
     traces: list[dict[str, Any]] = []
     for number, child in enumerate(np.random.SeedSequence(seed).spawn(imputations)):
-        codes, trace = _one_chain(codings, gaps, targets, chosen, groups, iterations, donors, child)
+        with one_thread():
+            codes, trace = _one_chain(codings, gaps, targets, chosen, groups, iterations, donors, child)
         frames.append(
             frame.assign(**{name: codings[name].restore(frame[name], codes[name], gaps[name]) for name in targets})
         )

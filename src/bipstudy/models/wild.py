@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.absorb import is_nested
-from bipstudy.models.covariance import ModelError, ProductScores, group_sums
+from bipstudy.models.covariance import ModelError, ProductScores, group_sums, one_thread
 from bipstudy.models.linear import LinearFit
 from bipstudy.models.solving import cross_product
 
@@ -146,7 +146,8 @@ def wild_cluster_bootstrap(
     factor = float(fit.with_errors(cluster=name, small_sample="stata").std_errors[place]) / error
 
     def p_value(null: float) -> float:
-        return _share_beyond(parts, patterns, null, (estimate - null) / error)
+        with one_thread():
+            return _share_beyond(parts, patterns, null, (estimate - null) / error)
 
     low, high = _confidence_set(p_value, estimate, error * factor, 1.0 - level)
     return WildBootstrap(
