@@ -79,33 +79,44 @@ def refit(
 
 @dataclass(frozen=True)
 class CoxResampler:
-    """Estimates of a Cox regression for any draw of clusters.
+    """Estimates of a Cox regression for any draw of clusters: no more than the arrays that a worker needs.
 
     Attributes
     ----------
-    fit : CoxFit
+    terms : tuple of str, length k
+    estimates : (k,) float64
+        From the data as they are.
+    x, sets, weight, scale, efron
+        As for `refit`.
     codes : (n,) int64
         Cluster of each row used.
     groups : int
+    counting : bool
+        Draws count rows, because the case weights are one.
     """
 
-    fit: CoxFit
+    terms: tuple[str, ...]
+    estimates: Floats
+    x: Floats
+    sets: RiskSets
+    weight: Floats
+    scale: Floats
+    efron: bool
     codes: Integers
     groups: int
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the k estimates."""
-        return self.fit.terms
-
-    @property
-    def estimates(self) -> Floats:
-        """Estimates from the data as they are, shape (k,)."""
-        return self.fit.estimates
+    counting: bool
 
     def replicate(self, counts: Floats) -> Floats:
         """Estimates when cluster g is drawn ``counts[g]`` times, shape (k,)."""
-        return self.fit.refit(counts[self.codes])
+        return refit(
+            x=self.x,
+            sets=self.sets,
+            weight=self.weight * counts[self.codes],
+            beta=self.estimates,
+            scale=self.scale,
+            efron=self.efron,
+            frequency=self.counting,
+        )
 
 
 def cox_resampler(fit: CoxFit, codes: Integers) -> CoxResampler:
@@ -117,6 +128,16 @@ def cox_resampler(fit: CoxFit, codes: Integers) -> CoxResampler:
     if fit.source.positions is not None:
         codes = codes[fit.source.positions]
     kept, codes = np.unique(codes, return_inverse=True)
-    # The frame is of no use to the workers that the resampler is sent to.
-    fit = replace(fit, source=replace(fit.source, frame=fit.source.frame.iloc[:0]))
-    return CoxResampler(fit, codes.astype(np.int64), len(kept))
+    data = fit.data
+    return CoxResampler(
+        terms=fit.terms,
+        estimates=fit.estimates,
+        x=data.x,
+        sets=data.sets,
+        weight=data.weight,
+        scale=data.scale,
+        efron=data.efron,
+        codes=codes.astype(np.int64),
+        groups=len(kept),
+        counting=bool((data.weight == 1.0).all()),
+    )
