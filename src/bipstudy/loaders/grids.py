@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
 from bipstudy.schema import Finding
 
 
@@ -34,6 +38,29 @@ class Grid:
     numbers: Sequence[int]
     helper: bool = False
     ragged: bool = False
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A column that becomes no table, kept so that what must never be sent is found there too.
+
+    Attributes
+    ----------
+    file, sheet, table : str or None
+        Where it stands; the table is None where the sheet belongs to none.
+    column : str
+        Its name or letter, as it may be shown.
+    rows : array of int, shape (cells,)
+        Number of each cell's row as a person sees it.
+    values : Series of text, shape (cells,)
+    """
+
+    file: str
+    sheet: str | None
+    table: str | None
+    column: str
+    rows: npt.NDArray[np.int64]
+    values: pd.Series
 
 
 @dataclass(frozen=True)

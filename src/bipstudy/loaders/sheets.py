@@ -7,10 +7,11 @@ from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from bipstudy import schema
 from bipstudy.loaders.cells import Cells, cell_text, tidied
-from bipstudy.loaders.grids import Grid
+from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import all_column_names, column_names, key, table_by_name
 from bipstudy.schema import Finding
@@ -63,7 +64,7 @@ class _Body:
     cut_off: int | None = None
 
 
-def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]) -> Sheet | None:
+def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding], unread: list[Unread]) -> Sheet | None:
     """Say which table a raw sheet holds and which columns.
 
     Parameters
@@ -75,6 +76,8 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         Whether the sheet is the only one with data in its file, so that the name of the file may name the table.
     findings : list of Finding
         What is wrong is added here.
+    unread : list of Unread
+        What becomes no part of a table is added here.
 
     Returns
     -------
@@ -82,6 +85,7 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         None where the sheet holds no table that is known.
     """
     if grid.helper or mapping.leaves_out(grid.file, grid.sheet):
+        unread += _loose(grid, len(grid.rows))
         return None
     own = {spelling for table in mapping.tables.values() for spelling in table.columns}
     at, known = _header_at(grid, own)
@@ -94,9 +98,26 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         code = "no-header" if table else "unclear-table" if known > 1 else "unknown-sheet"
         row = grid.numbers[at] if known else None
         findings.append(Finding(code, table=table, file=grid.file, sheet=grid.sheet, row=row))
+        unread += _loose(grid, len(grid.rows))
         return None
+    unread += _loose(grid, at)
     body = _body(grid, at)
-    return _bind(grid, grid.numbers[at], table, body, mapping.table(table), findings)
+    return _bind(grid, grid.numbers[at], table, body, mapping.table(table), findings, unread)
+
+
+def _loose(grid: Grid, end: int) -> list[Unread]:
+    """Return the cells of the first rows of a sheet, column by column."""
+    rows = np.asarray(grid.numbers[:end], dtype=np.int64)
+    columns = zip_longest(*grid.rows[:end], fillvalue="")
+    return [
+        Unread(grid.file, grid.sheet, None, _letters(position), rows, _texts(Cells.of(values)))
+        for position, values in enumerate(columns)
+    ]
+
+
+def _texts(cells: Cells) -> pd.Series:
+    """Return the text of every cell of a column."""
+    return pd.Series(cells.distinct, dtype=schema.STRING).take(cells.position).reset_index(drop=True)
 
 
 def _header_at(grid: Grid, own: set[str]) -> tuple[int | None, int]:
@@ -163,15 +184,24 @@ def _note_length(body: _Body, rows: list[list[object]], width: int) -> None:
 
 
 def _bind(
-    grid: Grid, header_row: int, table: str, body: _Body, mapping: TableMapping, findings: list[Finding]
+    grid: Grid,
+    header_row: int,
+    table: str,
+    body: _Body,
+    mapping: TableMapping,
+    findings: list[Finding],
+    unread: list[Unread],
 ) -> Sheet:
     """Give each column its canonical name, and say which could not be given one."""
     known = {**column_names(table), **mapping.columns}
     sheet = Sheet(grid.file, grid.sheet, table, body.rows, {}, {}, header_row)
     for position, (name, cells) in enumerate(zip(body.header, body.columns, strict=True)):
         canonical = known.get(key(name))
-        shown = name if canonical or _may_be_shown(name) else _letters(position)
+        shown = name if canonical or (name and _may_be_shown(name)) else _letters(position)
         filled = int((~cells.blank).sum())
+        if (canonical is None or canonical in sheet.columns) and (name or filled):
+            values = pd.concat([pd.Series([name], dtype=schema.STRING), _texts(cells)], ignore_index=True)
+            unread.append(Unread(grid.file, grid.sheet, table, shown, np.append(header_row, body.rows), values))
         if canonical in sheet.columns:
             first: dict[str, object] = {"column": sheet.names[str(canonical)]}
             twice = sheet.finding("duplicate-column", count=len(body.rows), values=first)

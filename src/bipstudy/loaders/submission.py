@@ -13,7 +13,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.loaders.assembly import assemble
 from bipstudy.loaders.formats import read_path
-from bipstudy.loaders.grids import Grid, SourceFile
+from bipstudy.loaders.grids import Grid, SourceFile, Unread
 from bipstudy.loaders.mapping import Mapping, read_mapping
 from bipstudy.loaders.sheets import Sheet, recognise
 from bipstudy.schema import Finding
@@ -44,6 +44,8 @@ class Submission:
         What could not be read, or was assumed, while loading.
     files : tuple of SourceFile
         Name, SHA-256 and size of each file.
+    unread : tuple of Unread
+        Columns that the files have and no table has.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class Submission:
     source_columns: MappingType[str, dict[str, str]]
     findings: list[Finding] = field(default_factory=list)
     files: tuple[SourceFile, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
     @cached_property
     def hash(self) -> str:
@@ -111,7 +114,8 @@ def load_submission(
     names = read_mapping(mapping) if mapping is not None else Mapping()
     reading = read_path(path, names.encoding)
     findings = list(reading.findings)
-    sheets = _recognised(reading.grids, names, findings)
+    unread: list[Unread] = []
+    sheets = _recognised(reading.grids, names, findings, unread)
     loaded = assemble(sheets, names, organisation or names.organisation, findings)
     ids = loaded.tables["participants"]["organisation_id"].dropna().unique()
     return Submission(
@@ -124,6 +128,7 @@ def load_submission(
         source_columns=loaded.source_columns,
         findings=findings,
         files=tuple(reading.files),
+        unread=tuple(unread),
     )
 
 
@@ -137,10 +142,10 @@ def _day(said: str | dt.date | None) -> dt.date | None:
         raise BipstudyError("loaders.no_date") from error
 
 
-def _recognised(grids: list[Grid], names: Mapping, findings: list[Finding]) -> list[Sheet]:
+def _recognised(grids: list[Grid], names: Mapping, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
     """Return the sheets whose table is known."""
     with_data = [grid.file for grid in grids if not grid.helper]
-    sheets = [recognise(grid, names, with_data.count(grid.file) == 1, findings) for grid in grids]
+    sheets = [recognise(grid, names, with_data.count(grid.file) == 1, findings, unread) for grid in grids]
     return [sheet for sheet in sheets if sheet is not None]
 
 

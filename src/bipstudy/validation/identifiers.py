@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from bipstudy.texts import LANGUAGES, text
 from bipstudy.validation.data import Data
 from bipstudy.validation.rules import Hits, Outcome, check
 
+CODES = ("personal-identity-number", "possible-identity-number")
 # How a written form is judged: certain alone, or by the share of the column.
 CERTAIN = ("twelve", "separated", "letters")
 BY_SHARE = ("ten", "shortened", "mangled", "timestamp")
@@ -143,6 +145,39 @@ def possible_identity_number(data: Data, threshold: Mapping[str, float]) -> Outc
     return _judged(data, schema.rules()["personal-identity-number"].threshold, blocking=False)
 
 
+def in_unread(submission: Any) -> list[schema.Finding]:
+    """Return a finding for each identity number in what the files hold and no table has.
+
+    Parameters
+    ----------
+    submission : Submission or Study
+        A study has nothing of the kind.
+
+    Returns
+    -------
+    list of Finding
+    """
+    threshold = schema.rules()["personal-identity-number"].threshold
+    findings = []
+    for part in getattr(submission, "unread", ()):
+        found = find_in(part.values)
+        by_chance = _by_chance(part.values, found, threshold)
+        for row, kind, inside, chance in zip(found["row"], found["kind"], found["inside"], by_chance, strict=True):
+            code = CODES[bool(chance)]
+            values: dict[str, object] = {"kind": _described(str(kind), inside=bool(inside))}
+            at = int(part.rows[row])
+            findings.append(schema.Finding(code, part.table, part.file, part.sheet, at, part.column, values=values))
+    return findings
+
+
+def _by_chance(values: pd.Series, found: pd.DataFrame, threshold: Mapping[str, float]) -> pd.Series:
+    """Say which of the matches in a column may be chance."""
+    by_chance: pd.Series = found["kind"].isin(BY_SHARE) & ~found["inside"].astype(bool)
+    if by_chance.any() and too_many(int(by_chance.sum()), _candidates(values), threshold):
+        by_chance &= False
+    return by_chance
+
+
 def _judged(data: Data, threshold: Mapping[str, float], *, blocking: bool) -> Outcome:
     """Return the hits that block, or those that do not."""
     hits: list[Hits] = []
@@ -151,9 +186,7 @@ def _judged(data: Data, threshold: Mapping[str, float], *, blocking: bool) -> Ou
         checked += int(values.notna().sum())
         if found.empty:
             continue
-        by_chance = found["kind"].isin(BY_SHARE) & ~found["inside"]
-        if by_chance.any() and too_many(int(by_chance.sum()), _candidates(values), threshold):
-            by_chance &= False
+        by_chance = _by_chance(values, found, threshold)
         for (kind, inside), group in found[by_chance != blocking].groupby(["kind", "inside"]):
             described = _described(str(kind), inside=bool(inside))
             rows = group["row"].to_numpy(dtype=np.int64)

@@ -188,7 +188,21 @@ def _duplicates(data: Data, name: str, rows: Rows) -> Hits | None:
         for language in LANGUAGES
     }
     values = {"table_label": description.label, "key_labels": key_labels}
-    return Hits(name, rows, None, values=values, each={"first_row": data.provenance[name]["row"].iloc[first].tolist()})
+    return Hits(name, rows, None, values=values, each={"first_row": _row_and_file(data.provenance[name], rows, first)})
+
+
+def _row_and_file(places: pd.DataFrame, rows: Rows, first: Rows) -> list[object]:
+    """Return the row that each first row has, with its file and sheet where they are other than those of the row."""
+    here, there = places.iloc[rows], places.iloc[first]
+    found: list[object] = []
+    for own, (file, sheet, row) in zip(
+        here[["file", "sheet"]].astype(object).where(lambda frame: frame.notna(), None).itertuples(index=False),
+        there[["file", "sheet", "row"]].astype(object).where(lambda frame: frame.notna(), None).itertuples(index=False),
+        strict=True,
+    ):
+        other = ", ".join(str(name) for name in (file, sheet) if name) if tuple(own) != (file, sheet) else ""
+        found.append(f"{row}, {other}" if other else int(row))
+    return found
 
 
 def _labels(name: str, column: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -43,12 +44,14 @@ def validate(submission: Any, language: str | None = None) -> Report:
     True
     """
     data = Data.of(submission)
+    data = replace(data, loaded=(*data.loaded, *identifiers.in_unread(submission)))
+    told = {finding.code for finding in data.loaded if finding.code in identifiers.CODES}
     statuses, found, not_applicable = [], [], []
     for code, function in CHECKS.items():
         rule = schema.rules()[code]
         absent = rule_needs(rule, data)
         outcome = Outcome(0) if absent else function(data, rule.threshold)
-        if outcome.checked == 0 and not outcome.hits:
+        if outcome.checked == 0 and not outcome.hits and code not in told:
             not_applicable.append(_why_not(code, absent, outcome, data))
             continue
         hits = list(_not_yet_said(code, outcome, data))
@@ -110,10 +113,15 @@ def _none(value: object) -> object:
     return None if pd.isna(value) else value
 
 
+def _blotted(name: object) -> object:
+    """Return the name of a file or sheet as it may be shown."""
+    return None if pd.isna(name) else identifiers.redact(str(name))
+
+
 def _submitted(data: Data) -> pd.DataFrame:
     """Return how many rows of each table came from which file and sheet."""
     counted: list[tuple[object, ...]] = []
     for name, frame in data.provenance.items():
-        places = pd.Series(list(zip(map(_none, frame["file"]), map(_none, frame["sheet"]), strict=True)))
+        places = pd.Series(list(zip(map(_blotted, frame["file"]), map(_blotted, frame["sheet"]), strict=True)))
         counted += [(name, file, sheet, rows) for (file, sheet), rows in places.value_counts(sort=False).items()]
     return pd.DataFrame(counted, columns=["table", "file", "sheet", "rows"])
