@@ -309,8 +309,10 @@ def test_what_an_archive_says_of_its_size_is_not_trusted(tmp_path, monkeypatch):
 
 def test_only_what_belongs_is_read(tmp_path):
     folder = write(tmp_path)
-    for name in ("~$Deltagare.xlsx", ".DS_Store", "Thumbs.db", "desktop.ini"):
+    for name in ("~$Deltagare.xlsx", ".DS_Store", "Thumbs.db", "Desktop.ini"):
         (folder / name).write_bytes(b"rubbish \0")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
     assert bip.load_submission(folder).findings == []
 
 

@@ -31,7 +31,7 @@ _OTHER_DATA = {
     ".rar",
     ".gz",
 }
-_NOT_OURS = ("~$", ".", "__MACOSX/", "Thumbs.db", "desktop.ini")
+_NOT_OURS = ("~$", ".", "thumbs.db", "desktop.ini")
 
 
 def read_path(path: Path, encoding: str | None = None) -> Reading:
@@ -75,7 +75,7 @@ def read_path(path: Path, encoding: str | None = None) -> Reading:
 
 def _is_foreign(name: str) -> bool:
     """Say whether a file is one that Windows, macOS or Excel leaves beside the data."""
-    return "__MACOSX" in PurePosixPath(name).parts or PurePosixPath(name).name.startswith(_NOT_OURS)
+    return "__MACOSX" in PurePosixPath(name).parts or PurePosixPath(name).name.lower().startswith(_NOT_OURS)
 
 
 def _read(name: str, content: bytes, encoding: str | None, reading: Reading, inside: bool) -> None:
