@@ -81,6 +81,18 @@ def say_json(content: Any) -> None:
     sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
+@contextmanager
+def writing(path: Any) -> Iterator[None]:
+    """Refuse as a wrong command what cannot be written, such as a file that is open in Excel."""
+    try:
+        yield
+    except Exception as error:
+        # xlsxwriter wraps what the system says in an error of its own.
+        if isinstance(error, OSError) or type(error).__name__ == "FileCreateError":
+            raise BipstudyError("cli.cannot_write", path=path) from None
+        raise
+
+
 class Progress:
     """A bar on a terminal, plain lines elsewhere; always on the error stream, so that results can be piped."""
 

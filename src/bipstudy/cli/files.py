@@ -18,6 +18,7 @@ from bipstudy.cli.console import (
     command,
     helped,
     say,
+    writing,
 )
 from bipstudy.texts import BipstudyError, text
 
@@ -36,7 +37,10 @@ def template(
     """Write the Excel template."""
     from bipstudy.schema.template import write_template
 
-    write_template(out, language=checked_language(language), organisation=organisation)
+    checked_language(language)
+    _checked_ending(out, ".xlsx")
+    with writing(out):
+        write_template(out, language=language, organisation=organisation)
     say(text("cli.written", language, path=out))
 
 
@@ -51,7 +55,9 @@ def codebook(
     writers = {".xlsx": write_xlsx, ".html": write_html}
     if out.suffix.lower() not in writers:
         raise BipstudyError("cli.bad_suffix", path=out, known=", ".join(writers))
-    writers[out.suffix.lower()](out, checked_language(language))
+    checked_language(language)
+    with writing(out):
+        writers[out.suffix.lower()](out, language)
     say(text("cli.written", language, path=out))
 
 
@@ -71,18 +77,26 @@ def validate(
     from bipstudy.validation import validate as run_rules
 
     checked_language(language)
+    _checked_ending(html, ".html", ".htm")
+    _checked_ending(xlsx, ".xlsx")
     submission = load_submission(path, mapping=mapping, organisation=organisation, extracted_on=extracted_on)
     report = run_rules(submission, language=language)
-    if html:
-        report.to_html(html)
-    if xlsx:
-        report.to_excel(xlsx)
+    for written_to, write in ((html, report.to_html), (xlsx, report.to_excel)):
+        if written_to:
+            with writing(written_to):
+                write(written_to)
     show_report(report, language, as_json=as_json)
     for written in (html, xlsx):
         if written and not as_json:
             say(text("cli.written", language, path=written))
     if not report.ok:
         raise typer.Exit(DATA_FALL_SHORT)
+
+
+def _checked_ending(path: Path | None, *known: str) -> None:
+    """Refuse a file whose ending says something else than what is written to it."""
+    if path is not None and path.suffix.lower() not in known:
+        raise BipstudyError("cli.bad_suffix", path=path, known=", ".join(known))
 
 
 def show_report(report: Any, language: str, *, as_json: bool = False) -> None:

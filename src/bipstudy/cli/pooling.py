@@ -19,7 +19,7 @@ from bipstudy.cli.console import (
     say_json,
 )
 from bipstudy.cli.files import ExtractedOn, MappingPath, Organisation, SubmissionPath, show_report
-from bipstudy.texts import text
+from bipstudy.texts import BipstudyError, text
 
 PoolPath = Annotated[Path, typer.Argument(help=helped("pool_argument"))]
 
@@ -62,10 +62,14 @@ def listing(pool: PoolPath, language: Language = DEFAULT_LANGUAGE, as_json: Json
     from bipstudy.pool import Pool
 
     checked_language(language)
+    if not pool.exists():
+        raise BipstudyError("loaders.no_path", path=pool)
     submissions, releases = Pool(pool).list(), Pool(pool).releases()
     if as_json:
         say_json({"submissions": submissions.to_dict("records"), "releases": releases.to_dict("records")})
         return
+    if submissions.empty:
+        say(text("cli.no_submissions", language, pool=pool))
     for row in submissions.itertuples():
         key = "cli.current_submission" if row.current else "cli.former_submission"
         say(text(key, language, organisation=row.organisation_id, extracted_on=row.extracted_on, hash=row.hash[:12]))

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.texts import BipstudyError, DataError
+from bipstudy.texts import DataError
 
 # What is being written; after a crash the next writer clears it away.
 ASIDE = ".writing-"

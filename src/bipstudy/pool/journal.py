@@ -68,6 +68,17 @@ class Journal:
         except ValueError as error:
             raise DataError("pool.tampered", name=LOG) from error
 
+    def check(self) -> None:
+        """Refuse a folder that holds something else than a pool.
+
+        Raises
+        ------
+        BipstudyError
+            It does.
+        """
+        if self.folder.is_dir() and not self.path.exists() and any(map(_is_foreign, self.folder.iterdir())):
+            raise BipstudyError("pool.not_a_pool", path=self.folder)
+
     def state(self) -> State:
         """Return what the pool holds now."""
         current: dict[str, str] = {}
@@ -118,8 +129,7 @@ class Journal:
         """
         from filelock import FileLock, Timeout
 
-        if self.folder.is_dir() and not self.path.exists() and any(map(_is_foreign, self.folder.iterdir())):
-            raise BipstudyError("pool.not_a_pool", path=self.folder)
+        self.check()
         (self.folder / "submissions").mkdir(parents=True, exist_ok=True)
         (self.folder / "releases").mkdir(exist_ok=True)
         try:

@@ -114,6 +114,7 @@ class Pool:
             Columns ``sequence, organisation_id, extracted_on, hash, current, time, user``; one row per submission and
             organisation. `current` says whether the next release holds it.
         """
+        self._journal.check()
         events = [event for event in self._journal.events() if event["event"] == "add"]
         last = {code: event["sequence"] for event in events for code in event["organisations"]}
         columns = ["sequence", "organisation_id", "extracted_on", "hash", "current", "time", "user"]
@@ -148,6 +149,10 @@ class Pool:
         BipstudyError
             The pool has no submission, one was changed, or somebody else writes.
         """
+        self._journal.check()
+        if not self._journal.path.is_file():
+            # Nothing is made where there is nothing to freeze.
+            raise BipstudyError("pool.empty", path=self.path)
         with self._journal.writing(self.timeout):
             state = self._journal.state()
             if not state.current:
