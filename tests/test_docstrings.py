@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,19 @@ def public_functions():
         for name in names
         if callable(getattr(owner, name)) and not inspect.isclass(getattr(owner, name))
     ]
+
+
+def test_every_public_name_stands_in_the_reference():
+    from bipstudy import analyses, models
+
+    reference = Path(__file__).parents[1] / "docs" / "reference"
+    listed = set((reference / "api.md").read_text().split()) | set((reference / "models.md").read_text().split())
+    expected = {*bipstudy.__all__, *models.__all__, *(f"analyses.{name}" for name in analyses.__all__)}
+    # Classes that a function hands back are described where it is.
+    functions = {
+        name for name in expected if name[:1].islower() or (name.startswith("analyses.") and name[9].islower())
+    }
+    assert functions - listed <= {"analyses", "models"}
 
 
 @pytest.mark.parametrize("function", public_functions())

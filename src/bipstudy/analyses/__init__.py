@@ -50,5 +50,11 @@ def list() -> builtins.list[str]:
     Returns
     -------
     list of str
+
+    Examples
+    --------
+    >>> import bipstudy as bip
+    >>> bip.analyses.list()[0]
+    'participants'
     """
     return [*_ORDER]

@@ -76,6 +76,16 @@ def adjusted_incidence(
     ------
     ModelError
         If the frame has no such column or there are no values.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bipstudy import models
+    >>> frame = pd.DataFrame({"days": [1, 2, 3, 4, 5, 6], "cause": [1, 2, 1, 0, 2, 1], "x": [1, 0, 0, 1, 1, 0]})
+    >>> fit = models.cause_specific_cox(frame, "x", stop="days", cause="cause")
+    >>> table = adjusted_incidence(fit, frame, exposure="x", values=[0, 1], times=3)
+    >>> table["contrast"].tolist()
+    ['risk', 'risk', 'difference', 'ratio', 'risk', 'risk', 'difference', 'ratio']
     """
     if exposure not in frame.columns:
         raise ModelError(f"the frame has no column {exposure!r}")

@@ -179,18 +179,17 @@ def bootstrap(
     >>> result.tidy()[["term", "estimate"]].values.tolist()
     [['mean', 4.625]]
     """
-    codes, groups = _sorted_codes(frame, cluster)
     task: Any
     if isinstance(estimator, HazardFit):
-        task = _refits(estimator, frame, codes, groups)
+        task = _refits(estimator, frame, cluster)
     elif isinstance(estimator, CoxFit):
-        task = cox_resampler(estimator, codes)
+        task = cox_resampler(estimator, _sorted_codes(frame, cluster)[0])
     elif isinstance(estimator, Fit):
         raise ModelError(
             "give a function of the frame and weights; only a discrete hazard or a Cox regression can be given as a fit"
         )
     else:
-        task = _callable(estimator, frame, codes, groups)
+        task = _callable(estimator, frame, *_sorted_codes(frame, cluster))
     seeds = np.random.SeedSequence(seed).spawn(replications)
     chunks = [seeds[start : start + REPLICATES_PER_TASK] for start in range(0, replications, REPLICATES_PER_TASK)]
     results = _spread(task, chunks, n_jobs, scheduler)
@@ -203,7 +202,7 @@ def bootstrap(
         estimates=task.estimates,
         replicates=replicates,
         cluster=cluster,
-        clusters=groups,
+        clusters=task.groups,
         method=f"{replications} resamples of clusters, each a full fit",
         notes=_failure_notes(replicates, reasons),
     )
@@ -236,6 +235,16 @@ def score_bootstrap(
     ------
     ModelError
         If the fit keeps no scores.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from bipstudy import models
+    >>> rng = np.random.default_rng(1)
+    >>> frame = pd.DataFrame({"g": np.repeat(np.arange(30), 4), "x": rng.normal(size=120), "y": rng.normal(size=120)})
+    >>> fit = models.linear_probability(frame, "y ~ x", cluster="g")
+    >>> models.score_bootstrap(fit, "g", replications=99).tidy()["term"].tolist()
+    ['Intercept', 'x']
 
     References
     ----------
@@ -402,17 +411,15 @@ class _Refits:
         return result
 
 
-def _refits(fit: HazardFit, frame: pd.DataFrame, codes: IntArray, groups: int) -> _Refits:
+def _refits(fit: HazardFit, frame: pd.DataFrame, cluster: str) -> _Refits:
     """Arrays of the fit, and the clusters of its rows."""
     if fit.unbounded:
         raise ModelError("the fit has terms without finite estimate; leave them out, or give a function")
     if len(frame) != fit.source.given:
         raise ModelError("the fit does not belong to this frame: the numbers of rows differ")
     if fit.source.positions is not None:
-        codes = codes[fit.source.positions]
-        kept = np.unique(codes)
-        codes, groups = np.searchsorted(kept, codes).astype(np.int64), len(kept)
         frame = frame.iloc[fit.source.positions]
+    codes, groups = _sorted_codes(frame, cluster)
     matrix = fit.design.matrix(frame)
     return _Refits(matrix, fit.response, fit.weights, fit.link, codes, groups, fit.terms, fit.estimates)
 

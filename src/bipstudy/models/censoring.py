@@ -79,6 +79,14 @@ def censoring_weights(
     ModelError
         If a person has two rows for a period, or a hazard of censoring is one.
 
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bipstudy import models
+    >>> frame = pd.DataFrame({"person": [1, 1, 2, 3, 3, 4], "period": [1, 2, 1, 1, 2, 1], "lost": [0, 0, 1, 0, 0, 0]})
+    >>> models.censoring_weights(frame, "lost ~ 1", person="person").weights.round(2).tolist()
+    [1.0, 1.2, 1.0, 1.0, 1.2, 1.0]
+
     References
     ----------
     Robins, J. M., Finkelstein, D. M. (2000). Correcting for noncompliance and dependent censoring in an AIDS clinical

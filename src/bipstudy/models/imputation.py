@@ -130,6 +130,17 @@ def pool_estimates(results: Sequence[Any], degrees: float | None = None) -> Pool
     ModelError
         If there are fewer than two results, or their terms differ.
 
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from bipstudy import models
+    >>> rng = np.random.default_rng(1)
+    >>> frame = pd.DataFrame({"x": rng.normal(size=60)})
+    >>> completed = [frame.assign(y=frame["x"] + rng.normal(size=60)) for _ in range(5)]
+    >>> pooled = models.pool_estimates([models.linear_probability(each, "y ~ x") for each in completed])
+    >>> pooled.tidy()["term"].tolist()
+    ['Intercept', 'x']
+
     References
     ----------
     Rubin, D. B. (1987). Multiple Imputation for Nonresponse in Surveys. Barnard, J., Rubin, D. B. (1999).

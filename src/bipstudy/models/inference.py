@@ -212,6 +212,18 @@ def sign_flip_test(fit: Fit, term: str, cluster: str, replications: int = 9999, 
     DataFrame
         One row: ``term, statistic`` (the effective score over its standard error), ``p_value, clusters, patterns``.
 
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from bipstudy import models
+    >>> rng = np.random.default_rng(1)
+    >>> frame = pd.DataFrame({"g": np.repeat(np.arange(10), 8), "x": rng.normal(size=80)})
+    >>> frame["y"] = frame["x"] + rng.normal(size=80)
+    >>> fit = models.linear_probability(frame, "y ~ x", cluster="g")
+    >>> test = models.sign_flip_test(fit, "x", "g")
+    >>> int(test["patterns"].iloc[0]), bool(test["p_value"].iloc[0] < 0.05)
+    (1024, True)
+
     References
     ----------
     Hemerik, J., Goeman, J. J., Finos, L. (2020). Robust testing in generalized linear models by sign flipping score
@@ -286,6 +298,17 @@ def freedman_lane(fit: LinearFit, term: str, replications: int = 9999, seed: int
     -------
     DataFrame
         One row: ``term, statistic, p_value, replications``; the sample counts as one of the permutations.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from bipstudy import models
+    >>> rng = np.random.default_rng(1)
+    >>> frame = pd.DataFrame({"x": rng.normal(size=50), "z": rng.normal(size=50)})
+    >>> frame["y"] = 2 * frame["x"] + frame["z"] + rng.normal(size=50)
+    >>> test = models.freedman_lane(models.linear_probability(frame, "y ~ x + z"), "x", replications=199)
+    >>> float(test["p_value"].iloc[0])
+    0.005
 
     References
     ----------

@@ -182,6 +182,18 @@ def standardised_curves(
     Returns
     -------
     StandardisedCurves
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from bipstudy import models
+    >>> rng = np.random.default_rng(1)
+    >>> frame = pd.DataFrame({"x": np.tile([0, 1], 200), "period": np.repeat([1, 2], 200)})
+    >>> frame["event"] = (rng.random(400) < 0.2).astype(int)
+    >>> fit = models.discrete_hazard(frame, "event ~ x + C(period)")
+    >>> curves = models.standardised_curves(fit, frame[frame["period"] == 1], "x", horizon=2)
+    >>> "estimate" in curves.tidy()
+    True
     """
     settings = exposure_settings(exposure, values)
     weight = row_weights(frame, weights)
