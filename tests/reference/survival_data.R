@@ -9,7 +9,6 @@ write <- function(frame, name) {
 heart$transplant <- as.integer(heart$transplant == "1")
 write(heart, "heart")
 write(mgus2, "mgus2")
-write(ovarian, "ovarian")
 # Serial measurements of primary biliary cirrhosis as intervals between visits; death is the event, transplant another.
 p <- pbcseq[order(pbcseq$id, pbcseq$day), ]
 last <- !duplicated(p$id, fromLast = TRUE)
