@@ -177,7 +177,14 @@ def standardised_curves(
 ) -> StandardisedCurves:
     """Make adjusted survival or incidence curves: `standardised_risk` after every period up to the horizon.
 
-    Parameters are those of `standardised_risk`.
+    Parameters
+    ----------
+    fit, frame, exposure, values, period, weights, sampling
+        As for `standardised_risk`.
+    horizon : int
+        Last period.
+    cluster : str or list of str, optional
+        As for `standardised_risk`.
 
     Returns
     -------
