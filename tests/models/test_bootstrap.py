@@ -66,6 +66,15 @@ def test_numbers_do_not_depend_on_processes_or_row_order():
     np.testing.assert_array_equal(bootstrap(fit, frame, "g", replications=10, seed=7).replicates, one.replicates[:10])
 
 
+def test_rows_that_the_fit_dropped_are_not_drawn():
+    frame = data()
+    frame.loc[frame.index[:30], ["x", "g"]] = np.nan
+    kept = frame.iloc[30:]
+    fit, other = discrete_hazard(frame, "y ~ x"), discrete_hazard(kept, "y ~ x")
+    one, two = bootstrap(fit, frame, "g", replications=5), bootstrap(other, kept, "g", replications=5)
+    np.testing.assert_array_equal(one.replicates, two.replicates)
+
+
 def test_one_step_is_the_full_refit_for_least_squares():
     frame = data()
     fit = linear_probability(frame, "y ~ x + C(t)")

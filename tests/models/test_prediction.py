@@ -95,6 +95,17 @@ def test_clustered_errors_of_duplicated_rows_are_those_of_the_rows(people):
     assert naive.std_errors[0] < 0.75 * prediction_performance(twice.event, twice.one, cluster=twice.id).std_errors[0]
 
 
+def test_what_measures_are_tested_against(people):
+    rng = np.random.default_rng(0)
+    useless = prediction_performance(people.event, rng.random(len(people)).clip(0.01, 0.99)).tidy().set_index("term")
+    assert useless.p_value["auc"] > 0.01
+    assert np.isnan(useless.p_value["brier"])
+    # The expected outcome given this prediction is flat: a slope of zero is far from one.
+    assert useless.p_value["calibration_slope"] < 1e-6
+    one = useless.loc["auc"]
+    assert one.statistic == pytest.approx((one.estimate - 0.5) / one.std_error)
+
+
 def test_missing_and_wrong_input():
     y, guess = np.array([0, 1, np.nan, 1, 0]), np.array([0.2, 0.6, 0.5, np.nan, 0.4])
     assert prediction_performance(y, guess).rows == 3

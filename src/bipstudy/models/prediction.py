@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError, RowScores, clustered_covariance, encode_groups
-from bipstudy.models.estimates import Errors, Estimates
+from bipstudy.models.estimates import Errors, Estimates, tidy_frame
 
 __all__ = [
     "CrossValidation",
@@ -223,12 +223,36 @@ class Performance(Estimates):
     ----------
     influence : array of shape (n, k)
         What each complete row adds to each measure; the sum of each column is zero.
+    null : array of shape (k,)
+        What each measure is tested against; NaN for nothing.
     rows, events : int
     """
 
     influence: FloatArray
+    null: FloatArray
     rows: int
     events: int
+
+    def tidy(self, level: float = 0.95, *, exponentiate: bool = False) -> pd.DataFrame:
+        """Measures with intervals, tested against what a useless or a perfect prediction gives.
+
+        An area of 0.5 and a slope of 1 are the nulls, zero for the rest and for every difference; the Brier score of
+        one prediction is tested against nothing.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+        exponentiate : bool, default False
+            Of no use here.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``term, estimate, std_error, statistic, p_value, conf_low, conf_high``.
+        """
+        return tidy_frame(
+            self.terms, self.estimates, self.std_errors, np.inf, level, exponentiate=exponentiate, null=self.null
+        )
 
     def glance(self) -> pd.DataFrame:
         """One row: rows, events, clusters, convention."""
@@ -309,6 +333,7 @@ def prediction_performance(
         covariance=covariance,
         errors=errors,
         influence=influence,
+        null=np.zeros(6) if len(measures) == 2 else np.array([0.5, np.nan, 0.0, 0.0, 0.0, 1.0]),
         rows=len(y),
         events=int(y.sum()),
     )
