@@ -183,8 +183,8 @@ def standardised_curves(
         As for `standardised_risk`.
     horizon : int
         Last period.
-    cluster : str or list of str, optional
-        As for `standardised_risk`.
+    cause : object, optional
+        Which cause, for competing hazards.
 
     Returns
     -------
