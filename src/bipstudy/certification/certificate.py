@@ -16,7 +16,7 @@ import pandas as pd
 
 from bipstudy.certification.coverage import judge, run_designs
 from bipstudy.certification.designs import designs
-from bipstudy.certification.evidence import Evidence, checkout, gather, requirements
+from bipstudy.certification.evidence import Evidence, checkout, gather, not_run, requirements
 from bipstudy.texts import LANGUAGES, BipstudyError, text
 
 __all__ = ["Certificate", "certify", "steps"]
@@ -145,7 +145,7 @@ def certify(
         n_jobs=n_jobs,
         progress=lambda name: tell("certification.simulating", text(f"certification.design.{name}", language)),
     )
-    evidence = Evidence("not_asked", gather(root=Path("-")).rows)
+    evidence = not_run("not_asked")
     if tests:
         evidence = gather(
             full=full,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["Evidence", "checkout", "gather", "requirements"]
+__all__ = ["Evidence", "checkout", "gather", "not_run", "requirements"]
 
 _COLUMNS = ["requirement", "module", "passed", "failed", "skipped", "ok"]
 
@@ -56,6 +57,25 @@ class Evidence:
 
     state: str
     rows: pd.DataFrame
+
+
+def not_run(state: str) -> Evidence:
+    """Return the evidence of tests that were not run.
+
+    Parameters
+    ----------
+    state : {"no_checkout", "no_pytest", "not_asked"}
+
+    Returns
+    -------
+    Evidence
+
+    Examples
+    --------
+    >>> len(not_run("not_asked").rows)
+    0
+    """
+    return Evidence(state, pd.DataFrame(columns=_COLUMNS))
 
 
 def checkout() -> Path | None:
@@ -119,9 +139,9 @@ def gather(*, full: bool = False, root: Path | None = None, progress: Callable[[
     """
     root = checkout() if root is None else root
     if root is None or not (root / "tests").is_dir():
-        return Evidence("no_checkout", pd.DataFrame(columns=_COLUMNS))
+        return not_run("no_checkout")
     if importlib.util.find_spec("pytest") is None:
-        return Evidence("no_pytest", pd.DataFrame(columns=_COLUMNS))
+        return not_run("no_pytest")
     rows: list[dict[str, object]] = []
     for requirement, patterns in requirements(full=full).items():
         if progress is not None:
@@ -154,7 +174,10 @@ def run_modules(root: Path, modules: list[str]) -> dict[str, dict[str, object]]:
             report = Path(folder) / "report.xml"
             options = ["-q", "-p", "no:cacheprovider", "-m", "not certify and not browser", f"--junitxml={report}"]
             command = [sys.executable, "-m", "pytest", *options, *modules]
-            subprocess.run(command, cwd=root, capture_output=True, check=False)
+            # The tests must try the source beside them, whichever copy of the package is installed.
+            paths = [str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+            subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False)
             if report.is_file():
                 _count(report, counts)
     return {module: _verdict(found) for module, found in counts.items()}
