@@ -325,6 +325,34 @@ def test_the_marginal_ratio_of_a_change_is_the_one_of_drawn_events():
     assert 0.78 < expected < 0.92
 
 
+@pytest.mark.parametrize("work_only", [False, True])
+def test_the_lagged_ratio_of_a_change_is_the_one_of_drawn_events(work_only):
+    """Person by person and quarter by quarter, a change dated as an analysis dates it; tolerance as above."""
+    twin = drawn("danish_twin", 40_000)
+    events = draw_transitions(twin.paths, 16, np.random.default_rng(6))
+    happens = twin.changes.moment < 1
+    which = happens.argmax(axis=1)
+    everyone = np.arange(twin.cohort.size)
+    change = np.where(happens.any(axis=1), which + twin.changes.moment[everyone, which], np.inf)
+    end = (np.datetime64("2016-12-31").astype("datetime64[D]").astype(int) - twin.cohort.first) / (365.25 / 4)
+    wait = 30 / (365.25 / 4)
+    above, below = 0.0, 0.0
+    for quarter in range(16):
+        begins = np.maximum(np.maximum(quarter, wait), twin.paths.running_until)
+        until = np.minimum(np.minimum(quarter + 1, end), events.time)
+        spent = np.clip(until - begins, 0, None)
+        counted = (until == events.time) & (spent > 0) & ((events.cause == 1) | (not work_only))
+        changed = change <= quarter - wait
+        time = spent[changed].sum(), spent[~changed].sum()
+        if min(time) > 0:
+            above += counted[changed].sum() * time[1] / sum(time)
+            below += counted[~changed].sum() * time[0] / sum(time)
+    expected = marginal_change_ratio(twin.paths, washout_days=30, work_only=work_only)
+    assert np.log(above / below) == pytest.approx(np.log(expected), abs=4 * 0.03)
+    # Dated late, and among those whom readiness sorts more: nearer to no association.
+    assert marginal_change_ratio(twin.paths) < expected < 0.92
+
+
 def test_without_differences_the_marginal_ratio_is_the_one_that_is_set():
     none = drawn("null", 3000, events__change_hazard_ratio=0.6)
     assert marginal_change_ratio(none.paths) == pytest.approx(0.6, abs=1e-12)

@@ -14,6 +14,7 @@ from bipstudy.simulation.events import Intervention, Paths, Risks, Transitions, 
 from bipstudy.simulation.occasions import ANSWERED, CASEWORKER, FollowUp, Forms
 
 HORIZON = 12
+WASHOUT_DAYS = 30
 _GRID = np.array([-3.0, -1.5, 0.0, 1.5, 3.0])
 _SAMPLE = 1000
 
@@ -50,6 +51,10 @@ class Truth:
     change_hazard_ratio_marginal : float
         The same among those still there, quarter by quarter since the first measurement over the whole follow-up, with
         nothing adjusted for: what a model estimates that knows neither readiness nor caseworkers.
+    change_hazard_ratio_lagged, change_hazard_ratio_lagged_work : float
+        The same as an analysis by quarters dates it: changed is who had a change by 30 days before the quarter began;
+        of work or study, and of work, on which readiness weighs more. This is what
+        `bipstudy.analyses.continuity` estimates.
     change_risk_ratio_any : float
         Ratio of the 12-month risks of the same participants had a change acted from the first measurement on against
         had changes not acted.
@@ -92,6 +97,8 @@ class Truth:
     optimism_log_hazard_study: float
     change_hazard_ratio: float
     change_hazard_ratio_marginal: float
+    change_hazard_ratio_lagged: float
+    change_hazard_ratio_lagged_work: float
     change_risk_ratio_any: float
     skill_sd: float
     caseworker_optimism: Floats
@@ -129,7 +136,7 @@ def optimism_contrast(paths: Paths, rng: np.random.Generator, months: int = HORI
     return above, expected_risks(paths, months, Intervention(first_optimism=-distance))
 
 
-def marginal_change_ratio(paths: Paths) -> float:
+def marginal_change_ratio(paths: Paths, *, washout_days: int | None = None, work_only: bool = False) -> float:
     """Return the hazard ratio of a first change among those still there, with nothing adjusted for.
 
     Those with high hazards leave, and sooner where no change holds them back: who is still there without a change has
@@ -138,6 +145,11 @@ def marginal_change_ratio(paths: Paths) -> float:
     Parameters
     ----------
     paths : Paths
+    washout_days : int, optional
+        A change counts in the quarters that begin so many days after it or later, and time at risk begins so many days
+        after the first measurement; from the change itself if left out.
+    work_only : bool
+        Whether only the events of work are counted; study then ends the time at risk.
 
     Returns
     -------
@@ -153,13 +165,19 @@ def marginal_change_ratio(paths: Paths) -> float:
     cohort, quarters = paths.cohort, paths.changes.moment.shape[1]
     end = (day_number(paths.scenario.design.ends_on) - cohort.first) / QUARTER_DAYS
     there, ever = np.ones(cohort.size), np.zeros(cohort.size, dtype=bool)
+    lag = 0.0 if washout_days is None else washout_days / QUARTER_DAYS
+    first = np.full(cohort.size, np.inf)
     events, time = np.zeros((2, quarters)), np.zeros((2, quarters))
     for piece in pieces(paths, quarters):
-        ever = ever | ((piece.begins > 0) & (piece.begins < 1))
+        happens = (piece.begins > 0) & (piece.begins < 1)
+        first = np.minimum(first, np.where(happens, piece.quarter + piece.begins, np.inf))
+        ever = ever | happens if washout_days is None else first <= piece.quarter - lag
         total = piece.work + piece.study
-        known = np.clip(end - piece.quarter - piece.begins, 0, piece.length)
-        expected = there * -np.expm1(-total * known)
-        spent = np.divide(expected, total, out=np.zeros(cohort.size), where=total > 0)
+        wait = np.clip(lag - piece.quarter - piece.begins, 0, piece.length)
+        known = np.clip(end - piece.quarter - piece.begins, wait, piece.length) - wait
+        left = there * np.exp(-total * wait) * -np.expm1(-total * known)
+        spent = np.divide(left, total, out=np.zeros(cohort.size), where=total > 0)
+        expected = spent * (piece.work if work_only else total)
         events[:, piece.quarter] += np.bincount(ever, weights=expected, minlength=2)
         time[:, piece.quarter] += np.bincount(ever, weights=spent, minlength=2)
         there = there * np.exp(-total * piece.length)
@@ -224,6 +242,8 @@ def read_truth(
         optimism_log_hazard_study=given.events.optimism_study,
         change_hazard_ratio=given.events.change_hazard_ratio,
         change_hazard_ratio_marginal=marginal_change_ratio(paths),
+        change_hazard_ratio_lagged=marginal_change_ratio(paths, washout_days=WASHOUT_DAYS),
+        change_hazard_ratio_lagged_work=marginal_change_ratio(paths, washout_days=WASHOUT_DAYS, work_only=True),
         change_risk_ratio_any=_mean(acting.any, at_risk) / _mean(idle.any, at_risk),
         skill_sd=given.caseworkers.skill_sd,
         caseworker_optimism=cohort.optimism,
