@@ -240,3 +240,60 @@ def test_another_definition_is_named_and_meets_no_danish_transition(study: Study
     assert not set(found["benchmark"]) & {"R1", "R3", "R5a", "R5b", "R7", "D5"}
     for value in set(found["outcome"]):
         assert f"outcome.{value}" in catalogue("analyses")
+
+
+def test_a_primary_estimate_that_could_not_be_made_is_never_silent() -> None:
+    study, _ = bip.simulate_study(300, seed=5)
+    outcomes = study.outcomes.iloc[:0]
+    nothing = Study(tables={**study.tables, "outcomes": outcomes}, sent=study.sent)
+    for name in ("belief", "continuity", "indicators", "activities"):
+        result = getattr(bip.analyses, name)(nothing)
+        missing = result.primary()["estimate"].isna()
+        assert missing.any(), name
+        notes = result.notes_in("en")
+        assert any(note.startswith(f"{missing.sum()} primary and ") for note in notes), name
+        # The model's own words, and that they are its own.
+        assert any("In its own words: " in note and len(note) > 60 for note in notes), name
+
+
+def test_nothing_is_said_of_estimates_that_were_made() -> None:
+    result = bip.analyses.transitions(bip.load_example())
+    assert result.estimates["estimate"].notna().all()
+    assert not any("could not be made" in note for note in result.notes_in("en"))
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_sentences_say_the_horizon_and_the_wash_out_that_were_asked_for(language: str) -> None:
+    study = bip.load_example()
+    month, days = {"sv": ("6 månader", "60 dagar"), "en": ("6 months", "60 days")}[language]
+    for name in ("transitions", "indicators", "belief", "activities"):
+        result = getattr(bip.analyses, name)(study, horizon_months=6)
+        captions = [f"analyses.{name}.table_{table}" for table in result.tables]
+        captions += [figure.caption for figure in result.figures.values()]
+        said = " ".join([result.estimand(language), *(result.words(key, language) for key in captions)])
+        assert month in said
+        assert "12" not in said
+        assert "{" not in said + result.answer(language)
+    assert days in bip.analyses.continuity(study, washout_days=60).estimand(language)
+
+
+def test_the_answer_about_continuity_does_not_hang_on_the_definition() -> None:
+    study, _ = bip.simulate_study(1500, seed=6)
+    for outcome in ("primary", "narrow"):
+        result = bip.analyses.continuity(study, outcome=outcome)
+        row = result.estimates.query("adjustment == 'background' and contrast == 'quarters_after_first_change'").iloc[1]
+        assert f"{row['estimate']:.2f} (" in result.answer("en")
+
+
+def test_changes_are_followed_only_where_periods_with_caseworkers_were_sent() -> None:
+    study, _ = bip.simulate_study(600, seed=8)
+    silent = study.organisations["organisation_id"].iloc[0]
+    told = study.assignments[study.assignments["organisation_id"] != silent]
+    partly = Study(tables={**study.tables, "assignments": told}, sent=study.sent)
+    without = int((study.participants["organisation_id"] == silent).sum())
+    flow = bip.analyses.continuity(partly).flow.set_index("step_key")["participants"]
+    # Almost everybody is at risk; those of the silent organisation are left out, forms or not.
+    assert -without <= flow["analyses.flow.changes_unknown"] < -0.8 * without
+    assert (
+        bip.analyses.continuity(study).flow.set_index("step_key")["participants"]["analyses.flow.changes_unknown"] == 0
+    )

@@ -7,11 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bipstudy.analyses.common import FlowBook, with_answers, with_background
-from bipstudy.analyses.estimating import Label, Number, attempt, estimates, holm, mean, share
+from bipstudy.analyses.estimating import Label, Number, attempt, estimates, mean, reasons, share
 from bipstudy.analyses.result import ESTIMATE_COLUMNS
 from bipstudy.models import ModelError
 
@@ -77,18 +75,6 @@ def test_missing_values_and_weights_of_zero_are_left_out() -> None:
     assert math.isnan(share(values=np.array([np.nan, 1.0])).estimate)
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
-    from statsmodels.stats.multitest import multipletests
-
-    expected = multipletests(p_values, method="holm")[1]
-    np.testing.assert_allclose(holm(np.array(p_values)), expected, rtol=1e-12)
-
-
-def test_holm_does_not_count_what_was_not_tested() -> None:
-    np.testing.assert_allclose(holm(np.array([0.01, np.nan, 0.02])), [0.02, np.nan, 0.02])
-
-
 def test_a_table_of_estimates_has_the_fixed_columns_and_types_even_without_rows() -> None:
     for rows in ([], [(Label("belief", "a", "risk", "work"), Number(0.5, n=3))]):
         table = estimates(rows)
@@ -107,6 +93,20 @@ def test_only_what_the_data_cannot_give_is_forgiven() -> None:
     assert attempt(refuse) is None
     with pytest.raises(KeyError):
         attempt(mistake)
+
+
+def test_what_a_model_says_reaches_the_one_who_asked_and_nobody_else() -> None:
+    def refuse(why: str) -> None:
+        raise ModelError(why)
+
+    with reasons() as outer:
+        attempt(lambda: refuse("first"))
+        with reasons() as inner:
+            attempt(lambda: refuse("second"))
+            attempt(lambda: refuse("second"))
+        attempt(lambda: refuse("third"))
+    attempt(lambda: refuse("fourth"))
+    assert (outer, inner) == (["first", "third"], ["second"])
 
 
 def _frame() -> pd.DataFrame:

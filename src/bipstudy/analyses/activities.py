@@ -105,6 +105,7 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
         tables={"by_activity": _by_activity(frame, found)},
         figures=_figures(found),
         flow=pd.concat([book.finish("intervals"), _next_flow(book, frame)], ignore_index=True),
+        settings={"months": horizon_months, "days": washout_days},
         remarks=(
             Sentence("analyses.activities.note_selection"),
             Sentence("analyses.activities.note_answer_again", {"share": len(moved) / max(len(frame), 1)}),

@@ -99,8 +99,9 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
         name=NAME,
         estimates=found,
         tables={"by_answer": by_answer, "ladder": _ladder(found)},
-        figures=_figures(found, named, answered),
+        figures=_figures(found, named, answered, horizon_months),
         flow=book.finish("sample_rows"),
+        settings={"months": horizon_months, "days": washout_days},
         remarks=(
             Sentence("analyses.belief.note_forecast"),
             Sentence("analyses.belief.note_optimism"),
@@ -270,7 +271,7 @@ def _groups_of_answers(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _figures(found: pd.DataFrame, outcome: str, answered: pd.DataFrame) -> dict[str, FigureSpec]:
+def _figures(found: pd.DataFrame, outcome: str, answered: pd.DataFrame, months: float) -> dict[str, FigureSpec]:
     """Return the share in work by answer, and the ratio rung by rung."""
     figures = {}
     rows = [
@@ -287,7 +288,7 @@ def _figures(found: pd.DataFrame, outcome: str, answered: pd.DataFrame) -> dict[
             "shares",
             frame.reset_index(drop=True),
             "analyses.belief.figure_by_answer",
-            {"axis_label_key": "analyses.axis.work_within_year", "decimals": 1},
+            {"axis_label_key": f"analyses.axis.work_within?months={months:g}", "decimals": 1},
         )
     rungs = found[(found["scale"] == "risk_ratio") & (found["outcome"] == outcome)].dropna(subset=["estimate"])
     if len(rungs):

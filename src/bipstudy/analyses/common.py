@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.analyses.result import FLOW_COLUMNS
+from bipstudy.analyses.estimating import reasons
+from bipstudy.analyses.result import FLOW_COLUMNS, Result, Sentence
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
 # Definition of a transition -> what the outcome is called in the estimates.
 OUTCOMES = {"primary": "work_or_study", "narrow": "work_narrow", "broad": "work_or_study_broad"}
@@ -192,20 +193,33 @@ def standardise(
     return models.standardised_risk(fit, frame[own], exposure, values)
 
 
-def single_threaded(analysis: Callable[P, T]) -> Callable[P, T]:
-    """Let an analysis use one thread for linear algebra.
+def single_threaded(analysis: Callable[P, Result]) -> Callable[P, Result]:
+    """Let an analysis use one thread for linear algebra, and say what it could not estimate.
 
     The matrices are small: more threads are slower, and their number must not decide the last digit of a result.
     """
 
     @wraps(analysis)
-    def inner(*args: P.args, **kwargs: P.kwargs) -> T:
+    def inner(*args: P.args, **kwargs: P.kwargs) -> Result:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        with threadpool_limits(limits=1):
-            return analysis(*args, **kwargs)
+        with threadpool_limits(limits=1), reasons() as said:
+            result = analysis(*args, **kwargs)
+        return replace(result, remarks=(*result.remarks, *_not_estimated(result.estimates, said)))
 
     return inner
+
+
+def _not_estimated(found: pd.DataFrame, said: Sequence[str]) -> list[Sentence]:
+    """Return how many estimates could not be made, and what the models said of it."""
+    main = found.loc[found["estimate"].isna(), "role"] == "primary"
+    if main.empty:
+        return []
+    counts = {"primary": int(main.sum()), "secondary": int((~main).sum())}
+    return [
+        Sentence("analyses.note_not_estimated", counts),
+        *(Sentence("analyses.note_reason", {"reason": message}) for message in said),
+    ]
 
 
 class FlowBook:

@@ -36,8 +36,9 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
     Estimand: hazard ratio of the transition in the quarters after a first change of main caseworker against quarters
     without any change so far; a change counts from the wash-out after it; adjusted for quarter since the first
     measurement, time in the programme and background. Population: everybody followed from the wash-out after the first
-    measurement, in organisations that sent assignments. Danish findings: R3, met by the hazard ratio of work, and R4,
-    the share with at least one change. Models: discrete hazard (complementary log-log), errors clustered by caseworker
+    measurement, in organisations that sent assignments (a change read off the forms is dated late, and is known only
+    of those who answer again). Danish findings: R3, met by the hazard ratio of work, and R4, the share with at least
+    one change. Models: discrete hazard (complementary log-log), errors clustered by caseworker
     and participant. Beside it: the first change and later ones apart, and without background. Cannot show: what a
     change brings about. Ever against never changed is not shown at all: who stays longer has more time to change.
 
@@ -68,7 +69,7 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
     """
     episodes = build_episodes(study, outcome=outcome, step_months=step_months, washout_days=washout_days)
     book = FlowBook(NAME, episodes.attrs["flow"], ready(episodes))
-    frame = _prepared(book.keep("changes_unknown", episodes["first_change"].notna()))
+    frame = _prepared(book.keep("changes_unknown", episodes["caseworker_gap_days"].notna()))
     frame, background = with_background(frame)
     named = outcome_name(outcome)
     work = "work" if outcome == "primary" else f"{named}:work"
@@ -98,9 +99,11 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
         tables={"exposure": _exposure(frame)},
         figures=_figures(found, named, work),
         flow=book.finish("episodes"),
+        settings={"days": washout_days},
         remarks=(
             Sentence("analyses.continuity.note_association"),
             Sentence("analyses.continuity.note_ever_never"),
+            Sentence("analyses.continuity.note_lag", {"days": washout_days}),
             Sentence("analyses.continuity.note_frailty"),
         ),
     )

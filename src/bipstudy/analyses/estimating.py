@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +18,8 @@ from bipstudy.analyses.result import ESTIMATE_COLUMNS
 FloatArray = npt.NDArray[np.float64]
 T = TypeVar("T")
 Z = 1.959963984540054
+# Set while an analysis runs, and only then: models are fitted deep inside, and their messages belong to its result.
+_SAID: ContextVar[list[str] | None] = ContextVar("said", default=None)
 
 
 @dataclass(frozen=True)
@@ -204,41 +208,28 @@ def _exact_end(n: int) -> tuple[float, float]:
     return low, 1 - low
 
 
+@contextmanager
+def reasons() -> Iterator[list[str]]:
+    """Collect, while it is open, what models say that `attempt` could not fit; each message once."""
+    said: list[str] = []
+    token = _SAID.set(said)
+    try:
+        yield said
+    finally:
+        _SAID.reset(token)
+
+
 def attempt(fit: Callable[[], T]) -> T | None:
-    """Return a fit, or None where the data cannot give one: no events, no variation, too few rows."""
+    """Return a fit, or None where the data cannot give one: no events, no variation, too few rows.
+
+    The model's own message goes to `reasons`, so that the reader of the result learns why.
+    """
     from bipstudy.models import ModelError
 
     try:
         return fit()
-    except (ModelError, np.linalg.LinAlgError):
+    except (ModelError, np.linalg.LinAlgError) as error:
+        message, said = str(error), _SAID.get()
+        if said is not None and message not in said:
+            said.append(message)
         return None
-
-
-def holm(p_values: FloatArray) -> FloatArray:
-    """Return p-values adjusted by Holm's step-down method; missing ones stay missing and do not count.
-
-    Parameters
-    ----------
-    p_values : array of shape (k,)
-
-    Returns
-    -------
-    array of shape (k,)
-
-    References
-    ----------
-    Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Statist. 6, 65-70.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> holm(np.array([0.01, 0.04, 0.03])).round(2).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p_values = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full(len(p_values), np.nan)
-    given = np.flatnonzero(~np.isnan(p_values))
-    order = given[np.argsort(p_values[given], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return adjusted

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
@@ -22,7 +23,7 @@ from bipstudy.analyses.common import (
     whole_months,
     with_background,
 )
-from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, holm
+from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import build_panel
 from bipstudy.panel.checks import check_definition
@@ -110,11 +111,12 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
         tables={"items": items, "counts": _counts(found)},
         figures={"risk_differences": _figure(items)} if items["estimate"].notna().any() else {},
         flow=book.finish("first_rows"),
+        settings={"months": horizon_months, "days": washout_days},
         remarks=(
             Sentence("analyses.indicators.note_association"),
             Sentence("analyses.indicators.note_count", {"n": len(frame)}),
             Sentence("analyses.indicators.note_placeholders"),
-            Sentence("analyses.note_missing_answers"),
+            Sentence("analyses.indicators.note_missing"),
         ),
     )
 
@@ -242,13 +244,21 @@ def _count(
         if (label.outcome == outcome and label.adjustment == "background" and label.contrast != "per_sd_caseworker")
         or (label.outcome == outcome and label.adjustment == "background" and label.term in _only_caseworker(asked))
     ]
-    p_values = holm(np.array([number.p_value for number in own]))
+    p_values = _holm(np.array([number.p_value for number in own]))
     holds = (p_values < LEVEL) & np.array([number.estimate > 0 for number in own], dtype=bool)
     label = Label(
         NAME, "holding_after_correction", "other", outcome, "count", months, "background", "secondary", benchmark
     )
     tested = int((~np.isnan(p_values)).sum())
     return label, Number(estimate=float(holds.sum()) if tested else np.nan, n=tested)
+
+
+def _holm(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return p-values adjusted by Holm's method; what was not tested does not count."""
+    from bipstudy import models
+
+    adjusted: npt.NDArray[np.float64] = models.adjust_p_values(p_values, "holm")
+    return adjusted
 
 
 def _only_caseworker(asked: list[Indicator]) -> set[str]:
@@ -271,7 +281,7 @@ def _items(found: pd.DataFrame, asked: list[Indicator], outcome: str) -> pd.Data
             "conf_low": main["conf_low"].reindex(names).to_numpy(),
             "conf_high": main["conf_high"].reindex(names).to_numpy(),
             "p_value": main["p_value"].reindex(names).to_numpy(),
-            "p_holm": holm(main["p_value"].reindex(names).to_numpy(dtype=np.float64)),
+            "p_holm": _holm(main["p_value"].reindex(names).to_numpy(dtype=np.float64)),
             "together": joint["estimate"].reindex(names).to_numpy(),
             "together_low": joint["conf_low"].reindex(names).to_numpy(),
             "together_high": joint["conf_high"].reindex(names).to_numpy(),

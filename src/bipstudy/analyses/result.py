@@ -114,7 +114,9 @@ class Result:
         left_out, cut into periods, kept), ``participants, rows``. What was left out is negative, so that each flow adds
         up.
     remarks : tuple of Sentence
-        What the analysis cannot show, and what was done about missing things.
+        What the analysis cannot show, what was done about missing things, and why an estimate could not be made.
+    settings : mapping of str to float
+        What the sentences say of how the analysis was called: ``months`` of the horizon, ``days`` of the wash-out.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Result:
     figures: Mapping[str, FigureSpec] = field(default_factory=dict)
     flow: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FLOW_COLUMNS)))
     remarks: tuple[Sentence, ...] = ()
+    settings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -140,11 +143,11 @@ class Result:
 
     def question(self, language: str | None = None) -> str:
         """Return the question in words."""
-        return text(f"analyses.{self.name}.question", language or default_language())
+        return self.words(f"analyses.{self.name}.question", language)
 
     def estimand(self, language: str | None = None) -> str:
         """Return what is estimated, in words."""
-        return text(f"analyses.{self.name}.estimand", language or default_language())
+        return self.words(f"analyses.{self.name}.estimand", language)
 
     def answer(self, language: str | None = None) -> str:
         """Return the answer in a sentence, with its interval."""
@@ -155,6 +158,13 @@ class Result:
     def table(self, name: str, language: str | None = None) -> pd.DataFrame:
         """Return one of the tables in words."""
         return worded(self.tables[name], language or default_language())
+
+    def words(self, key: str, language: str | None = None, **values: str) -> str:
+        """Return a sentence of the catalogue, such as a caption, with the settings of the analysis filled in."""
+        chosen = language or default_language()
+        comma = "," if chosen == "sv" else "."
+        settings = {name: f"{value:g}".replace(".", comma) for name, value in self.settings.items()}
+        return text(key, chosen, **settings, **values)
 
     def primary(self) -> pd.DataFrame:
         """Return the primary estimates."""

@@ -76,6 +76,7 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
         tables={"bounds": _bounds(found), "by_month": by_month, "by_path": _by_path(study, frame, horizon, outcome)},
         figures=_figures(curves["observed"], frame),
         flow=book.finish("at_risk"),
+        settings={"months": horizon_months},
         remarks=(
             Sentence("analyses.transitions.note_bounds", {"lost": int((frame["end_reason"] == LOST).sum())}),
             Sentence("analyses.transitions.note_competing"),

@@ -32,7 +32,7 @@ _FILLED: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     },
     "continuity": {
         "ratio": {"role": "primary"},
-        "work": {"contrast": "quarters_after_first_change", "outcome": "work", "adjustment": "background"},
+        "work": {"contrast": "quarters_after_first_change", "role": "secondary", "adjustment": "background"},
         "changed": {"contrast": "share_with_change"},
     },
     "activities": {
@@ -102,7 +102,9 @@ def answer(result: Result, language: str) -> str:
         if any(row is None for row in chosen.values()):
             values = {}
     return (
-        text(f"analyses.{result.name}.answer", language, **values) if values else text("analyses.no_answer", language)
+        result.words(f"analyses.{result.name}.answer", language, **values)
+        if values
+        else text("analyses.no_answer", language)
     )
 
 

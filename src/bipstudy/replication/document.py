@@ -150,13 +150,15 @@ def _question(page: Document, run: Run, name: str, say: _Words) -> None:
     if len(rows):
         page.table(_beside(run, rows, say), say("caption_beside"))
     for figure, spec in result.figures.items():
-        page.figure(run.figures[f"{name}_{figure}"], text(spec.caption, run.language))
+        page.figure(run.figures[f"{name}_{figure}"], result.words(spec.caption, run.language))
     for table, frame in result.tables.items():
         key = f"{name}.{table}"
         if len(frame):
             shown = printed(key, frame, run.language)
             page.table(
-                shown, text(f"analyses.{name}.table_{table}", run.language), group=group_heading(key, run.language)
+                shown,
+                result.words(f"analyses.{name}.table_{table}", run.language),
+                group=group_heading(key, run.language),
             )
     page.section(say("limits"), level=3)
     page.bullets(result.notes_in(run.language))
