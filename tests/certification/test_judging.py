@@ -135,7 +135,9 @@ def test_every_requirement_has_its_words_and_its_tests():
 
 
 @pytest.fixture
-def small_checkout(tmp_path):
+def small_checkout(tmp_path, monkeypatch):
+    few = {"linear": ("tests/models/test_*.py",), "cox": ("tests/models/test_cox*.py",)}
+    monkeypatch.setattr(evidence_module, "_ESTIMATORS", few)
     tests = tmp_path / "tests" / "models"
     tests.mkdir(parents=True)
     (tests / "test_linear.py").write_text("def test_a():\n    pass\ndef test_b():\n    assert False\n")

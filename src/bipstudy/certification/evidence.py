@@ -172,7 +172,8 @@ def run_modules(root: Path, modules: list[str]) -> dict[str, dict[str, object]]:
     if modules:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
-            options = ["-q", "-p", "no:cacheprovider", "-m", "not certify and not browser", f"--junitxml={report}"]
+            options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", f"--junitxml={report}"]
+            options += ["-m", "not certify and not browser"]
             command = [sys.executable, "-m", "pytest", *options, *modules]
             # The tests must try the source beside them, whichever copy of the package is installed.
             paths = [str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
