@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+# Two workers with a thread each: more threads only get in each other's way.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 .PHONY: install demo test check docs bench reference lock clean
 
 install: .venv/dev.stamp  ## Install the package and the tools of development into .venv
@@ -23,7 +26,7 @@ demo: .venv/core.stamp  ## Six organisations' raw files become a replication rep
 	$(BIN)/bipstudy demo --out demo
 
 test: .venv/dev.stamp  ## The test suite, without the slow certification
-	$(BIN)/python -m pytest -m "not certify" -n 2 --dist worksteal tests
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not certify" -n 2 --dist worksteal -q tests
 
 check: .venv/dev.stamp  ## Lint, format, types, import contract
 	$(BIN)/ruff check .

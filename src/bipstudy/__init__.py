@@ -40,7 +40,7 @@ _PUBLIC = {
     "validate": ("bipstudy.validation.validate", "validate"),
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the names are those of the table above
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
