@@ -144,6 +144,8 @@ def small_checkout(tmp_path, monkeypatch):
     (tests / "test_imputation.py").write_text(
         "import pytest\n@pytest.mark.skip\ndef test_a():\n    pass\ndef test_b():\n    pass\n"
     )
+    # A module whose name begins like another's.
+    (tests / "test_linear_more.py").write_text("class TestIt:\n    def test_a(self):\n        pass\n")
     (tests / "test_prediction.py").write_text("import nothing_of_that_name\n")
     (tests / "test_fine_gray.py").write_text("import pytest\n@pytest.mark.skip\ndef test_a():\n    pass\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    certify\n    browser\n")
@@ -156,6 +158,7 @@ def test_tests_are_counted_and_an_empty_denominator_is_no_proof(small_checkout):
     rows = found.rows.set_index("module")
     columns = ["passed", "failed", "skipped", "ok"]
     assert rows.loc["tests/models/test_linear.py", columns].tolist() == [1, 1, 0, False]
+    assert rows.loc["tests/models/test_linear_more.py", columns].tolist() == [1, 0, 0, True]
     assert rows.loc["tests/models/test_imputation.py", columns].tolist() == [1, 0, 1, True]
     # A module that cannot be read, one whose tests are all skipped, and a requirement without a module.
     assert not rows.loc["tests/models/test_prediction.py", "ok"]

@@ -190,7 +190,7 @@ def _count(report: Path, counts: dict[str, dict[str, int]]) -> None:
     for case in ElementTree.parse(report).iter("testcase"):
         # A module that cannot be collected has its path as the name of its only case.
         place = case.get("classname") or case.get("name") or ""
-        module = next((name for name in counts if place.startswith(name[:-3].replace("/", "."))), None)
+        module = next((name for name in counts if f"{place}.".startswith(f"{name[:-3].replace('/', '.')}.")), None)
         if module is None:
             continue
         kinds = {child.tag for child in case}
