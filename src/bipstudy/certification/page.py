@@ -68,7 +68,8 @@ def _verdict(page: Document, certificate: Certificate, say: _Words) -> None:
     page.callout(say("some_fail", designs=len(failed), tests=len(modules)), tone="warning")
     page.bullets([_failure(row, say) for row in failed.itertuples()])
     if len(modules):
-        page.bullets([say("failed_module", module=row.module, failed=row.failed) for row in modules.itertuples()])
+        columns = modules[["module", "passed", "failed", "skipped"]]
+        page.bullets([say("failed_module", **row) for row in columns.to_dict("records")])
 
 
 def _failure(row: object, say: _Words) -> str:
