@@ -283,20 +283,35 @@ def _cut(study: Study, day: pd.Timestamp) -> Study:
     """The study as it would be had nothing after a day been written down, except how long people were followed."""
     tables = dict(study.tables)
     began = {"measurements": "answered_on", "assignments": "start", "activities": "start", "outcomes": "start"}
+    people = tables["participants"].copy()
+    gone = people[people["left_on"] <= day]
     for name, column in began.items():
         frame = tables[name]
         frame = frame[frame[column] <= day].copy()
         if "end" in frame:
-            # What ended later was still running.
-            running = (frame["end"] > day).to_numpy(dtype=bool)
+            # What ended later was still running; of who had left the programme, it would be taken to end with that.
+            running = (frame["end"] > day).to_numpy(dtype=bool) & ~_of(frame, gone)
             frame.loc[running, ["end", "end_precision"]] = None
             frame.loc[running, "ongoing"] = True
         tables[name] = frame.reset_index(drop=True)
-    people = tables["participants"].copy()
     left = (people["left_on"] > day).to_numpy(dtype=bool)
     people.loc[left, ["left_on", "left_on_precision"]] = None
     tables["participants"] = people
     return Study(tables=tables, sent=study.sent)
+
+
+def _of(frame: pd.DataFrame, people: pd.DataFrame) -> Any:
+    """Say which rows belong to the people named."""
+    keys = ["organisation_id", "participant_id"]
+    return pd.MultiIndex.from_frame(frame[keys]).isin(pd.MultiIndex.from_frame(people[keys]))
+
+
+def _halfway(study: Study, day: pd.Timestamp) -> set[str]:
+    """Participants with an occasion of which one form came by the day and another after it."""
+    keys = ["organisation_id", "participant_id", "occasion"]
+    dates = study.measurements.groupby(keys)["answered_on"].agg(["min", "max"]).reset_index()
+    rows = dates[(dates["min"] <= day) & (dates["max"] > day)]
+    return set(rows["organisation_id"] + "/" + rows["participant_id"])
 
 
 def _exposures(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -327,6 +342,8 @@ def test_what_comes_after_a_day_changes_no_exposure_before_it(study: Study, days
     _assert_known_then(_exposures(now[complete], keys), _exposures(then, keys))
     now, then = (build_episodes(each, outcome=outcome, origin="entry", step_months=1) for each in (study, past))
     now, then = (each[each["organisation_id"].isin(sending)] for each in (now, then))
+    # An occasion is dated by its later form: it becomes known later, never earlier, when another form comes.
+    now = now[~now["participant"].isin(_halfway(study, day))]
     begins = now["entered_on"] + pd.to_timedelta(now["start"], unit="D")
     keys = ["participant", "start"]
     _assert_known_then(_exposures(now[begins - pd.Timedelta(days=30) <= day], keys), _exposures(then, keys))

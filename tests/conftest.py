@@ -1,0 +1,6 @@
+"""What all tests share: random examples that are the same in every run, so that a red run says something of the change."""
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
