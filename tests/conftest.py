@@ -1,4 +1,4 @@
-"""What all tests share: random examples that are the same in every run, so that a red run says something of the change."""
+"""What all tests share: random examples are the same in every run, so that a red run speaks of the change."""
 
 from hypothesis import settings
 
