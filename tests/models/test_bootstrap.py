@@ -224,6 +224,7 @@ def test_wild_bootstrap_matches_the_usual_test_with_many_clusters():
 @pytest.mark.filterwarnings("ignore")
 def test_a_dask_cluster_gives_the_same_numbers():
     import distributed
+
     frame = data()
     fit = by_function(frame, np.ones(len(frame)))
     here = bootstrap(fit, frame, "g", replications=60, seed=7)

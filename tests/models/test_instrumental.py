@@ -83,6 +83,7 @@ def test_liml_is_its_definition() -> None:
 @pytest.mark.parametrize("method", ["2sls", "liml"])
 def test_same_as_linearmodels(method: Any) -> None:
     from linearmodels import iv
+
     frame = mroz().assign(one=1.0)
     kind = {"2sls": iv.IV2SLS, "liml": iv.IVLIML}[method]
     exogenous, z = frame[["one", "exper", "expersq"]], frame[["fatheduc", "motheduc"]]

@@ -201,6 +201,7 @@ def test_parameters_and_errors_are_those_of_lavaan(key: str, options: dict[str, 
 
 def test_same_as_semopy() -> None:
     import semopy
+
     text = "\n".join(f"{factor} =~ {' + '.join(items)}" for factor, items in MODEL.items())
     other = semopy.Model(text)
     other.fit(holzinger()[ITEMS])

@@ -53,6 +53,7 @@ def test_omega_is_that_of_lavaan() -> None:
 
 def test_alpha_is_that_of_pingouin() -> None:
     import pingouin
+
     value, _ = pingouin.cronbach_alpha(bfi()[NEUROTICISM])
     np.testing.assert_allclose(reliability(bfi(), NEUROTICISM).estimates[0], value, rtol=1e-12)
 
@@ -143,6 +144,7 @@ def test_intraclass_correlations_are_those_of_psych() -> None:
 
 def test_intraclass_correlations_are_those_of_pingouin() -> None:
     import pingouin
+
     frame = raters().reset_index().melt("index", var_name="rater", value_name="score")
     other = pingouin.intraclass_corr(frame, targets="index", raters="rater", ratings="score")
     ours = intraclass_correlation(raters(), ["r1", "r2"]).tidy()
