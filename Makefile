@@ -38,9 +38,7 @@ docs: .venv/dev.stamp  ## The documentation, notebooks executed, warnings fatal
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 bench: .venv/dev.stamp  ## Ratios side by side, see docs/performance.md
-	$(BIN)/python benchmarks/estimators_survival.py --people 4000
-	$(BIN)/python benchmarks/estimators_hazard.py --people 4000
-	$(BIN)/python benchmarks/estimators_shrinkage.py --people 4000 --statsmodels
+	$(BIN)/python benchmarks/estimators.py --people 4000
 
 reference:  ## Make the reference values anew; needs R
 	cd tests/reference && for script in *.R; do Rscript --vanilla $$script; done

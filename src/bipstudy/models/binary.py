@@ -9,6 +9,8 @@ likelihood, gradient and information and no second matrix is ever made.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -35,6 +37,8 @@ MAX_ITERATIONS = 80
 WARM_START_ROWS = 100_000
 # Newton needs fewer passes than this unless a term runs away.
 WARM_START_PASSES = 12
+# Rows that one thread reads at a time: many blocks, so that handing them out costs nothing.
+PIECE = 65_536
 # A linear predictor beyond this is a probability of 0 or 1 to machine precision.
 ETA_LIMIT = 30.0
 
@@ -165,10 +169,47 @@ def _read(
     keep: bool = False,
 ) -> _Pass:
     """Likelihood, gradient and information at `beta`, block by block; with `keep`, also what each row adds."""
+    rows = len(matrix)
+    kept = (np.empty(rows), np.empty(rows)) if keep else None
+
+    def read(start: int, stop: int) -> _Pass:
+        part = slice(start, stop)
+        return _read_rows(
+            matrix[part],
+            response[part],
+            None if weights is None else weights[part],
+            beta,
+            link,
+            information,
+            None if kept is None else (kept[0][part], kept[1][part]),
+        )
+
+    # The same pieces are added in the same order, however many threads read them.
+    pieces = [(start, min(start + PIECE, rows)) for start in range(0, rows, PIECE)] or [(0, 0)]
+    if len(pieces) == 1:
+        found = [read(*pieces[0])]
+    else:
+        with ThreadPoolExecutor(max_workers=min(len(pieces), os.cpu_count() or 1)) as pool:
+            found = list(pool.map(lambda piece: read(*piece), pieces))
+    value, gradient, total = found[0].value, found[0].gradient, found[0].information
+    for piece in found[1:]:
+        value, gradient, total = value + piece.value, gradient + piece.gradient, total + piece.information
+    return _Pass(value, gradient, total, *(kept or (None, None)))
+
+
+def _read_rows(
+    matrix: FloatArray,
+    response: FloatArray,
+    weights: FloatArray | None,
+    beta: FloatArray,
+    link: Link,
+    information: Information,
+    kept: tuple[FloatArray, FloatArray] | None,
+) -> _Pass:
+    """Likelihood, gradient and information of some rows; fills slopes and linear predictors where they are kept."""
     rows, k = matrix.shape
     value, gradient, total = 0.0, np.zeros(k), np.zeros((k, k))
     buffer = np.empty((min(BLOCK, rows), k))
-    slopes, etas = (np.empty(rows), np.empty(rows)) if keep else (None, None)
     for start in range(0, rows, BLOCK):
         stop = start + BLOCK
         part = matrix[start:stop]
@@ -187,9 +228,9 @@ def _read(
         # Faster than a product with broadcasting, and the same numbers.
         np.einsum("ij,i->ij", part, np.sqrt(curvature), out=scaled)
         total += scaled.T @ scaled
-        if slopes is not None and etas is not None:
-            slopes[start:stop], etas[start:stop] = slope, eta
-    return _Pass(value, gradient, total, slopes, etas)
+        if kept is not None:
+            kept[0][start:stop], kept[1][start:stop] = slope, eta
+    return _Pass(value, gradient, total)
 
 
 def fit_binary(
