@@ -12,13 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bipstudy.models import ModelError
-from bipstudy.models.prediction import (
-    calibration_curve,
-    cross_validate,
-    deal_groups,
-    decision_curve,
-    prediction_performance,
-)
+from bipstudy.models.performance import calibration_curve, decision_curve, prediction_performance
+from bipstudy.models.prediction import cross_validate, deal_groups
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 

@@ -1,0 +1,162 @@
+r"""Logistic regression with a quadratic penalty whose strength is chosen without the group it predicts.
+
+With standardised columns and the intercept unpenalised, :math:`\hat\beta_\lambda` minimises
+:math:`-\ell(\beta) + \frac{\lambda}{2}\lVert\beta\rVert^2`. Without group g it moves, to first order, by
+:math:`-H^{-1} s_g`, where :math:`H` is the penalised information and :math:`s_g` the score of the group (Giordano and
+others 2019): one fit per strength gives the loss on groups left out, instead of one per strength and fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bipstudy.models.covariance import ModelError
+
+__all__ = ["STRENGTHS", "RidgeLogit", "fit_ridge_logit"]
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+
+# Weights of the penalty, from no say of the columns to hardly any penalty.
+STRENGTHS: tuple[float, ...] = (1e4, 1e3, 300.0, 100.0, 30.0, 10.0, 1.0)
+_MAX_STEPS = 50
+_CONVERGED = 1e-16
+
+
+@dataclass(frozen=True)
+class RidgeLogit:
+    """A penalised logistic regression.
+
+    Attributes
+    ----------
+    mean, scale : arrays of shape (k,)
+        Of the columns; a column that does not vary has scale 1.
+    intercept : float
+    coefficients : array of shape (k,)
+        Of the standardised columns.
+    strength : float
+        Weight of the penalty.
+    losses : array of shape (number of strengths,)
+        Mean logarithmic loss on groups left out, to first order.
+    """
+
+    mean: FloatArray
+    scale: FloatArray
+    intercept: float
+    coefficients: FloatArray
+    strength: float
+    losses: FloatArray
+
+    def linear_predictor(self, matrix: FloatArray) -> FloatArray:
+        """Linear predictor of rows, shape (n,)."""
+        return np.asarray(self.intercept + ((matrix - self.mean) / self.scale) @ self.coefficients)
+
+    def predict_proba(self, matrix: FloatArray) -> FloatArray:
+        """Probabilities of no event and of the event, shape (n, 2), as scikit-learn gives them."""
+        from scipy.special import expit
+
+        chance = expit(self.linear_predictor(matrix))
+        return np.column_stack([1.0 - chance, chance])
+
+
+def fit_ridge_logit(
+    *,
+    matrix: FloatArray,
+    response: FloatArray,
+    codes: IntArray,
+    weights: FloatArray | None = None,
+    strengths: Sequence[float] = STRENGTHS,
+) -> RidgeLogit:
+    """Fit a logistic regression whose quadratic penalty predicts groups left out best.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, k)
+        Without intercept.
+    response : array of shape (n,)
+        Zero or one, both present.
+    codes : integer array of shape (n,)
+        Groups, from 0.
+    weights : array of shape (n,), optional
+    strengths : sequence of float
+        From strong to weak; of equal losses the stronger penalty is taken.
+
+    Returns
+    -------
+    RidgeLogit
+
+    Raises
+    ------
+    ModelError
+        If only one outcome occurs, or the iterations do not converge.
+
+    References
+    ----------
+    Giordano, R., Stephenson, W., Liu, R., Jordan, M., Broderick, T. (2019). A Swiss army infinitesimal jackknife.
+    Proceedings of AISTATS 22, 1139-1147.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(300, 2))
+    >>> y = (x[:, 0] + rng.logistic(size=300) > 0).astype(float)
+    >>> fit = fit_ridge_logit(matrix=x, response=y, codes=np.arange(300) % 30)
+    >>> bool(fit.coefficients[0] > 4 * abs(fit.coefficients[1]))
+    True
+    """
+    if response.min() == response.max():
+        raise ModelError("both outcomes must occur")
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    sizes = np.diff(np.append(starts, len(order)))
+    weight = np.ones(len(response)) if weights is None else np.asarray(weights, dtype=np.float64)
+    mean = matrix.mean(axis=0)
+    scale = matrix.std(axis=0)
+    scale = np.where(scale > 1e-10, scale, 1.0)
+    x = np.column_stack([np.ones(len(matrix)), (matrix - mean) / scale])[order]
+    y, w = response[order], weight[order]
+    share = float(w @ y / w.sum())
+    beta = np.zeros(x.shape[1])
+    beta[0] = np.log(share / (1.0 - share))
+    fits, losses = [], []
+    for strength in strengths:
+        beta, left_out = _at_strength(x, y, w, beta, strength, starts, sizes)
+        fits.append(beta)
+        losses.append(float(w @ (np.logaddexp(0.0, left_out) - y * left_out) / w.sum()))
+    best = int(np.argmin(losses))
+    chosen = fits[best]
+    return RidgeLogit(mean, scale, float(chosen[0]), chosen[1:], float(strengths[best]), np.array(losses))
+
+
+def _at_strength(
+    x: FloatArray, y: FloatArray, w: FloatArray, beta: FloatArray, strength: float, starts: IntArray, sizes: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Minimum at one strength of the penalty, and linear predictors of rows without their group."""
+    from scipy.linalg import cho_factor, cho_solve
+    from scipy.special import expit
+
+    penalty = np.full(x.shape[1], strength)
+    penalty[0] = 0.0
+    for _ in range(_MAX_STEPS):
+        eta = x @ beta
+        chance = expit(eta)
+        residual = w * (y - chance)
+        scaled = x * np.sqrt(w * chance * (1.0 - chance))[:, None]
+        information = scaled.T @ scaled
+        information[np.diag_indices_from(information)] += penalty
+        factor = cho_factor(information)
+        gradient = x.T @ residual - penalty * beta
+        step = cho_solve(factor, gradient)
+        if float(step @ gradient) < _CONVERGED * len(beta) * (1.0 + len(y)):
+            scores = np.add.reduceat(x * residual[:, None], starts, axis=0)
+            moved = np.repeat(cho_solve(factor, scores.T).T, sizes, axis=0)
+            return beta, eta - np.einsum("ij,ij->i", x, moved)
+        # The penalised likelihood is concave; steps from a fit at a stronger penalty stay short.
+        beta = beta + step
+    raise ModelError("the penalised likelihood could not be maximised")
