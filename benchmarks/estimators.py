@@ -28,7 +28,7 @@ WANTED: dict[tuple[str, str], tuple[str, str, float | None, float | None]] = {
     ("cox", "R"): ("r", "times_r", 10, 12),
     ("cox", "lifelines"): ("lifelines", "times_lifelines", 50, None),
     ("hazard", "R"): ("r", "times_r", 8, 20),
-    ("hazard", "statsmodels"): ("statsmodels_one_way", "times_statsmodels", 7, 28),
+    ("hazard", "statsmodels"): ("statsmodels", "times_statsmodels", 7, 28),
     ("hazard bootstrap", "R, glm"): ("r_glm", "times_r", 20, None),
     ("hazard bootstrap", "R, glm.fit"): ("r_glm_fit", "times_r_glm_fit", None, None),
     ("hazard bootstrap", "statsmodels"): ("statsmodels", "times_statsmodels", 20, None),
