@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec
@@ -25,6 +27,10 @@ CATEGORIES = (
     "sex", "age_group", "birth_region", "education", "vocational_qualification", "main_support_at_entry",
     "mental_ill_health", "musculoskeletal_disorder", "outcome_follow_up", "organisation_id",
 )  # fmt: skip
+# Everything that an adjustment for background takes in.
+BACKGROUND = (*CATEGORIES, "year", "months_since_work", "work_or_study_share_5y")
+# Set by a plan while an analysis runs, and only then.
+_LEFT_OUT: ContextVar[frozenset[str]] = ContextVar("left_out", default=frozenset())
 # A level of a background variable with fewer rows stands with the most common one: it could not be told apart.
 RARE = 20
 TOP, BOTTOM = 75.0, 25.0
@@ -76,20 +82,37 @@ def with_background(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         The added columns; a variable that does not vary has none. The first level of a code is the reference.
     """
     added: dict[str, Any] = {}
-    for name in (*CATEGORIES, "year"):
+    left_out = _LEFT_OUT.get()
+    for name in (each for each in (*CATEGORIES, "year") if each not in left_out):
         codes = _merged(frame[name]).to_numpy(dtype=object)
         # Columns of numbers instead of categories: they are made once and not for each of many models.
         for number, level in enumerate(sorted(set(codes))[1:], start=1):
             added[f"bg_{name}_{number}"] = (codes == level).astype(np.float64)
     numbers = {"months_since_work": np.log1p(frame["months_since_work"].clip(lower=0))}
     numbers["work_or_study_share_5y"] = frame["work_or_study_share_5y"]
-    for name, values in numbers.items():
+    for name, values in ((each, numbers[each]) for each in numbers if each not in left_out):
         filled, missing = imputed(values.to_numpy(dtype=np.float64))
         if len(filled) and np.ptp(filled) > 0:
             added[f"bg_{name}"] = filled
         if RARE <= missing.sum() <= len(frame) - RARE:
             added[f"bg_{name}_missing"] = missing.astype(float)
     return _assigned(frame, added), [*added]
+
+
+@contextmanager
+def background_without(names: Iterable[str]) -> Iterator[None]:
+    """Leave variables out of every adjustment for background that is made while it is open.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of `BACKGROUND`.
+    """
+    token = _LEFT_OUT.set(frozenset(names))
+    try:
+        yield
+    finally:
+        _LEFT_OUT.reset(token)
 
 
 def with_answers(frame: pd.DataFrame, columns: Sequence[str], name: str) -> tuple[pd.DataFrame, list[str]]:
