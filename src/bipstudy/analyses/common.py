@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bipstudy.analyses import resampling
 from bipstudy.analyses.estimating import reasons
 from bipstudy.analyses.result import FLOW_COLUMNS, Result, Sentence
 
@@ -84,10 +85,10 @@ def with_background(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     added: dict[str, Any] = {}
     left_out = _LEFT_OUT.get()
     for name in (each for each in (*CATEGORIES, "year") if each not in left_out):
-        codes = _merged(frame[name]).to_numpy(dtype=object)
+        codes = _merged(frame[name])
         # Columns of numbers instead of categories: they are made once and not for each of many models.
-        for number, level in enumerate(sorted(set(codes))[1:], start=1):
-            added[f"bg_{name}_{number}"] = (codes == level).astype(np.float64)
+        for number in range(1, int(codes.max(initial=0)) + 1):
+            added[f"bg_{name}_{number}"] = (codes == number).astype(np.float64)
     numbers = {"months_since_work": np.log1p(frame["months_since_work"].clip(lower=0))}
     numbers["work_or_study_share_5y"] = frame["work_or_study_share_5y"]
     for name, values in ((each, numbers[each]) for each in numbers if each not in left_out):
@@ -213,7 +214,9 @@ def standardise(
     from bipstudy import models
 
     own = [column for column in frame.columns if column in {*fit.design.variables, *cluster}]
-    return models.standardised_risk(fit, frame[own], exposure, values)
+    risks = models.standardised_risk(fit, frame[own], exposure, values)
+    of = resampling.of_risks(fit, frame[own], exposure, values)
+    return risks if of is None else resampling.Risks(risks, of)
 
 
 def single_threaded(analysis: Callable[P, Result]) -> Callable[P, Result]:
@@ -312,19 +315,20 @@ def whole_months(months: float) -> int | None:
     return int(months) if float(months).is_integer() and math.isfinite(months) else None
 
 
-def _merged(values: pd.Series) -> pd.Series:
-    """Return codes as text, unknown ones as such, rare ones with the most common."""
-    if pd.api.types.is_float_dtype(values.dtype):
-        codes = values.map({1.0: "yes", 0.0: "no"}).astype(object)
-    else:
-        codes = values.astype(object)
-    codes = codes.where(codes.notna(), "unknown")
-    counts = codes.value_counts()
-    if counts.empty:
-        return codes
-    # The most common level, the first in order among equals: it must not depend on the order of rows.
-    common = min(counts.index[counts == counts.max()])
-    return codes.where(codes.map(counts) >= RARE, common)
+def _merged(values: pd.Series) -> npt.NDArray[np.int64]:
+    """Number the levels of a code in the order of their words: unknown is a level, rare ones are the most common."""
+    place, found = pd.factorize(values)
+    yes_no = pd.api.types.is_float_dtype(values.dtype)
+    words = [{1.0: "yes", 0.0: "no"}.get(word, "unknown") if yes_no else str(word) for word in found]
+    # What is missing has place -1: the last of the words.
+    level = np.unique(np.array([*words, "unknown"], dtype=object), return_inverse=True)[1][place]
+    if not len(level):
+        return level
+    counts = np.bincount(level)
+    # The first in order among equals: it must not depend on the order of rows.
+    merged = np.where(counts[level] >= RARE, level, int(counts.argmax()))
+    numbered: npt.NDArray[np.int64] = np.unique(merged, return_inverse=True)[1]
+    return numbered
 
 
 def _assigned(frame: pd.DataFrame, added: Mapping[str, Any]) -> pd.DataFrame:
