@@ -3,6 +3,7 @@
 from bipstudy.panel.assembly import BACKGROUND
 from bipstudy.panel.checks import ORIGINS
 from bipstudy.panel.episodes import build_episodes
+from bipstudy.panel.first_measurements import first_measurements
 from bipstudy.panel.flow import describe_flow
 from bipstudy.panel.occasion_panel import build_panel
 from bipstudy.panel.occasions import answer_columns
@@ -18,4 +19,5 @@ __all__ = [
     "build_panel",
     "build_states",
     "describe_flow",
+    "first_measurements",
 ]
