@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bipstudy.analyses import resampling
 from bipstudy.analyses.result import ESTIMATE_COLUMNS
 
 FloatArray = npt.NDArray[np.float64]
@@ -36,6 +37,8 @@ class Number:
         Rows with the event, where there is one.
     clusters : int or None
         The smaller number of clusters, where errors are clustered.
+    resample : callable or None
+        Draws bootstrap replicates, see `bipstudy.analyses.resampling`; None unless they were asked for.
     """
 
     estimate: float = math.nan
@@ -46,6 +49,7 @@ class Number:
     n: int = 0
     events: int | None = None
     clusters: int | None = None
+    resample: resampling.Resample | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def estimates(rows: Sequence[tuple[Label, Number]]) -> pd.DataFrame:
     DataFrame
         Columns `ESTIMATE_COLUMNS`; horizon, events and clusters are missing where there are none.
     """
+    for label, number in rows:
+        resampling.keep(vars(label), number.resample)
     table = pd.DataFrame([{**vars(label), **vars(number)} for label, number in rows], columns=list(ESTIMATE_COLUMNS))
     whole = {"horizon_months": "Int64", "events": "Int64", "clusters": "Int64", "n": "int64"}
     return table.astype(
@@ -98,6 +104,7 @@ def from_tidy(tidy: pd.DataFrame, term: str, fit: Any, *, ratio: bool = False) -
     row = tidy.loc[tidy["term"] == term].iloc[0]
     shown: Callable[[float], float] = math.exp if ratio else float
     glance = fit.glance().iloc[0]
+    of = tidy.attrs.get(resampling.ATTRIBUTE)
     return Number(
         estimate=_finite(shown, row["estimate"]),
         std_error=float(row["std_error"]),
@@ -107,6 +114,7 @@ def from_tidy(tidy: pd.DataFrame, term: str, fit: Any, *, ratio: bool = False) -
         n=int(glance["rows"]),
         events=_whole(glance.get("events")),
         clusters=_whole(glance.get("clusters")),
+        resample=of(term) if of is not None else resampling.of_term(fit, term, ratio=ratio),
     )
 
 
@@ -157,15 +165,16 @@ def share(*, values: FloatArray, weights: FloatArray | None = None, clusters: np
     if n < 2:
         return Number(n=n, events=events, clusters=counted)
     p = float(w @ y / w.sum())
+    resample = resampling.of_ratio(w * y, w, None if clusters is None else np.asarray(clusters)[given])
     if events in (0, n):
         low, high = _exact_end(n)
         low, high = (0.0, high) if events == 0 else (low, 1.0)
-        return Number(p, math.nan, low, high, math.nan, n, events, counted)
+        return Number(p, math.nan, low, high, math.nan, n, events, counted, resample)
     error = _ratio_error(w * (y - p), w.sum(), groups)
     half = Z * error / (p * (1 - p))
     logit = math.log(p / (1 - p))
     low, high = (1 / (1 + math.exp(-(logit + sign * half))) for sign in (-1, 1))
-    return Number(p, error, low, high, math.nan, n, events, counted)
+    return Number(p, error, low, high, math.nan, n, events, counted, resample)
 
 
 def mean(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt.NDArray[Any] | None = None) -> Number:
@@ -192,7 +201,8 @@ def mean(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt
     centre = float(w @ y / w.sum())
     error = _ratio_error(w * (y - centre), w.sum(), groups)
     p_value = math.erfc(abs(centre) / error / math.sqrt(2)) if error > 0 else math.nan
-    return Number(centre, error, centre - Z * error, centre + Z * error, p_value, n, None, counted)
+    resample = resampling.of_ratio(w * y, w, None if clusters is None else np.asarray(clusters)[given])
+    return Number(centre, error, centre - Z * error, centre + Z * error, p_value, n, None, counted, resample)
 
 
 def _ratio_error(scores: FloatArray, total: float, groups: npt.NDArray[np.int64]) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.texts import default_language, text
@@ -117,6 +119,9 @@ class Result:
         What the analysis cannot show, what was done about missing things, and why an estimate could not be made.
     settings : mapping of str to float
         What the sentences say of how the analysis was called: ``months`` of the horizon, ``days`` of the wash-out.
+    replicates : mapping of str to array of shape (replications,)
+        Bootstrap replicates of estimates that are primary or have a Danish counterpart, where they were asked for, by
+        `bipstudy.analyses.resampling.key_of`.
     """
 
     name: str
@@ -126,6 +131,7 @@ class Result:
     flow: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FLOW_COLUMNS)))
     remarks: tuple[Sentence, ...] = ()
     settings: Mapping[str, float] = field(default_factory=dict)
+    replicates: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.analyses import resampling
 from bipstudy.analyses.common import CLUSTER, STUDY, WORK, FlowBook, outcome_name, ready, single_threaded, whole_months
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
@@ -147,6 +148,14 @@ def _number(curves: dict[str, Any], cause: str, horizon: int, frame: pd.DataFram
         std_error=float(row["std_error"]),
         conf_low=float(row["conf_low"]),
         conf_high=float(row["conf_high"]),
+        resample=resampling.of_incidence(
+            start=frame["start"].to_numpy(dtype=np.float64),
+            stop=frame["stop"].to_numpy(dtype=np.float64),
+            cause=frame["merged" if cause == "any" else "kind"].to_numpy(dtype=object),
+            of=cause,
+            at=horizon,
+            clusters=frame[CLUSTER].to_numpy(dtype=object),
+        ),
         **counts,
     )
 

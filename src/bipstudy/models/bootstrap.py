@@ -257,7 +257,50 @@ def score_bootstrap(
         raise ModelError("the frame has changed its length since the model was fitted; fit again")
     column = fit.source.frame if fit.source.positions is None else fit.source.frame.iloc[fit.source.positions]
     codes, groups = _sorted_codes(column, cluster)
-    counts = _draws(np.random.SeedSequence(seed).spawn(replications), groups)
+    counts = draw_counts(groups, replications, seed)
+    steps, by_cluster = score_steps(fit, codes, counts, hessian=hessian)
+    return BootstrapResult(
+        terms=fit.terms,
+        estimates=fit.estimates,
+        replicates=fit.estimates + steps,
+        cluster=cluster,
+        clusters=groups,
+        method=f"{replications} resamples of clusters, one Newton step, Hessian "
+        + ("of the resample" if by_cluster else "of the fit"),
+        notes=fit.notes,
+    )
+
+
+def draw_counts(groups: int, replications: int, seed: int) -> FloatArray:
+    """Count the times each of `groups` clusters is drawn, shape (replications, groups): the draws of `bootstrap`."""
+    return _draws(np.random.SeedSequence(seed).spawn(replications), groups)
+
+
+def score_steps(
+    fit: Fit, codes: IntArray, counts: FloatArray, *, hessian: Literal["cluster", "fixed"] = "cluster"
+) -> tuple[FloatArray, bool]:
+    """One Newton step from a fit for each set of draws.
+
+    Parameters
+    ----------
+    fit : Fit
+        With scores.
+    codes : array of shape (rows used,)
+        Cluster of each row of the fit, as a column of `counts`; a cluster may have no row.
+    counts : array of shape (replications, groups)
+        Times each cluster is drawn.
+    hessian : {"cluster", "fixed"}
+
+    Returns
+    -------
+    steps : array of shape (replications, k)
+        To be added to the estimates.
+    by_cluster : bool
+        Whether the Hessian is that of the resample.
+    """
+    if fit.scores is None:
+        raise ModelError(f"{fit.model} keeps no scores")
+    groups = counts.shape[1]
     scores = fit.scores.by_group(codes, groups)
     curvature = _row_curvature(fit) if hessian == "cluster" else None
     k = scores.shape[1]
@@ -269,16 +312,7 @@ def score_bootstrap(
             steps = steps @ fit.change.T
     else:
         steps = (counts @ scores) @ fit.bread.T
-    return BootstrapResult(
-        terms=fit.terms,
-        estimates=fit.estimates,
-        replicates=fit.estimates + steps,
-        cluster=cluster,
-        clusters=groups,
-        method=f"{replications} resamples of clusters, one Newton step, Hessian "
-        + ("of the resample" if by_cluster else "of the fit"),
-        notes=fit.notes,
-    )
+    return steps, by_cluster
 
 
 def _sorted_codes(frame: pd.DataFrame, cluster: str) -> tuple[IntArray, int]:

@@ -24,7 +24,7 @@ LEAST_REPLICATIONS = 99
 
 
 def read_plan(path: str | Path) -> Plan:
-    """Read a plan.
+    r"""Read a plan.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def read_plan(path: str | Path) -> Plan:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "plan.yml"
-    ...     _ = path.write_text("version: 1\\nquestions: [belief]\\nseed: 7\\n")
+    ...     _ = path.write_text("version: 1\nquestions: [belief]\nseed: 7\n")
     ...     read_plan(path).seed
     7
     """
@@ -191,7 +191,9 @@ class _Reader:
                     "runs.plan_nowhere_used",
                     path=self.name, line=self._line(value), name=name, takers=", ".join(takers[name]),
                 )  # fmt: skip
-        given = {name: self._definition(value, name, parameters(takers[name][0])[name]) for name, value in found.items()}
+        given = {
+            name: self._definition(value, name, parameters(takers[name][0])[name]) for name, value in found.items()
+        }
         return {**Plan().definitions, **given}
 
     def _settings(self, node: Any, questions: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -220,9 +222,7 @@ class _Reader:
                     "runs.plan_unknown_key", path=self.name, line=self._line(own), name=question, known=known
                 )
             if question not in questions:
-                raise BipstudyError(
-                    "runs.plan_not_asked", path=self.name, line=self._line(own), question=question
-                )
+                raise BipstudyError("runs.plan_not_asked", path=self.name, line=self._line(own), question=question)
         return found
 
     def _definition(self, node: Any, name: str, default: Any) -> Any:

@@ -14,7 +14,9 @@ from bipstudy.replication.plan_reading import VERSION, has_multiverse
 from bipstudy.texts import BipstudyError, default_language, text, text_forms
 
 _WIDTH = 110
-_EXAMPLE = "belief: [{contrast: belief_top_vs_bottom, scale: risk_ratio, outcome: work_or_study, adjustment: background}]"
+_EXAMPLE = (
+    "belief: [{contrast: belief_top_vs_bottom, scale: risk_ratio, outcome: work_or_study, adjustment: background}]"
+)
 
 
 def init_plan(path: str | Path, language: str | None = None) -> Path:
