@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,12 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 
 # Weights of the penalty, from no say of the columns to hardly any penalty.
 STRENGTHS: tuple[float, ...] = (1e4, 1e3, 300.0, 100.0, 30.0, 10.0, 1.0)
-_MAX_STEPS = 50
+_MAX_STEPS = 100
+# Squared lengths of steps in standard errors: where the minimum is reached, where it is near enough to choose the
+# penalty by, and from where on the information is made anew.
 _CONVERGED = 1e-16
+_NEAR = 1e-4
+_LONG = 1e-1
 
 
 @dataclass(frozen=True)
@@ -126,37 +130,54 @@ def fit_ridge_logit(
     beta[0] = np.log(share / (1.0 - share))
     fits, losses = [], []
     for strength in strengths:
-        beta, left_out = _at_strength(x, y, w, beta, strength, starts, sizes)
+        beta, factor, residual, eta = _minimum(x, y, w, beta, strength, _NEAR)
+        scores = np.add.reduceat(x * residual[:, None], starts, axis=0)
+        moved = np.repeat(_solve(factor, scores.T).T, sizes, axis=0)
+        left_out = eta - np.einsum("ij,ij->i", x, moved)
         fits.append(beta)
         losses.append(float(w @ (np.logaddexp(0.0, left_out) - y * left_out) / w.sum()))
     best = int(np.argmin(losses))
-    chosen = fits[best]
+    chosen = _minimum(x, y, w, fits[best], strengths[best], _CONVERGED)[0]
     return RidgeLogit(mean, scale, float(chosen[0]), chosen[1:], float(strengths[best]), np.array(losses))
 
 
-def _at_strength(
-    x: FloatArray, y: FloatArray, w: FloatArray, beta: FloatArray, strength: float, starts: IntArray, sizes: IntArray
-) -> tuple[FloatArray, FloatArray]:
-    """Minimum at one strength of the penalty, and linear predictors of rows without their group."""
-    from scipy.linalg import cho_factor, cho_solve
+def _solve(factor: Any, right: FloatArray) -> FloatArray:
+    """Solution of a system whose matrix has been factored."""
+    from scipy.linalg import cho_solve
+
+    return np.asarray(cho_solve(factor, right, check_finite=False))
+
+
+def _minimum(
+    x: FloatArray, y: FloatArray, w: FloatArray, beta: FloatArray, strength: float, small: float
+) -> tuple[FloatArray, Any, FloatArray, FloatArray]:
+    """Minimum at one strength of the penalty, with the factored information, residuals and linear predictor there.
+
+    The information is made anew only while steps are long: near the minimum that of the place before serves as well.
+    """
+    from scipy.linalg import cho_factor
     from scipy.special import expit
 
     penalty = np.full(x.shape[1], strength)
     penalty[0] = 0.0
+    factor: Any = None
+    before = np.inf
     for _ in range(_MAX_STEPS):
         eta = x @ beta
         chance = expit(eta)
         residual = w * (y - chance)
-        scaled = x * np.sqrt(w * chance * (1.0 - chance))[:, None]
-        information = scaled.T @ scaled
-        information[np.diag_indices_from(information)] += penalty
-        factor = cho_factor(information)
-        gradient = x.T @ residual - penalty * beta
-        step = cho_solve(factor, gradient)
-        if float(step @ gradient) < _CONVERGED * len(beta) * (1.0 + len(y)):
-            scores = np.add.reduceat(x * residual[:, None], starts, axis=0)
-            moved = np.repeat(cho_solve(factor, scores.T).T, sizes, axis=0)
-            return beta, eta - np.einsum("ij,ij->i", x, moved)
+        gradient = residual @ x - penalty * beta
+        if factor is None or before > _LONG:
+            scaled = x * np.sqrt(w * chance * (1.0 - chance))[:, None]
+            information = scaled.T @ scaled
+            information[np.diag_indices_from(information)] += penalty
+            factor = cho_factor(information, check_finite=False)
+        step = _solve(factor, gradient)
+        length = float(step @ gradient)
+        if length < small:
+            return beta, factor, residual, eta
+        # A step that is hardly shorter than the one before asks for a new information.
+        before = np.inf if length > 0.05 * before else length
         # The penalised likelihood is concave; steps from a fit at a stronger penalty stay short.
         beta = beta + step
     raise ModelError("the penalised likelihood could not be maximised")
