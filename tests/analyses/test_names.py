@@ -9,7 +9,7 @@ import pytest
 
 import bipstudy as bip
 
-NAMES = ["participants", "transitions", "indicators", "belief", "continuity", "activities"]
+NAMES = ["participants", "transitions", "indicators", "belief", "continuity", "activities", "insights"]
 
 
 def test_the_list_is_in_the_order_of_the_report_and_is_the_callers_own() -> None:

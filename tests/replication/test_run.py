@@ -119,7 +119,7 @@ def test_progress_is_told_once_for_each_analysis_and_once_for_the_report(study: 
 def test_a_question_that_cannot_be_answered_does_not_stop_the_others(study: Study, tmp_path: Path) -> None:
     without = Study.from_tables({name: study.tables[name] for name in study.sent - {"outcomes"}})
     run = replicate(without, out=tmp_path, language="sv")
-    assert set(run.skipped) == {"transitions", "indicators", "belief", "continuity"}
+    assert set(run.skipped) == {"transitions", "indicators", "belief", "continuity", "insights"}
     assert set(run.results) == {"participants", "activities"}
     assert "outcomes (utfall)" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert run.agreement.set_index("benchmark").loc["R7", "verdict"] == "not computed"

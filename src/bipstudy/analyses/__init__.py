@@ -7,7 +7,8 @@ Examples
 --------
 >>> import bipstudy as bip
 >>> bip.analyses.list()
-['participants', 'transitions', 'indicators', 'belief', 'continuity', 'activities']
+['participants', 'transitions', 'indicators', 'belief', 'continuity', 'activities',
+ 'insights']
 >>> result = bip.analyses.transitions(bip.load_example())
 >>> result.estimates.columns[:3].tolist()
 ['analysis', 'term', 'contrast']
@@ -21,6 +22,7 @@ from bipstudy.analyses.activities import activities
 from bipstudy.analyses.belief import belief
 from bipstudy.analyses.continuity import continuity
 from bipstudy.analyses.indicators import indicators
+from bipstudy.analyses.insights import insights
 from bipstudy.analyses.participants import participants
 from bipstudy.analyses.result import ESTIMATE_COLUMNS, FigureSpec, Result, Sentence
 from bipstudy.analyses.transitions import transitions
@@ -36,12 +38,13 @@ __all__ = [
     "belief",
     "continuity",
     "indicators",
+    "insights",
     "list",
     "participants",
     "transitions",
 ]
 
-_ORDER = ("participants", "transitions", "indicators", "belief", "continuity", "activities")
+_ORDER = ("participants", "transitions", "indicators", "belief", "continuity", "activities", "insights")
 
 
 def list() -> builtins.list[str]:

@@ -90,8 +90,8 @@ def answer(result: Result, language: str) -> str:
         Says so where there are too few data to answer.
     """
     found = result.estimates
-    if result.name == "indicators":
-        values = _indicators(found, language)
+    if result.name in _COMPOSED:
+        values = _COMPOSED[result.name](found, language)
     else:
         chosen = {name: _pick(found, wanted) for name, wanted in _FILLED[result.name].items()}
         values = {
@@ -131,3 +131,24 @@ def _indicators(found: pd.DataFrame, language: str) -> dict[str, str]:
         "strongest": f"”{label}”" if language == "sv" else f"“{label}”",
         "difference": written(best["scale"], best["estimate"], best["conf_low"], best["conf_high"], language),
     }
+
+
+def _insights(found: pd.DataFrame, language: str) -> dict[str, str]:
+    """Return what the sentence about the insights holds: the one with the largest share, and its ratio."""
+    shares = found[(found["outcome"] == "fit") & (found["scale"] == "share")].dropna(subset=["estimate"])
+    if shares.empty:
+        return {}
+    best = shares.sort_values("estimate", ascending=False, kind="stable").iloc[0]
+    ratio = _pick(found, {"contrast": best["contrast"], "role": "primary"})
+    if ratio is None:
+        return {}
+    label = text(f"analyses.contrast.{best['contrast']}", language)
+    return {
+        "first": f"”{label}”" if language == "sv" else f"“{label}”",
+        "share": written("share", best["estimate"], best["conf_low"], best["conf_high"], language),
+        "ratio": written("risk_ratio", ratio["estimate"], ratio["conf_low"], ratio["conf_high"], language),
+    }
+
+
+# Sentences that need more than picking estimates.
+_COMPOSED = {"indicators": _indicators, "insights": _insights}

@@ -101,7 +101,7 @@ def _brief(page: Document, run: Run, say: _Words) -> None:
             cards.append(Answer(question, say("skipped", why=run.skipped[name].message(run.language))))
             continue
         answer = run.results[name].answer(run.language)
-        row = table.loc[BESIDE[name]] if BESIDE[name] in table.index else None
+        row = table.loc[BESIDE[name]] if BESIDE.get(name) in table.index else None
         if row is None or pd.isna(row["ours"]):
             cards.append(Answer(question, answer))
             continue

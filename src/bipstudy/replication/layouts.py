@@ -90,6 +90,28 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("work", "count"),
         _cell("per_year", "number"),
     ),
+    "continuity.models": (
+        _cell("outcome", "text"),
+        _cell("contrast", "text"),
+        _cell("adjustment", "text"),
+        _cell("ratio", "number", "estimate", "conf"),
+        _cell("n", "count"),
+        _cell("events", "count"),
+    ),
+    "continuity.departures": (
+        _cell("outcome", "text"),
+        _cell("contrast", "text"),
+        _cell("difference", "number", "estimate", "conf"),
+        _cell("p_value", "p"),
+        _cell("n", "count"),
+    ),
+    "insights.insights": (
+        _cell("insight", "text"),
+        _cell("present", "percent"),
+        _cell("ratio", "number", "ratio", "ratio"),
+        _cell("difference", "points", "difference", "difference"),
+        _cell("share_of_fit", "percent", "share", "share"),
+    ),
     "activities.by_activity": (
         _cell("kind", "text"),
         _cell("intervals", "count"),
@@ -100,7 +122,13 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
     ),
 }
 # Column whose value heads the rows that share it.
-GROUPS = {"participants.characteristics": "variable", "transitions.by_month": "cause", "belief.ladder": "outcome"}
+GROUPS = {
+    "participants.characteristics": "variable",
+    "transitions.by_month": "cause",
+    "belief.ladder": "outcome",
+    "continuity.models": "outcome",
+    "continuity.departures": "outcome",
+}
 # Headings that mean something else in one table.
 HEADINGS = {("indicators.items", "adjustment"): "analyses.adjustment.background"}
 

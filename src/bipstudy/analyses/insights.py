@@ -1,0 +1,377 @@
+"""The five insights of the Swedish material on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bipstudy.analyses.common import (
+    BOTTOM,
+    CLUSTER,
+    TOP,
+    WORK,
+    FlowBook,
+    formula,
+    outcome_name,
+    ready,
+    single_threaded,
+    whole_months,
+    with_answers,
+    with_background,
+)
+from bipstudy.analyses.estimating import Label, Number, Z, attempt, estimates, from_tidy
+from bipstudy.analyses.result import FigureSpec, Result, Sentence
+from bipstudy.panel import answer_columns, build_episodes
+from bipstudy.panel.assembly import read_parts
+from bipstudy.panel.checks import check_definition
+from bipstudy.panel.days import DAYS_PER_MONTH
+from bipstudy.panel.exposures import read_activities
+from bipstudy.study import Study
+
+NAME = "insights"
+CLUSTERS = [CLUSTER, "participant"]
+STEP_MONTHS = 3
+ENOUGH_EVENTS = 5
+QUARTER = "quarter_"
+# Insight -> its columns, the first being what is set to one or nought.
+INSIGHTS = {
+    "focus": ("ins_focus",),
+    "no_gaps": ("ins_no_gaps",),
+    "parallel": ("ins_parallel",),
+    "same_caseworker": ("ins_same_caseworker",),
+    "belief": ("ins_belief_top", "ins_belief_middle"),
+}
+FOCUSES = ("job", "study")
+COLUMNS = [column for columns in INSIGHTS.values() for column in columns]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Risks:
+    """Standardised risks with each insight absent and present: labels, risks and their covariance."""
+
+    labels: tuple[str, ...]
+    risks: Floats
+    covariance: Floats
+
+    def contrast(self, present: str, absent: str, scale: str, counts: dict[str, Any]) -> Number:
+        """Return the ratio or difference of two risks."""
+        one, other = self.labels.index(present), self.labels.index(absent)
+        slope = np.zeros(len(self.labels))
+        if scale == "risk_ratio":
+            slope[one], slope[other] = 1.0 / self.risks[one], -1.0 / self.risks[other]
+            value = float(np.log(self.risks[one] / self.risks[other]))
+        else:
+            slope[one], slope[other] = 1.0, -1.0
+            value = float(self.risks[one] - self.risks[other])
+        error = float(np.sqrt(max(float(slope @ self.covariance @ slope), 0.0)))
+        return _normal(value, error, scale == "risk_ratio", counts)
+
+
+def _normal(value: float, error: float, ratio: bool, counts: dict[str, Any]) -> Number:
+    """Return a number with a normal interval, of a logarithm if it is a ratio."""
+    from math import erfc, exp, nan, sqrt
+
+    shown: Callable[[float], float] = exp if ratio else float
+    p_value = erfc(abs(value) / error / sqrt(2)) if error > 0 else nan
+    return Number(shown(value), error, shown(value - Z * error), shown(value + Z * error), p_value, **counts)
+
+
+@single_threaded
+def insights(study: Study, *, outcome: str = "primary", horizon_months: float = 12, washout_days: int = 30) -> Result:
+    """Answer how much each of the five insights goes with reaching work or study, and which weighs most.
+
+    The insights: a job or study focus throughout (share of the days so far with an activity of that focus), no gaps
+    (share of the days of the quarter before with an activity), parallel activities (two or more for at least 14 days of
+    the quarter before), the same caseworker (no change of main caseworker so far) and the caseworker's belief (latest
+    answer). Estimand: ratio of the standardised risks of a transition within the horizon with each insight fully
+    present against absent (belief: the two highest against the two lowest answers), the others as they were; adjusted
+    for quarter, background and the participant's latest answers. Population: quarters of everybody followed from the
+    wash-out after the first measurement in which all five are known. Danish finding: belief is called by far the most
+    important; no size is published, so that there is no benchmark. Models: one joint discrete hazard (complementary
+    log-log) with exposures as of the wash-out before each quarter, errors clustered by caseworker and participant;
+    standardised; general dominance for the shares of the fit. Cannot show: what would happen if an insight were
+    followed: who gets activities, keeps a caseworker or is believed in is no accident.
+
+    Parameters
+    ----------
+    study : Study
+    outcome : {"primary", "narrow", "broad"}
+        Definition of a transition.
+    horizon_months : float
+        Rounded to whole quarters.
+    washout_days : int
+
+    Returns
+    -------
+    Result
+        Table ``insights``; figures ``ratios`` and ``shares``.
+
+    Raises
+    ------
+    BipstudyError
+        No outcomes were sent.
+
+    Examples
+    --------
+    >>> import bipstudy as bip
+    >>> bip.analyses.insights(bip.load_example()).primary()["contrast"].tolist()
+    ['insight_focus', 'insight_no_gaps', 'insight_parallel', 'insight_same_caseworker', 'insight_belief']
+    """
+    episodes = build_episodes(study, outcome=outcome, step_months=STEP_MONTHS, washout_days=washout_days)
+    so_far = _focus_so_far(study, outcome, episodes, washout_days)
+    book = FlowBook(NAME, episodes.attrs["flow"], _with_insights(ready(episodes), so_far, washout_days))
+    book.keep("changes_unknown", episodes["caseworker_gap_days"].notna())
+    book.keep_missing("activity_before_unknown", "ins_no_gaps")
+    sample = book.keep_missing("no_belief_yet", "ins_belief_top")
+    frame, adjustment = _prepared(sample)
+    quarters = max(1, round(horizon_months / STEP_MONTHS))
+    months, named = whole_months(horizon_months), outcome_name(outcome)
+    work = "work" if outcome == "primary" else f"{named}:work"
+    rows: list[tuple[Label, Number]] = []
+    fits = {}
+    for response, called, role in (("event", named, "primary"), ("event_work", work, "secondary")):
+        fits[response] = _fit(frame, response, adjustment, quarters)
+        rows += _contrasts(fits[response], frame, quarters, (called, months, role))
+    weights, kept = _dominance(fits["event"], named, len(frame))
+    rows += weights
+    found = estimates(rows)
+    return Result(
+        name=NAME,
+        estimates=found,
+        tables={"insights": _table(frame, found, named)},
+        figures=_figures(found, named),
+        flow=book.finish("episodes"),
+        settings={"months": horizon_months, "days": washout_days},
+        remarks=(
+            Sentence("analyses.insights.note_association"),
+            Sentence("analyses.insights.note_together"),
+            Sentence("analyses.insights.note_shares"),
+            Sentence("analyses.insights.note_danish"),
+            *kept,
+            Sentence("analyses.note_missing_answers"),
+        ),
+    )
+
+
+def _focus_so_far(study: Study, outcome: str, episodes: pd.DataFrame, washout: int) -> Floats:
+    """Return the share of the days from entry up to the wash-out before each row with a job or study focus."""
+    parts = read_parts(study, check_definition(study, outcome), "first_measurement")
+    table = study.activities
+    focused = (table["focus"].isin(FOCUSES) | table["second_focus"].isin(FOCUSES)).to_numpy(dtype=bool)
+    coded = replace(parts.coded, person={**parts.coded.person, "activities": parts.coded.person["activities"][focused]})
+    cover = read_activities(replace(study, tables={**study.tables, "activities": table[focused]}), coded).any
+    person = pd.Index(parts.coded.labels).get_indexer(episodes["participant"].array)
+    entered = parts.entered[person]
+    day = parts.origin[person] + episodes["start"].to_numpy(dtype=np.int64) - washout
+    days = cover.days(person, entered, np.maximum(day, entered))
+    length = (day - entered).astype(np.float64)
+    known = (length > 0) & parts.activities.recorded[person]
+    share: Floats = np.divide(days, length, out=np.full(len(days), np.nan), where=known)
+    return share
+
+
+def _with_insights(frame: pd.DataFrame, so_far: Floats, washout: int) -> pd.DataFrame:
+    """Add the five insights, 0 absent to 1 fully present, NaN where unknown."""
+    since_entry = frame["months_since_entry"] * DAYS_PER_MONTH - washout
+    length = np.minimum(since_entry.round(), round(STEP_MONTHS * DAYS_PER_MONTH))
+    # An answer that the caseworker did not renew still stands.
+    belief = frame["belief"].groupby(frame["participant"], sort=False).ffill()
+    known = belief.notna()
+    unknown = frame["activity"].isna() | np.isnan(so_far)
+    return frame.assign(
+        event=frame["event"].astype(float),
+        event_work=(frame["cause"] == WORK).astype(float),
+        ins_focus=np.where(unknown, np.nan, so_far),
+        ins_no_gaps=np.where(unknown, np.nan, 1.0 - frame["gap_days"] / length.where(length > 0)),
+        ins_parallel=(frame["activity"] == "parallel").astype(float),
+        ins_same_caseworker=(frame["changes_so_far"] == 0).astype(float),
+        ins_belief_top=(belief >= TOP).astype(float).where(known),
+        ins_belief_middle=((belief > BOTTOM) & (belief < TOP)).astype(float).where(known),
+    )
+
+
+def _prepared(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Add background and the participant's answers, and return what is adjusted for."""
+    frame, background = with_background(frame)
+    own = [column for column, respondent, _ in answer_columns() if respondent == "participant" and column in frame]
+    frame, answers = with_answers(frame, own, "own")
+    return frame, [*background, *answers]
+
+
+def _fit(frame: pd.DataFrame, response: str, adjustment: Sequence[str], quarters: int) -> Any:
+    """Return the joint hazard, None where it cannot be estimated; late quarters with few events stand together."""
+    from bipstudy import models
+
+    period = frame["period"].to_numpy(dtype=np.int64)
+    events = np.bincount(period, weights=frame[response].to_numpy(dtype=np.float64)) if len(frame) else np.zeros(1)
+    late = np.cumsum(events[::-1])[::-1]
+    last = max(int(np.flatnonzero(late >= ENOUGH_EVENTS).max(initial=1)), quarters)
+    varying = [column for column in COLUMNS if len(frame) and np.ptp(frame[column].to_numpy(dtype=np.float64)) > 0]
+    grouped = np.minimum(period, last)
+    quarter = {f"{QUARTER}{number}": (grouped == number).astype(float) for number in range(2, last + 1)}
+    used = pd.concat(
+        [frame[[response, *COLUMNS, *adjustment, *CLUSTERS]], pd.DataFrame(quarter, index=frame.index)], axis=1
+    )
+    written = formula(response, varying, adjustment, quarter)
+    return attempt(lambda: models.discrete_hazard(used, written, cluster=CLUSTERS, person="participant"))
+
+
+def _settings() -> dict[str, dict[str, float]]:
+    """Return the values of each insight absent and present, then of all together."""
+    absent = {name: dict.fromkeys(columns, 0.0) for name, columns in INSIGHTS.items()}
+    present = {name: {**absent[name], columns[0]: 1.0} for name, columns in INSIGHTS.items()}
+    settings: dict[str, dict[str, float]] = {}
+    for name in INSIGHTS:
+        settings |= {f"{name}_absent": absent[name], f"{name}_present": present[name]}
+    settings["all_absent"] = {column: value for each in absent.values() for column, value in each.items()}
+    settings["all_present"] = {column: value for each in present.values() for column, value in each.items()}
+    return settings
+
+
+def _standardised(fit: Any, frame: pd.DataFrame, quarters: int) -> _Risks | None:
+    """Return the risks at the horizon of everybody's first row under each setting.
+
+    What `bipstudy.models.standardised_risk` gives, with one matrix for all settings and quarters: they differ in few
+    columns only.
+    """
+    from bipstudy.models.standardised import risk_covariance
+
+    first = frame.drop_duplicates("participant").reset_index(drop=True)
+    absent = {name: 0.0 for name in fit.design.variables if name.startswith(QUARTER)}
+    matrix = np.asarray(fit.design.matrix(first.assign(**absent)), dtype=np.float64)
+    place = {term: number for number, term in enumerate(fit.terms)}
+    later = [place.get(f"{QUARTER}{number}") for number in range(2, quarters + 1)]
+    risks: list[float] = []
+    slopes, spreads = [], []
+    for setting in _settings().values():
+        for column, value in setting.items():
+            if column in place:
+                matrix[:, place[column]] = value
+        risk, slope, each = _at_horizon(fit, matrix, later)
+        risks.append(risk)
+        slopes.append(slope)
+        spreads.append((each - risk) / len(first))
+        matrix[:, [place[column] for column in setting if column in place]] = first[
+            [column for column in setting if column in place]
+        ].to_numpy(dtype=np.float64)
+    if not min(risks) > 0:
+        return None
+    covariance = risk_covariance(fit, first, np.vstack(slopes), np.column_stack(spreads), "sampled")
+    return _Risks(tuple(_settings()), np.array(risks), covariance)
+
+
+def _at_horizon(fit: Any, matrix: Floats, later: list[int | None]) -> tuple[float, Floats, Floats]:
+    """Return the mean risk at the horizon, its derivative by the coefficients, and everybody's own risk."""
+    from bipstudy.models.separation import limit_eta
+
+    cumulated = np.zeros(len(matrix))
+    amounts = []
+    for column in [None, *later]:
+        if column is not None:
+            matrix[:, column] = 1.0
+        # Where the hazard is 1 nobody survives, and the derivative is multiplied by nought.
+        amounts.append(np.exp(np.minimum(limit_eta(matrix, fit.estimates, fit.directions), 30.0)))
+        cumulated = cumulated + amounts[-1]
+        if column is not None:
+            matrix[:, column] = 0.0
+    left = np.exp(-cumulated) / len(matrix)
+    slope = (left * cumulated) @ matrix
+    for column, amount in zip(later, amounts[1:], strict=True):
+        if column is not None:
+            slope[column] = left @ amount
+    each = -np.expm1(-cumulated)
+    return float(each.mean()), slope, each
+
+
+def _contrasts(
+    fit: Any, frame: pd.DataFrame, quarters: int, named: tuple[str, int | None, str]
+) -> list[tuple[Label, Number]]:
+    """Return ratio and difference of each insight, and of all five together."""
+    outcome, months, role = named
+    risks = None if fit is None else _standardised(fit, frame, quarters)
+    counts: dict[str, Any] = {"n": len(frame)}
+    if fit is not None:
+        counts = {name: vars(from_tidy(fit.tidy(), fit.terms[0], fit))[name] for name in ("n", "events", "clusters")}
+    rows = []
+    for scale, own_role in (("risk_ratio", role), ("risk_difference", "secondary")):
+        for name in (*INSIGHTS, "all"):
+            main = own_role if name != "all" else "secondary"
+            label = Label(NAME, f"insight_{name}", scale, outcome, name, months, "background_answers", main)
+            made = fit is not None and risks is not None and (name == "all" or INSIGHTS[name][0] in fit.terms)
+            number = risks.contrast(f"{name}_present", f"{name}_absent", scale, counts) if made and risks else None
+            rows.append((label, Number(**counts) if number is None else number))
+    return rows
+
+
+def _dominance(fit: Any, outcome: str, count: int) -> tuple[list[tuple[Label, Number]], list[Sentence]]:
+    """Return the shares of the fit, and the first less the second; and a remark where the shares say little."""
+    from bipstudy import models
+
+    found = None if fit is None else attempt(lambda: models.dominance(fit, INSIGHTS))
+    if found is None:
+        nothing = Number(n=count)
+        rows = [
+            (Label(NAME, f"insight_{name}", "share", "fit", name, None, "background_answers"), nothing)
+            for name in INSIGHTS
+        ]
+        label = Label(NAME, "insight_first_less_second", "risk_difference", "fit", "", None, "background_answers")
+        return [*rows, (label, nothing)], []
+    counts = {"n": int(fit.source.used), "events": fit.events, "clusters": None}
+    rows = [
+        (
+            Label(NAME, f"insight_{row.term}", "share", "fit", row.term, None, "background_answers"),
+            Number(row.estimate, np.nan, row.conf_low, row.conf_high, np.nan, **counts),
+        )
+        for row in found.tidy().itertuples()
+    ]
+    order = sorted(INSIGHTS, key=lambda name: -found.share[found.names.index(name)])
+    first, second = order[:2]
+    estimate, low, high = found.difference(first, second)
+    label = Label(
+        NAME, "insight_first_less_second", "risk_difference", "fit", f"{first}:{second}", None, "background_answers"
+    )
+    rows.append((label, Number(estimate, np.nan, low, high, np.nan, **counts)))
+    joint = float(fit.wald_test([column for column in COLUMNS if column in fit.terms])["p_value"].iloc[0])
+    return rows, [Sentence("analyses.insights.note_nothing")] if not joint < 0.05 else []
+
+
+def _table(frame: pd.DataFrame, found: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """Return each insight with how present it is, its contrasts and its share of the fit."""
+    rows = []
+    for name, columns in INSIGHTS.items():
+        cells: dict[str, Any] = {
+            "insight_key": f"analyses.contrast.insight_{name}",
+            "present": float(frame[columns[0]].mean()) if len(frame) else np.nan,
+        }
+        for prefix, scale, called in (
+            ("ratio", "risk_ratio", outcome),
+            ("difference", "risk_difference", outcome),
+            ("share", "share", "fit"),
+        ):
+            own = found[(found["term"] == name) & (found["scale"] == scale) & (found["outcome"] == called)].iloc[0]
+            cells |= {prefix: own["estimate"], f"{prefix}_low": own["conf_low"], f"{prefix}_high": own["conf_high"]}
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def _figures(found: pd.DataFrame, outcome: str) -> dict[str, FigureSpec]:
+    """Return the ratios of the insights, and their shares of the fit."""
+    figures = {}
+    for name, kind, scale, called, axis in (
+        ("ratios", "forest", "risk_ratio", outcome, "analyses.axis.risk_ratio"),
+        ("shares", "shares", "share", "fit", "analyses.axis.share_of_fit"),
+    ):
+        chosen = found[(found["scale"] == scale) & (found["outcome"] == called) & (found["term"] != "all")]
+        chosen = chosen.dropna(subset=["estimate"])
+        if len(chosen):
+            frame = chosen[["estimate", "conf_low", "conf_high"]].copy()
+            frame.insert(0, "label_key", "analyses.contrast." + chosen["contrast"])
+            caption = f"analyses.insights.figure_{name}"
+            figures[name] = FigureSpec(kind, frame.reset_index(drop=True), caption, {"axis_label_key": axis})
+    return figures
