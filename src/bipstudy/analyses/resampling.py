@@ -182,7 +182,14 @@ class Risks:
 
 
 def of_incidence(
-    *, stop: FloatArray, start: FloatArray, cause: npt.NDArray[Any], of: str, at: float, clusters: npt.NDArray[Any]
+    *,
+    stop: FloatArray,
+    start: FloatArray,
+    cause: npt.NDArray[Any],
+    causes: Sequence[str],
+    of: str,
+    at: float,
+    clusters: npt.NDArray[Any],
 ) -> Resample | None:
     """Return what resamples a cumulative incidence (Aalen and Johansen) at one time.
 
@@ -190,7 +197,9 @@ def of_incidence(
     ----------
     stop, start : array of shape (n,)
     cause : array of shape (n,)
-        Name of the event, None or NaN without one.
+        Name of the event; whatever is none of `causes` is no event.
+    causes : sequence of str
+        Events that end the time at risk.
     of : str
         The cause whose incidence it is.
     at : float
@@ -202,7 +211,7 @@ def of_incidence(
 
     def resample() -> FloatArray:
         labels, codes = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
-        happened = pd.notna(cause) & (stop <= at)
+        happened = np.isin(cause.astype(str), list(causes)) & (stop <= at)
         times, place = np.unique(stop[happened], return_inverse=True)
         shape = (len(labels), len(times))
         own, every = np.zeros(shape), np.zeros(shape)

@@ -152,6 +152,7 @@ def _number(curves: dict[str, Any], cause: str, horizon: int, frame: pd.DataFram
             start=frame["start"].to_numpy(dtype=np.float64),
             stop=frame["stop"].to_numpy(dtype=np.float64),
             cause=frame["merged" if cause == "any" else "kind"].to_numpy(dtype=object),
+            causes=("any", "work", "study", "competing"),
             of=cause,
             at=horizon,
             clusters=frame[CLUSTER].to_numpy(dtype=object),
