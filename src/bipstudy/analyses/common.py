@@ -316,12 +316,13 @@ def whole_months(months: float) -> int | None:
 
 
 def _merged(values: pd.Series) -> npt.NDArray[np.int64]:
-    """Number the levels of a code in the order of their words: unknown is a level, rare ones are the most common."""
+    """Return the levels of a code as numbers: unknown is one, rare ones stand with the most common."""
     place, found = pd.factorize(values)
     yes_no = pd.api.types.is_float_dtype(values.dtype)
     words = [{1.0: "yes", 0.0: "no"}.get(word, "unknown") if yes_no else str(word) for word in found]
     # What is missing has place -1: the last of the words.
-    level = np.unique(np.array([*words, "unknown"], dtype=object), return_inverse=True)[1][place]
+    numbers: npt.NDArray[np.int64] = np.unique(np.array([*words, "unknown"], dtype=object), return_inverse=True)[1]
+    level: npt.NDArray[np.int64] = numbers[place]
     if not len(level):
         return level
     counts = np.bincount(level)

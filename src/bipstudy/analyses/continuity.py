@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bipstudy.analyses.changes import DEPARTURE_DAYS, DEPARTURE_LEAST, Changes, read_changes
 from bipstudy.analyses.common import (
+    CATEGORIES,
     CLUSTER,
     WORK,
     FlowBook,
@@ -17,16 +19,36 @@ from bipstudy.analyses.common import (
     single_threaded,
     with_background,
 )
+from bipstudy.analyses.departures import OUTCOMES, QUARTERS, REFERENCE, around, quarter_name
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, share
 from bipstudy.analyses.history import history
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import build_episodes
+from bipstudy.panel.assembly import Parts, read_parts
+from bipstudy.panel.checks import check_definition
+from bipstudy.panel.days import first_days
 from bipstudy.study import Study
 
 NAME = "continuity"
 CLUSTERS = [CLUSTER, "participant"]
 # Periods with fewer events stand with the last one that has enough.
 ENOUGH_EVENTS = 5
+WASHOUTS = (30, 60, 90)
+# Columns of the episodes that are used; the answers are not.
+USED = (
+    "participant", "caseworker", "quarter", "months_since_entry", "changes_so_far", "first_change",
+    "months_with_caseworker", "caseworker_gap_days", "start", "stop", "event", "cause", "period",
+    "months_since_work", "work_or_study_share_5y", *CATEGORIES,
+)  # fmt: skip
+GAP_UNIT = 30.0
+NUMBERS = ("one_change", "two_changes", "three_changes")
+SCORE = "background_score"
+# Models beside the primary one: exposures against quarters without any, adjusted for a score of the background.
+BESIDE = {
+    "gaps": ("first_change", "without_caseworker", "per_30_days_without", "left_programme"),
+    "departures": ("after_departure", "after_other_change"),
+    "reasons": ("change_for_staff_reason", "change_for_other_reason", "change_without_reason"),
+}
 
 
 @single_threaded
@@ -38,9 +60,18 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
     measurement, time in the programme and background. Population: everybody followed from the wash-out after the first
     measurement, in organisations that sent assignments (a change read off the forms is dated late, and is known only
     of those who answer again). Danish findings: R3, met by the hazard ratio of work, and R4, the share with at least
-    one change. Models: discrete hazard (complementary log-log), errors clustered by caseworker
-    and participant. Beside it: the first change and later ones apart, and without background. Cannot show: what a
-    change brings about. Ever against never changed is not shown at all: who stays longer has more time to change.
+    one change. Models: discrete hazard (complementary log-log), errors clustered by caseworker and participant.
+
+    Beside it: without background; the first change and later ones apart, and their number; days and days on end without
+    a caseworker; the wash-out at 30, 60 and 90 days; changes by the reported reason. These adjust for the background
+    as one score, the linear predictor of the model above. *Departures*: a change after which the former caseworker's
+    whole caseload (at least five) was gone within 30 days was not chosen for the participant; the hazard after one, and
+    answers, belief and progression by quarter around one, with participant and calendar-quarter effects. Placebo: what
+    goes *before* an upcoming departure or other change, among those still there a quarter later. There is none for the
+    transition itself: who has it is gone before the change can come.
+
+    Cannot show: what a change brings about; a departure comes closer, but a new caseworker is also another one. Ever
+    against never changed is not shown at all: who stays longer has more time to change.
 
     Parameters
     ----------
@@ -54,7 +85,7 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
     Returns
     -------
     Result
-        Table ``exposure``; figure ``hazard_ratios``.
+        Tables ``exposure``, ``models`` and ``departures``; figures ``hazard_ratios``, ``beside`` and ``departures``.
 
     Raises
     ------
@@ -68,9 +99,12 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
     ['hazard_ratio']
     """
     episodes = build_episodes(study, outcome=outcome, step_months=step_months, washout_days=washout_days)
-    book = FlowBook(NAME, episodes.attrs["flow"], ready(episodes))
-    frame = _prepared(book.keep("changes_unknown", episodes["caseworker_gap_days"].notna()))
-    frame, background = with_background(frame)
+    flow = episodes.attrs["flow"]
+    book = FlowBook(NAME, flow, ready(episodes[list(USED)]))
+    kept = book.keep("changes_unknown", episodes["caseworker_gap_days"].notna())
+    parts = read_parts(study, check_definition(study, outcome), "first_measurement")
+    changes = read_changes(study, parts)
+    frame, background = with_background(_prepared(kept, parts, changes, washout_days))
     named = outcome_name(outcome)
     work = "work" if outcome == "primary" else f"{named}:work"
     rows: list[tuple[Label, Number]] = []
@@ -78,46 +112,132 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
         ("event", named, ""),
         ("event_work", work, "R3" if outcome == "primary" else ""),
     ):
-        periods = _periods(frame, response)
-        timed = pd.concat([frame, periods], axis=1)
-        adjusted = [*periods.columns, "months_since_entry", *background]
-        for rung, terms in (("background", adjusted), ("raw", [*periods.columns, "months_since_entry"])):
-            main = "primary" if (response, rung) == ("event", "background") else "secondary"
-            label = Label(
-                NAME, "quarters_after_first_change", "hazard_ratio", called, "first_change", None, rung, main,
-                benchmark if rung == "background" else "",
-            )  # fmt: skip
-            rows.append((label, _ratios(timed, response, ["first_change"], terms)["first_change"]))
-        several = _ratios(timed, response, ["one_change", "more_changes"], adjusted)
-        for term, number in several.items():
-            rows.append((Label(NAME, term, "hazard_ratio", called, term, None, "background"), number))
+        rows += _of_response(frame, response, called, benchmark, background, washout_days)
     rows.append(_share_with_change(study, outcome))
-    found = estimates(rows)
+    around_rows, around_flow = around(study, parts, changes, NAME, outcome)
+    found = estimates(rows + around_rows)
     return Result(
         name=NAME,
         estimates=found,
-        tables={"exposure": _exposure(frame)},
-        figures=_figures(found, named, work),
-        flow=book.finish("episodes"),
+        tables={"exposure": _exposure(frame), "models": _models(found), "departures": _departures(found)},
+        figures=_figures(found),
+        flow=pd.concat([book.finish("episodes"), around_flow], ignore_index=True),
         settings={"days": washout_days},
         remarks=(
             Sentence("analyses.continuity.note_association"),
             Sentence("analyses.continuity.note_ever_never"),
             Sentence("analyses.continuity.note_lag", {"days": washout_days}),
             Sentence("analyses.continuity.note_frailty"),
+            Sentence("analyses.continuity.note_score"),
+            Sentence(
+                "analyses.continuity.note_departures",
+                {"least": DEPARTURE_LEAST, "days": DEPARTURE_DAYS, "changes": int(changes.departure.sum())},
+            ),
+            Sentence("analyses.continuity.note_placebo"),
         ),
     )
 
 
-def _prepared(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the event of work, and the first and later changes apart."""
-    changes = frame["changes_so_far"]
+def _prepared(frame: pd.DataFrame, parts: Parts, changes: Changes, washout: int) -> pd.DataFrame:
+    """Add the event of work and every exposure, as of the wash-out before each row; clusters become numbers."""
+    person = pd.Index(parts.coded.labels).get_indexer(frame["participant"]).astype(np.int64)
+    origin = parts.origin[person]
+    begins = origin + frame["start"].to_numpy(dtype=np.int64)
+    day = begins - washout
+    number = frame["changes_so_far"]
+    left = first_days(parts.coded.participants, "left_on")[person]
+    entered = parts.entered[person]
+    # Whoever has left the programme needs no caseworker.
+    there = np.minimum(day, left + 1)
+    waits = np.maximum(there - entered, 0) - parts.periods.days.days(person, entered, there)
+    every = np.ones(len(changes.person), dtype=bool)
+    exposures = {
+        **dict(zip(NUMBERS, (number == 1, number == 2, number > 2), strict=True)),
+        "left_programme": left < day,
+        "without_caseworker": frame["months_with_caseworker"].isna() & (left >= day),
+        "per_30_days_without": waits / GAP_UNIT,
+        "after_departure": changes.so_far(changes.departure, person, day) > 0,
+        "after_other_change": changes.so_far(~changes.departure, person, day) > 0,
+        "change_for_staff_reason": changes.so_far(changes.staff, person, day) > 0,
+        "change_for_other_reason": changes.so_far(changes.other, person, day) > 0,
+        "change_without_reason": changes.so_far(~changes.staff & ~changes.other, person, day) > 0,
+    }
+    for days in WASHOUTS:
+        exposures[f"first_change_{days}"] = changes.so_far(every, person, np.maximum(begins, origin + days) - days) > 0
     return frame.assign(
         event=frame["event"].astype(float),
         event_work=(frame["cause"] == WORK).astype(float),
-        one_change=(changes == 1).astype(float),
-        more_changes=(changes > 1).astype(float),
+        participant=person,
+        **{CLUSTER: pd.factorize(frame[CLUSTER], sort=True)[0]},
+        **{name: np.asarray(values, dtype=np.float64) for name, values in exposures.items()},
     )
+
+
+def _of_response(
+    frame: pd.DataFrame, response: str, called: str, benchmark: str, background: list[str], washout: int
+) -> list[tuple[Label, Number]]:
+    """Return every hazard ratio of one kind of transition."""
+    periods = _periods(frame, response)
+    timed = pd.concat([frame, periods], axis=1)
+    time = [*periods.columns, "months_since_entry"]
+    main = "quarters_after_first_change"
+    fit = _fit(timed, response, ["first_change"], [*time, *background])
+    role = "primary" if response == "event" else "secondary"
+    label = Label(NAME, main, "hazard_ratio", called, "first_change", None, "background", role, benchmark)
+    rows = [(label, _ratio(fit, "first_change", timed, response))]
+    raw = _fit(timed, response, ["first_change"], time)
+    rows.append(
+        (
+            Label(NAME, main, "hazard_ratio", called, "first_change"),
+            _ratio(raw, "first_change", timed, response),
+        )
+    )
+    timed[SCORE] = _score(fit, timed, background)
+    adjusted = [*time, SCORE]
+    rows += _by_number(timed, response, called, adjusted)
+    beside = BESIDE if response == "event" else {"departures": BESIDE["departures"]}
+    for name, exposures in beside.items():
+        fitted = _fit(timed, response, [*exposures], adjusted)
+        # The first change, and having left the programme, stand in that model only beside the gaps.
+        shown = exposures if name != "gaps" else exposures[1:3]
+        rows += [(_beside(each, called, each), _ratio(fitted, each, timed, response)) for each in shown]
+    return rows + (_washouts(timed, response, called, adjusted, washout, fit) if response == "event" else [])
+
+
+def _beside(contrast: str, called: str, term: str) -> Label:
+    """Return the label of a hazard ratio adjusted for the score."""
+    return Label(NAME, contrast, "hazard_ratio", called, term, None, SCORE)
+
+
+def _by_number(frame: pd.DataFrame, response: str, called: str, terms: list[str]) -> list[tuple[Label, Number]]:
+    """Return one, two and more changes against none, and a second one against the first."""
+    fit = _fit(frame, response, [*NUMBERS], terms)
+    rows = [(_beside(each, called, each), _ratio(fit, each, frame, response)) for each in NUMBERS]
+    name = "second_against_first_change"
+    if fit is not None and {*NUMBERS[:2]} <= set(fit.terms):
+        contrast = fit.contrast({NUMBERS[1]: 1.0, NUMBERS[0]: -1.0}, name=name)
+        number = from_tidy(contrast.tidy(), name, fit, ratio=True)
+    else:
+        number = Number(n=len(frame))
+    return [*rows, (_beside(name, called, name), number)]
+
+
+def _washouts(
+    frame: pd.DataFrame, response: str, called: str, terms: list[str], washout: int, main: Any
+) -> list[tuple[Label, Number]]:
+    """Return the first change with other wash-outs; shorter ones than that of the episodes cannot be had from them."""
+    rows = []
+    for days in WASHOUTS:
+        name = f"first_change_{days}"
+        # Risk begins later for everyone alike: so many days after the first measurement.
+        at_risk = frame[frame["stop"] > days]
+        if days == washout:
+            number = _ratio(main, "first_change", frame, response)
+        else:
+            fit = _fit(at_risk, response, [name], terms) if days > washout else None
+            number = _ratio(fit, name, at_risk, response)
+        rows.append((_beside(name, called, name), number))
+    return rows
 
 
 def _periods(frame: pd.DataFrame, response: str) -> pd.DataFrame:
@@ -135,23 +255,31 @@ def _periods(frame: pd.DataFrame, response: str) -> pd.DataFrame:
     )
 
 
-def _ratios(frame: pd.DataFrame, response: str, exposures: list[str], terms: list[str]) -> dict[str, Number]:
-    """Return the hazard ratio of each exposure."""
+def _fit(frame: pd.DataFrame, response: str, exposures: list[str], terms: list[str]) -> Any:
+    """Fit a discrete hazard, None where the data cannot give one."""
     from bipstudy import models
 
     used = frame[[response, *exposures, *terms, *CLUSTERS]]
-    fit = attempt(
+    return attempt(
         lambda: models.discrete_hazard(
             used, formula(response, exposures, terms), cluster=CLUSTERS, person="participant"
         )
     )
+
+
+def _ratio(fit: Any, term: str, frame: pd.DataFrame, response: str) -> Number:
+    """Return the hazard ratio of an exposure, if it varies."""
     if fit is None:
-        return dict.fromkeys(exposures, Number(n=len(frame), events=int(frame[response].sum())))
-    tidy = fit.tidy()
-    return {
-        each: from_tidy(tidy, each, fit, ratio=True) if each in fit.terms else Number(n=len(frame))
-        for each in exposures
-    }
+        return Number(n=len(frame), events=int(frame[response].sum()))
+    return from_tidy(fit.tidy(), term, fit, ratio=True) if term in fit.terms else Number(n=len(frame))
+
+
+def _score(fit: Any, frame: pd.DataFrame, background: list[str]) -> Any:
+    """Return the part of the linear predictor that is the background's; what has no finite coefficient adds nothing."""
+    if fit is None:
+        return np.zeros(len(frame))
+    weights = fit.coef.reindex(background).to_numpy(dtype=np.float64)
+    return frame[background].to_numpy(dtype=np.float64) @ np.where(np.isfinite(weights), weights, 0.0)
 
 
 def _share_with_change(study: Study, outcome: str) -> tuple[Label, Number]:
@@ -166,11 +294,12 @@ def _share_with_change(study: Study, outcome: str) -> tuple[Label, Number]:
 
 def _exposure(frame: pd.DataFrame) -> pd.DataFrame:
     """Return quarters, participants and events before and after changes."""
+    number = frame["changes_so_far"]
     rows: list[dict[str, Any]] = []
     for key, chosen in (
-        ("no_change", frame["changes_so_far"] == 0),
-        ("one_change", frame["changes_so_far"] == 1),
-        ("more_changes", frame["changes_so_far"] > 1),
+        ("no_change", number == 0),
+        *((name, frame[name] > 0) for name in NUMBERS),
+        *((name, frame[name] > 0) for name in (*BESIDE["departures"], *BESIDE["reasons"], "without_caseworker")),
     ):
         part = frame[chosen]
         days = float((part["stop"] - part["start"]).sum())
@@ -187,20 +316,52 @@ def _exposure(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _figures(found: pd.DataFrame, named: str, work: str) -> dict[str, FigureSpec]:
-    """Return the adjusted hazard ratios by outcome."""
-    shown = found[(found["scale"] == "hazard_ratio") & (found["adjustment"] == "background")]
-    shown = shown.dropna(subset=["estimate"])
-    if shown.empty:
-        return {}
+def _models(found: pd.DataFrame) -> pd.DataFrame:
+    """Return every hazard ratio in one table."""
+    rows = found[found["scale"] == "hazard_ratio"]
+    return pd.DataFrame(
+        {
+            "contrast_key": "analyses.contrast." + rows["contrast"],
+            "outcome_key": "analyses.outcome." + rows["outcome"],
+            "adjustment_key": "analyses.adjustment." + rows["adjustment"],
+            **{name: rows[name].to_numpy() for name in ("estimate", "conf_low", "conf_high", "n", "events")},
+        }
+    ).reset_index(drop=True)
+
+
+def _departures(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what goes before and after departures and other changes, outcome by outcome."""
+    rows = found[found["outcome"].isin(list(OUTCOMES))]
+    return pd.DataFrame(
+        {
+            "outcome_key": "analyses.outcome." + rows["outcome"],
+            "contrast_key": "analyses.contrast." + rows["contrast"],
+            **{name: rows[name].to_numpy() for name in ("estimate", "conf_low", "conf_high", "p_value", "n")},
+        }
+    ).reset_index(drop=True)
+
+
+def _figures(found: pd.DataFrame) -> dict[str, FigureSpec]:
+    """Return the primary hazard ratios by outcome, those beside them, and the quarters around a departure."""
+    ratios = found[found["scale"] == "hazard_ratio"]
+    axis: dict[str, Any] = {"axis_label_key": "analyses.axis.hazard_ratio"}
+    figures = {}
+    for name, adjustment in (("hazard_ratios", "background"), ("beside", SCORE)):
+        shown = ratios[ratios["adjustment"] == adjustment].dropna(subset=["estimate", "conf_low"])
+        if len(shown):
+            figures[name] = FigureSpec("forest", _forest(shown), f"analyses.continuity.figure_{name}", axis)
+    names = [quarter_name(quarter) for quarter in QUARTERS if quarter != REFERENCE]
+    shown = found[found["contrast"].isin(names)].dropna(subset=["estimate", "conf_low"])
+    if len(shown):
+        axis = {"reference": 0.0, "log": False, "axis_label_key": "analyses.axis.deviations"}
+        figures["departures"] = FigureSpec("forest", _forest(shown), "analyses.continuity.figure_departures", axis)
+    return figures
+
+
+def _forest(shown: pd.DataFrame) -> pd.DataFrame:
+    """Return estimates as rows of a forest plot, outcome by outcome."""
     frame = shown[["estimate", "conf_low", "conf_high"]].copy()
     frame.insert(0, "label_key", "analyses.contrast." + shown["contrast"])
     frame.insert(1, "group_key", "analyses.outcome." + shown["outcome"])
     frame.insert(2, "benchmark_id", shown["benchmark"])
-    spec = FigureSpec(
-        "forest",
-        frame.reset_index(drop=True),
-        "analyses.continuity.figure",
-        {"axis_label_key": "analyses.axis.hazard_ratio"},
-    )
-    return {"hazard_ratios": spec}
+    return frame.reset_index(drop=True)
