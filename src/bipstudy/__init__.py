@@ -37,6 +37,7 @@ _PUBLIC = {
     "load_example": ("bipstudy.simulation", "load_example"),
     "simulate_study": ("bipstudy.simulation", "simulate_study"),
     "models": ("bipstudy.models", ""),
+    "planning": ("bipstudy.planning", ""),
     "validate": ("bipstudy.validation.validate", "validate"),
 }
 

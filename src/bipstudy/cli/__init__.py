@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from bipstudy.cli import evidence, files, pooling, studies
+from bipstudy.cli import evidence, files, planning, pooling, studies
 from bipstudy.cli.console import helped
 
 app = typer.Typer(help=helped("app"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -20,12 +20,15 @@ app.command("codebook", help=helped("codebook_help"))(files.codebook)
 app.command("simulate", help=helped("simulate_help"))(studies.simulate)
 app.command("validate", help=helped("validate_help"))(files.validate)
 app.command("replicate", help=helped("replicate_help"))(studies.replicate)
+app.command("power", help=planning.HELP)(planning.power)
 app.command("certify", help=evidence.HELP)(evidence.certify)
 pool.command("add", help=helped("pool_add_help"))(pooling.add)
 pool.command("list", help=helped("pool_list_help"))(pooling.listing)
 pool.command("diff", help=helped("pool_diff_help"))(pooling.diff)
 pool.command("release", help=helped("pool_release_help"))(pooling.release)
 pool.command("withdraw", help=helped("pool_withdraw_help"))(pooling.withdraw)
+pool.command("erase", help=helped("pool_erase_help"))(pooling.erase)
+pool.command("upgrade", help=helped("pool_upgrade_help"))(pooling.upgrade)
 
 
 def main() -> None:

@@ -253,6 +253,98 @@ def shares(
     return figure
 
 
+@_styled
+def lines(
+    frame: pd.DataFrame,
+    *,
+    language: str,
+    x_label: str,
+    y_label: str,
+    diagonal: bool = False,
+    floor: float | None = None,
+    shares: bool = True,
+) -> Any:
+    """Draw one line per label through points, with intervals where there are any.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``x, y`` and, if wanted, ``label`` and ``conf_low, conf_high``; rows of a label in the order of `x`.
+    language : {"sv", "en"}
+    x_label, y_label : str
+    diagonal : bool
+        Whether to draw the line on which both are equal.
+    floor : float, optional
+        Where the vertical axis ends; what lies below is cut off.
+    shares : bool
+        Whether both axes are shares; else plain numbers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = _figure(6.4, 4.2)
+    labels = list(dict.fromkeys(frame["label"])) if "label" in frame else [""]
+    if diagonal:
+        end = float(max(frame["x"].max(), frame["y"].max()))
+        axes.plot([0, end], [0, end], color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    for label, colour in zip(labels, (style.PRIMARY, style.SECOND, style.THIRD, style.INK), strict=False):
+        own = frame[frame["label"] == label] if "label" in frame else frame
+        if "conf_low" in own:
+            axes.vlines(own["x"], own["conf_low"], own["conf_high"], color=colour, linewidth=1.4, alpha=0.6)
+        axes.plot(own["x"], own["y"], color=colour, linewidth=1.6, marker="o", markersize=4.5, label=label or None)
+    if floor is not None:
+        axes.set_ylim(bottom=floor)
+    for axis in (axes.xaxis, axes.yaxis):
+        if shares:
+            _share_axis(axis, language)
+        else:
+            axis.set_major_formatter(lambda value, _: number(value, language, 1))
+    axes.grid(axis="y", color=style.RULE, linewidth=0.6)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if "label" in frame:
+        axes.legend(frameon=False, fontsize=8.5)
+    return figure
+
+
+@_styled
+def chances(frame: pd.DataFrame, *, language: str, reference: float, x_label: str, y_label: str) -> Any:
+    """Draw chances over a size, one line per label, with their Monte Carlo intervals.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``label, x, estimate, conf_low, conf_high`` (0-1), sorted by `x` within a label.
+    language : {"sv", "en"}
+    reference : float
+        Chance that is usually asked for, drawn across.
+    x_label, y_label : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = _figure(7.6, 4.0)
+    axes.axhline(reference, color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    labels = list(dict.fromkeys(frame["label"]))
+    colours = (style.PRIMARY, style.SECOND, style.THIRD, style.INK)
+    for place, label in enumerate(labels):
+        line, colour = frame[frame["label"] == label], colours[place % len(colours)]
+        axes.fill_between(line["x"], line["conf_low"], line["conf_high"], color=colour, alpha=0.15, linewidth=0)
+        dashes = ("-", "--", ":")[place // len(colours) % 3]
+        axes.plot(line["x"], line["estimate"], marker="o", color=colour, linewidth=1.8, linestyle=dashes, label=label)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(lambda value, _: count(value, language))
+    _share_axis(axes.yaxis, language)
+    axes.grid(axis="y", color=style.RULE, linewidth=0.6)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    figure.legend(loc="outside lower left", fontsize=8.5)
+    return figure
+
+
 def to_svg(figure: Any, *, title: str, description: str = "") -> str:
     """Return a figure as SVG that follows the page's colours and can be read out.
 
