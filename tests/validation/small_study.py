@@ -117,7 +117,7 @@ def _measurements() -> pd.DataFrame:
                     "due_on": _day(day),
                     "form_status": "answered",
                     "mode": "alone",
-                    **dict.fromkeys(asked[respondent], 3),
+                    **{item: 2 + (place + occasion) % 3 for place, item in enumerate(asked[respondent])},
                 }
                 rows.append(row)
     frame = pd.DataFrame(rows)

@@ -14,8 +14,9 @@ from bipstudy.validation.validate import validate  # noqa: F401 - registers ever
 
 OURS = {
     rule["code"]
-    for name in ("structure", "crosstable", "identifiers")
-    for rule in read_yaml(folder() / "rules" / f"{name}.yaml")["rules"]
+    for path in sorted((folder() / "rules").glob("*.yaml"))
+    if path.stem != "loading"
+    for rule in read_yaml(path)["rules"]
 }
 
 

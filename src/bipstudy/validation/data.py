@@ -44,6 +44,10 @@ class Bounds:
             return Bounds(np.full(len(rows), _LONG_AGO), np.full(len(rows), _FAR_AHEAD), nothing)
         return Bounds(self.low[rows], self.high[rows], self.known[rows] & (rows >= 0))
 
+    def shifted(self, days: int) -> Bounds:
+        """Return the bounds some days later."""
+        return Bounds(self.low + days, self.high + days, self.known)
+
     def before(self, other: Bounds) -> tuple[Mask, Mask, Mask]:
         """Say where each date is before the other.
 

@@ -22,7 +22,7 @@ def answer_outside_scale(data: Data, threshold: Mapping[str, float]) -> Outcome:
     outcome = NOTHING
     for name, instrument, here in _by_instrument(data):
         for item in instrument.items:
-            values, given = _answers(data, item.id)
+            values, given = form_answers(data, item.id)
             outside = here & given & ((values < item.minimum) | (values > item.maximum))
             about = {"item_label": item.label, "minimum": item.minimum, "maximum": item.maximum, "instrument": name}
             outcome += Outcome(int((here & given).sum()), at("measurements", item.id, outside, values=about))
@@ -36,7 +36,7 @@ def item_not_in_instrument(data: Data, threshold: Mapping[str, float]) -> Outcom
     for name, instrument, here in _by_instrument(data):
         own = {item.id for item in instrument.items}
         for item in schema.items().values():
-            _, given = _answers(data, item.id)
+            _, given = form_answers(data, item.id)
             foreign = here & given & (item.id not in own)
             about = {"item_label": item.label, "instrument": name}
             outcome += Outcome(int((here & given).sum()), at("measurements", item.id, foreign, values=about))
@@ -50,7 +50,7 @@ def item_of_wrong_respondent(data: Data, threshold: Mapping[str, float]) -> Outc
     outcome = NOTHING
     for _, instrument, here in _by_instrument(data):
         for item in instrument.items:
-            _, given = _answers(data, item.id)
+            _, given = form_answers(data, item.id)
             asked = respondent.isin(item.respondents).to_numpy(dtype=bool)
             known = here & given & respondent.isin(schema.code_list("respondent").values).to_numpy(dtype=bool)
             outcome += Outcome(
@@ -62,14 +62,14 @@ def item_of_wrong_respondent(data: Data, threshold: Mapping[str, float]) -> Outc
 @check
 def answered_without_date(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for answered or declined forms without a date."""
-    dated = _status(data, "answered", "declined")
+    dated = form_status(data, "answered", "declined")
     return Outcome(int(dated.sum()), at("measurements", "answered_on", dated & ~_has_date(data)))
 
 
 @check
 def answered_without_answer(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for answered forms with neither an answer nor a reason for a missing one."""
-    answered = _status(data, "answered")
+    answered = form_status(data, "answered")
     explained = np.zeros(len(answered), dtype=bool)
     if "missing_answers" in data.tables:
         forms = data.lookup("missing_answers", "measurements", _FORM)
@@ -80,14 +80,14 @@ def answered_without_answer(data: Data, threshold: Mapping[str, float]) -> Outco
 @check
 def answers_on_unanswered_form(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for answers on forms that are declined, not reached or not done."""
-    unanswered = _status(data, "declined", "not_reached", "not_done")
+    unanswered = form_status(data, "declined", "not_reached", "not_done")
     return Outcome(int(unanswered.sum()), at("measurements", "form_status", unanswered & _any_answer(data)))
 
 
 @check
 def date_on_form_not_done(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for dates of answers on forms that are not reached or not done."""
-    unanswered = _status(data, "not_reached", "not_done")
+    unanswered = form_status(data, "not_reached", "not_done")
     return Outcome(int(unanswered.sum()), at("measurements", "answered_on", unanswered & _has_date(data)))
 
 
@@ -97,7 +97,7 @@ def caseworker_form_without_caseworker(data: Data, threshold: Mapping[str, float
     frame = data.tables["measurements"]
     if "caseworker_id" in data.absent["measurements"]:
         return Outcome(0, columns=(("measurements", "caseworker_id"),))
-    theirs = _status(data, "answered") & (frame["respondent"] == "caseworker").to_numpy(dtype=bool)
+    theirs = form_status(data, "answered") & (frame["respondent"] == "caseworker").to_numpy(dtype=bool)
     nameless = theirs & frame["caseworker_id"].isna().to_numpy(dtype=bool)
     return Outcome(int(theirs.sum()), at("measurements", "caseworker_id", nameless))
 
@@ -110,7 +110,7 @@ def missing_answer_has_answer(data: Data, threshold: Mapping[str, float]) -> Out
     found = np.zeros(len(frame), dtype=bool)
     for item in schema.items():
         here = (frame["item"] == item).to_numpy(dtype=bool) & (form >= 0)
-        found[here] = _answers(data, item)[1][form[here]]
+        found[here] = form_answers(data, item)[1][form[here]]
     return Outcome(int((form >= 0).sum()), at("missing_answers", "item", found))
 
 
@@ -124,10 +124,22 @@ def interval_far_from_three_months(data: Data, threshold: Mapping[str, float]) -
     least = (occasions["low"] - last["high"]).to_numpy(dtype=float)
     most = (occasions["high"] - last["low"]).to_numpy(dtype=float)
     shortest, longest = threshold["shortest_days"] * steps, threshold["longest_days"] * steps
+    # Occasions whose dates run against their numbers are told by a rule of their own.
+    same &= most >= 0
     certain = same & ((most < shortest) | (least > longest))
     unsure = same & ~certain & ((least < shortest) | (most > longest))
     values = {name: int(days) for name, days in threshold.items()}
     return Outcome(int(same.sum()), _at_occasions(occasions, certain, unsure, values))
+
+
+@check
+def occasions_out_of_order(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Compare the date of each answered occasion with that of the occasion before it by number."""
+    occasions = _occasions(data)
+    same = occasions["person"].eq(occasions["person"].shift()).to_numpy(dtype=bool)
+    last = occasions.shift()
+    most = (occasions["high"] - last["low"]).to_numpy(dtype=float)
+    return Outcome(int(same.sum()), _at_occasions(occasions, same & (most < 0), np.zeros(len(same), dtype=bool), {}))
 
 
 @check
@@ -148,7 +160,7 @@ def _by_instrument(data: Data) -> Iterator[tuple[str, schema.Instrument, Mask]]:
         yield name, instrument, (named == name).to_numpy(dtype=bool)
 
 
-def _answers(data: Data, item: str) -> tuple[Days, Mask]:
+def form_answers(data: Data, item: str) -> tuple[Days, Mask]:
     """Return the answers to an item as numbers and whether each is there."""
     key = ("answers", item)
     if key not in data.memory:
@@ -160,11 +172,11 @@ def _answers(data: Data, item: str) -> tuple[Days, Mask]:
 
 def _any_answer(data: Data) -> Mask:
     """Return the forms that have at least one answer."""
-    some: Mask = np.logical_or.reduce([_answers(data, item)[1] for item in schema.items()])
+    some: Mask = np.logical_or.reduce([form_answers(data, item)[1] for item in schema.items()])
     return some
 
 
-def _status(data: Data, *statuses: str) -> Mask:
+def form_status(data: Data, *statuses: str) -> Mask:
     """Return the forms with one of some statuses."""
     found: Mask = data.tables["measurements"]["form_status"].isin(statuses).to_numpy(dtype=bool)
     return found
@@ -185,7 +197,7 @@ def _occasions(data: Data) -> pd.DataFrame:
     if "occasions" not in data.memory:
         frame, answered = data.tables["measurements"], data.bounds("measurements", "answered_on")
         group, person = data.groups("measurements", _OCCASION), data.groups("measurements", _PERSON)
-        taken = np.flatnonzero(_status(data, "answered") & answered.known & (group >= 0))
+        taken = np.flatnonzero(form_status(data, "answered") & answered.known & (group >= 0))
         forms = pd.DataFrame(
             {
                 "person": person[taken],

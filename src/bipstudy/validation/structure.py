@@ -188,10 +188,10 @@ def _duplicates(data: Data, name: str, rows: Rows) -> Hits | None:
         for language in LANGUAGES
     }
     values = {"table_label": description.label, "key_labels": key_labels}
-    return Hits(name, rows, None, values=values, each={"first_row": _row_and_file(data.provenance[name], rows, first)})
+    return Hits(name, rows, None, values=values, each={"first_row": row_and_file(data.provenance[name], rows, first)})
 
 
-def _row_and_file(places: pd.DataFrame, rows: Rows, first: Rows) -> list[object]:
+def row_and_file(places: pd.DataFrame, rows: Rows, first: Rows) -> list[object]:
     """Return the row that each first row has, with its file and sheet where they are other than those of the row."""
     here, there = places.iloc[rows], places.iloc[first]
     found: list[object] = []

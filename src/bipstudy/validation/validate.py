@@ -12,7 +12,19 @@ from bipstudy import schema
 from bipstudy.texts import default_language
 
 # Each of these registers its checks when it is imported.
-from bipstudy.validation import after_transition, forms, identifiers, order, references, structure  # noqa: F401
+from bipstudy.validation import (  # noqa: F401
+    after_transition,
+    chain,
+    coverage,
+    forms,
+    identifiers,
+    order,
+    people,
+    plausible,
+    references,
+    sources,
+    structure,
+)
 from bipstudy.validation.data import Data
 from bipstudy.validation.findings import NotApplicable, Report, RuleStatus, collect
 from bipstudy.validation.rules import CHECKS, Hits, Outcome, rule_needs
