@@ -61,14 +61,23 @@ class Study:
         Number of the release; None for data that come from no pool.
     sent : frozenset of str
         Names of the tables that were sent.
+    erased : mapping of str to int
+        Organisation to the number of its participants who were erased from the release after it was frozen; empty where
+        the release is what it was.
     """
 
     tables: Mapping[str, pd.DataFrame]
     release: int | None = None
     sent: frozenset[str] = field(default_factory=frozenset)
+    erased: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def from_tables(cls, tables: Mapping[str, pd.DataFrame], release: int | None = None) -> Study:
+    def from_tables(
+        cls,
+        tables: Mapping[str, pd.DataFrame],
+        release: int | None = None,
+        erased: Mapping[str, int] | None = None,
+    ) -> Study:
         """Build a study from frames that hold at least the required columns.
 
         Parameters
@@ -77,6 +86,8 @@ class Study:
             Tables by name; those that were not sent are left out.
         release : int, optional
             Number of the release.
+        erased : mapping of str to int, optional
+            Organisation to the number of participants erased from the release after it was frozen.
 
         Returns
         -------
@@ -93,7 +104,12 @@ class Study:
             name: schema.conform(name, tables[name]) if name in tables else schema.empty(name)
             for name in schema.TABLE_NAMES
         }
-        return cls(tables=MappingProxyType(canonical), release=release, sent=frozenset(tables))
+        return cls(
+            tables=MappingProxyType(canonical),
+            release=release,
+            sent=frozenset(tables),
+            erased=MappingProxyType(dict(erased or {})),
+        )
 
     @property
     def organisations(self) -> pd.DataFrame:
@@ -176,16 +192,17 @@ class Study:
         -------
         DataFrame
             `organisation_id`, `participants`, `caseworkers` (that appear in any table), `forms`, `answered`,
-            `occasions` (with an answered form), `activities`, `outcomes`, `first_entry`, `last_answer`.
+            `occasions` (with an answered form), `activities`, `outcomes`, `first_entry`, `last_answer`, `erased`
+            (participants erased from the release after it was frozen).
         """
-        ids = sorted(self.participants["organisation_id"].dropna().unique())
+        ids = sorted({*self.participants["organisation_id"].dropna(), *self.erased})
         counts = [
             self._counts({name: part[part["organisation_id"] == one] for name, part in self.tables.items()})
             for one in ids
         ]
         frame = pd.DataFrame([*counts, self._counts(self.tables)])
         frame.insert(0, "organisation_id", pd.array([*ids, None], dtype=schema.STRING))
-        return frame
+        return frame.assign(erased=[*(self.erased.get(one, 0) for one in ids), sum(self.erased.values())])
 
     @staticmethod
     def _counts(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

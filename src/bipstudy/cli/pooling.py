@@ -1,4 +1,4 @@
-"""Commands on the pool: add, list, diff, release, withdraw."""
+"""Commands on the pool: add, list, diff, release, withdraw, erase, upgrade."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def add(
     mapping: MappingPath = None,
     organisation: Organisation = None,
     extracted_on: ExtractedOn = None,
+    older: Annotated[bool, typer.Option("--older", help=helped("older_option"))] = False,
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +48,7 @@ def add(
         if not as_json:
             say(text("cli.nothing_stored", language))
         raise typer.Exit(DATA_FALL_SHORT)
-    receipt = Pool(pool).add(submission, report)
+    receipt = Pool(pool).add(submission, report, older=older)
     if as_json:
         say_json(receipt.as_dict())
     else:
@@ -73,8 +74,18 @@ def listing(pool: PoolPath, language: Language = DEFAULT_LANGUAGE, as_json: Json
     for row in submissions.itertuples():
         key = "cli.current_submission" if row.current else "cli.former_submission"
         say(text(key, language, organisation=row.organisation_id, extracted_on=row.extracted_on, hash=row.hash[:12]))
+        _say_erased(row.erased, language)
     for row in releases.itertuples():
         say(text("cli.listed_release", language, number=row.release, organisations=row.organisations, note=row.note))
+        _say_erased(row.erased, language)
+    if Pool(pool).unfinished:
+        say(text("cli.unfinished_erasure", language))
+
+
+def _say_erased(count: int, language: str) -> None:
+    """Write how many were erased, if any."""
+    if count:
+        say(text("cli.listed_erased", language, count=count))
 
 
 @command
@@ -105,12 +116,57 @@ def release(
 def withdraw(
     pool: PoolPath,
     organisation: Annotated[str, typer.Option("--organisation", help=helped("organisation_option"))],
-    participant: Annotated[str, typer.Option("--participant")],
     reason: Annotated[str, typer.Option("--reason", help=helped("reason_option"))],
+    participant: Annotated[str | None, typer.Option("--participant", help=helped("participant_option"))] = None,
+    whole: Annotated[bool, typer.Option("--whole-organisation", help=helped("leaving_option"))] = False,
     language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
 ) -> None:
-    """Take a participant out of future releases."""
+    """Take a participant, or an organisation, out of future releases."""
     from bipstudy.pool import Pool
 
-    Pool(pool).withdraw(organisation, participant, reason=reason)
-    say(text("cli.withdrawn", checked_language(language)))
+    checked_language(language)
+    if whole == (participant is not None):
+        raise BipstudyError("cli.one_of_two")
+    if participant is None:
+        Pool(pool).leave(organisation, reason=reason)
+        told = text("cli.left", language, organisation=organisation)
+    else:
+        Pool(pool).withdraw(organisation, participant, reason=reason)
+        told = text("cli.withdrawn", language)
+    say_json({"organisation": organisation, "whole_organisation": whole}) if as_json else say(told)
+
+
+@command
+def erase(
+    pool: PoolPath,
+    organisation: Annotated[str, typer.Option("--organisation", help=helped("organisation_option"))],
+    participant: Annotated[str, typer.Option("--participant", help=helped("participant_option"))],
+    reason: Annotated[str, typer.Option("--reason", help=helped("reason_option"))],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=helped("yes_option"))] = False,
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
+    """Erase a participant from everything that is stored."""
+    from bipstudy.pool import Pool
+
+    checked_language(language)
+    if not yes:
+        typer.confirm(text("cli.sure_to_erase", language, pool=pool), abort=True, err=True)
+    erasure = Pool(pool).erase(organisation, participant, reason=reason)
+    say_json(erasure.as_dict()) if as_json else say(erasure.text(language))
+
+
+@command
+def upgrade(
+    pool: PoolPath,
+    out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))],
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
+    """Rewrite a pool of an older version of the tables to a new folder."""
+    from bipstudy.pool import upgrade_pool
+
+    checked_language(language)
+    done = upgrade_pool(pool, out)
+    say_json(done.as_dict()) if as_json else say(done.text(language))

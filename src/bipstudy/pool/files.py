@@ -62,6 +62,13 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def blotted(words: str) -> str:
+    """Return words as they may be stored: every identity number in them blotted out."""
+    from bipstudy.validation.identifiers import redact
+
+    return redact(words)
+
+
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], receipt: bytes) -> None:
     """Write the tables of a submission and its receipt as a folder that is there whole or not at all."""
     aside = folder.with_name(f"{ASIDE}{secrets.token_hex(8)}")

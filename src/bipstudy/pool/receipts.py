@@ -9,7 +9,7 @@ from typing import Any
 from bipstudy import schema
 from bipstudy.loaders import SourceFile
 from bipstudy.pool.changes import Changes
-from bipstudy.pool.files import as_json
+from bipstudy.pool.files import as_json, blotted
 from bipstudy.texts import text
 
 
@@ -54,7 +54,7 @@ class Receipt:
             "hash": self.hash,
             "organisations": list(self.organisations),
             "extracted_on": None if self.extracted_on is None else self.extracted_on.isoformat(),
-            "files": [{"name": file.name, "sha256": file.sha256, "size": file.size} for file in self.files],
+            "files": [{"name": blotted(file.name), "sha256": file.sha256, "size": file.size} for file in self.files],
             "rows": self.rows,
             "findings": self.findings,
             "supersedes": self.supersedes,
@@ -110,6 +110,8 @@ class ReleaseDiff:
         Organisation and participant of those withdrawn in the new release and not yet in the former.
     changes : Changes
         Of the tables.
+    erased : tuple of (int, int)
+        Participants erased from the former and from the new release after it was frozen.
     """
 
     former: int
@@ -119,6 +121,7 @@ class ReleaseDiff:
     resubmitted: tuple[str, ...]
     withdrawn: tuple[tuple[str, str], ...]
     changes: Changes
+    erased: tuple[int, int] = (0, 0)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the difference as plain values, complete."""
@@ -129,6 +132,7 @@ class ReleaseDiff:
             "left": list(self.left),
             "resubmitted": list(self.resubmitted),
             "withdrawn": [list(key) for key in self.withdrawn],
+            "erased": {"former": self.erased[0], "new": self.erased[1]},
             "changes": self.changes.as_dict(),
         }
 
@@ -140,4 +144,7 @@ class ReleaseDiff:
                 lines.append(text(f"pool.organisations_{name}", language, organisations=", ".join(organisations)))
         if self.withdrawn:
             lines.append(text("pool.newly_withdrawn", language, count=len(self.withdrawn)))
+        for release, count in zip((self.former, self.new), self.erased, strict=True):
+            if count:
+                lines.append(text("pool.release_erased", language, release=release, count=count))
         return "\n".join([*lines, *self.changes.lines(language)]) + "\n"

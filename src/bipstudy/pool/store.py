@@ -1,25 +1,26 @@
-"""The pool: accepted submissions and numbered releases in a folder. Nothing is overwritten and nothing is lost."""
+"""The pool: accepted submissions and numbered releases in a folder. Nothing is lost but by erasure."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from bipstudy import schema
 from bipstudy.loaders import Submission, load_submission
 from bipstudy.pool.changes import compare
-from bipstudy.pool.files import as_json, read_tables, sha256, write_tables, write_whole
+from bipstudy.pool.contents import Contents, Tables, release_file
+from bipstudy.pool.erasure import Erasure, check_erased, erase, erased_by_organisation
+from bipstudy.pool.files import as_json, blotted, read_tables, sha256, write_tables, write_whole
 from bipstudy.pool.journal import Journal, State
 from bipstudy.pool.receipts import Receipt, ReleaseDiff
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, DataError, default_language
 
-Tables = dict[str, pd.DataFrame]
+T = TypeVar("T")
 
 
 class Pool:
@@ -49,8 +50,9 @@ class Pool:
         if self.path.exists() and not self.path.is_dir():
             raise BipstudyError("pool.not_a_pool", path=self.path)
         self._journal = Journal(self.path)
+        self._contents = Contents(self._journal)
 
-    def add(self, submission: Submission, report: Any = None) -> Receipt:
+    def add(self, submission: Submission, report: Any = None, *, older: bool = False) -> Receipt:
         """Store a submission that passes validation, all of it or nothing.
 
         It supersedes the former submission of its organisations whole; the former stays in the pool.
@@ -60,6 +62,8 @@ class Pool:
         submission : Submission
         report : Report, optional
             What validation found in this very submission; without it the submission is validated here.
+        older : bool
+            Take it even if it was extracted before the one that it supersedes.
 
         Returns
         -------
@@ -68,7 +72,8 @@ class Pool:
         Raises
         ------
         DataError
-            The submission does not pass validation; the pool is untouched.
+            The submission does not pass validation, holds somebody who was erased, or is older than the one that the
+            pool holds; the pool is untouched.
         BipstudyError
             Somebody else writes, or the folder is no pool.
         """
@@ -79,6 +84,9 @@ class Pool:
         content = schema.content_hash(tables)
         with self._journal.writing(self.timeout):
             state = self._journal.state()
+            check_erased(self.path, state, submission)
+            if not older:
+                _check_not_older(submission, state)
             receipt = self._receipt(submission, report, tables, content, state)
             self._log_added(receipt, self._stored(receipt, tables))
         return receipt
@@ -89,8 +97,10 @@ class Pool:
         mapping: str | Path | None = None,
         organisation: str | None = None,
         extracted_on: str | dt.date | None = None,
+        *,
+        older: bool = False,
     ) -> Receipt:
-        """Load, validate and store what an organisation sends; the parameters are those of `load_submission`.
+        """Load, validate and store what an organisation sends; the parameters are those of `load_submission` and `add`.
 
         Returns
         -------
@@ -99,11 +109,11 @@ class Pool:
         Raises
         ------
         DataError
-            The submission does not pass validation; the pool is untouched.
+            The submission is refused; the pool is untouched.
         BipstudyError
             There is no such file, somebody else writes, or the folder is no pool.
         """
-        return self.add(load_submission(path, mapping, organisation, extracted_on))
+        return self.add(load_submission(path, mapping, organisation, extracted_on), older=older)
 
     def list(self) -> pd.DataFrame:
         """Return the submissions, in the order in which they were added.
@@ -111,25 +121,34 @@ class Pool:
         Returns
         -------
         DataFrame
-            Columns ``sequence, organisation_id, extracted_on, hash, current, time, user``; one row per submission and
-            organisation. `current` says whether the next release holds it.
+            Columns ``sequence, organisation_id, extracted_on, hash, current, erased, time, user``; one row per
+            submission and organisation. `current` says whether the next release holds it, `erased` how many
+            participants were erased from the submission afterwards.
         """
         self._journal.check()
-        events = [event for event in self._journal.events() if event["event"] == "add"]
-        last = {code: event["sequence"] for event in events for code in event["organisations"]}
-        columns = ["sequence", "organisation_id", "extracted_on", "hash", "current", "time", "user"]
+        added = [event for event in self._journal.events() if event["event"] in ("add", "leave")]
+        last: dict[str, int] = {}
+        for event in added:
+            last.update(dict.fromkeys(event.get("organisations") or [event["organisation"]], event["sequence"]))
+        columns = ["sequence", "organisation_id", "extracted_on", "hash", "current", "erased", "time", "user"]
         rows = [
-            {**event, "organisation_id": code, "current": last[code] == event["sequence"]}
-            for event in events
+            {"erased": 0, **event, "organisation_id": code, "current": last[code] == event["sequence"]}
+            for event in added
+            if event["event"] == "add"
             for code in event["organisations"]
         ]
         return pd.DataFrame([[row[column] for column in columns] for row in rows], columns=columns)
 
     def releases(self) -> pd.DataFrame:
-        """Return the releases: number, organisations, participants withdrawn, note, time and user."""
-        columns = ["release", "organisations", "withdrawn", "note", "time", "user"]
-        events = [event for event in self._journal.events() if event["event"] == "release"]
+        """Return the releases: number, organisations, participants withdrawn and erased, note, time and user."""
+        columns = ["release", "organisations", "withdrawn", "erased", "note", "time", "user"]
+        events = [{"erased": 0, **event} for event in self._journal.events() if event["event"] == "release"]
         return pd.DataFrame([[event[column] for column in columns] for event in events], columns=columns)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an erasure was stopped before the last file was removed; the next writer finishes it."""
+        return self._journal.pending() is not None
 
     def release(self, note: str = "") -> int:
         """Freeze what the pool holds now as a numbered release.
@@ -163,17 +182,17 @@ class Pool:
                 "schema_version": schema.SCHEMA_VERSION,
                 "submissions": state.current,
                 "withdrawn": sorted(map(list, state.withdrawn)),
-                "hash": schema.content_hash(self._tables(state.current, state.withdrawn)),
+                "hash": schema.content_hash(self._contents.tables(state.current, state.withdrawn)),
             }
             file = as_json(content)
-            write_whole(self._release_path(number), file)
+            write_whole(self.path / release_file(number), file)
             self._journal.write(
                 "release",
                 release=number,
                 sha256=sha256(file),
                 organisations=len(state.current),
                 withdrawn=len(state.withdrawn),
-                note=note,
+                note=blotted(note),
             )
         return number
 
@@ -198,10 +217,61 @@ class Pool:
                 for event in self._journal.events()
                 if event["event"] == "add" and organisation in event["organisations"]
             }
-            held = (self._slice(content, organisation)["participants"]["participant_id"] for content in sorted(hashes))
-            if not any((ids == participant).any() for ids in held):
+            held = (self._contents.slice(content, organisation) for content in sorted(hashes))
+            if not any((tables["participants"]["participant_id"] == participant).any() for tables in held if tables):
                 raise BipstudyError("pool.no_participant", organisation=organisation)
-            self._journal.write("withdraw", organisation=organisation, participant=participant, reason=reason)
+            self._journal.write("withdraw", organisation=organisation, participant=participant, reason=blotted(reason))
+
+    def leave(self, organisation: str, reason: str) -> None:
+        """Leave an organisation out of future releases until it sends a submission again; what it sent stays stored.
+
+        Parameters
+        ----------
+        organisation : str
+            Code of the organisation.
+        reason : str
+            Why, for the log.
+
+        Raises
+        ------
+        BipstudyError
+            The pool holds nothing of such an organisation, or somebody else writes.
+        """
+        with self._journal.writing(self.timeout):
+            if organisation not in self._journal.state().current:
+                raise BipstudyError("pool.no_organisation", organisation=organisation)
+            self._journal.write("leave", organisation=organisation, reason=blotted(reason))
+
+    def erase(self, organisation: str, participant: str, reason: str) -> Erasure:
+        """Delete every row about a participant from all stored submissions and all releases, for ever.
+
+        Submissions that held the person are stored anew without them, the releases point to those and say that
+        somebody was erased, the former files are deleted, and the person's id goes from the log and the receipts. A
+        keyed hash of it stays, so that a later submission that still holds the person is refused. Killed at any moment,
+        the pool is as before or as after; what was left is finished by the next writer.
+
+        Parameters
+        ----------
+        organisation, participant : str
+            Code of the organisation and the participant's id there.
+        reason : str
+            Why, for the log.
+
+        Returns
+        -------
+        Erasure
+
+        Raises
+        ------
+        BipstudyError
+            No submission of the organisation holds such a participant, a file was changed or cannot be removed, or
+            somebody else writes.
+        """
+        self._journal.check()
+        if not self._journal.path.is_file():
+            raise BipstudyError("pool.empty", path=self.path)
+        with self._journal.writing(self.timeout):
+            return erase(self._contents, organisation, participant, reason)
 
     def diff(self, a: int, b: int) -> ReleaseDiff:
         """Return what differs between two releases.
@@ -220,7 +290,11 @@ class Pool:
         BipstudyError
             There is no such release, or what it names was changed.
         """
-        old, new = self._release(a), self._release(b)
+        return self._steady(lambda: self._diff(a, b))
+
+    def _diff(self, a: int, b: int) -> ReleaseDiff:
+        """Return what differs between two releases."""
+        old, new = self._contents.release(a), self._contents.release(b)
         before, after = old["submissions"], new["submissions"]
         gone = {tuple(key) for key in old["withdrawn"]}
         return ReleaseDiff(
@@ -230,7 +304,8 @@ class Pool:
             left=tuple(sorted(before.keys() - after.keys())),
             resubmitted=tuple(sorted(code for code in before.keys() & after.keys() if before[code] != after[code])),
             withdrawn=tuple(sorted({tuple(key) for key in new["withdrawn"]} - gone)),
-            changes=compare(self._released(old), self._released(new)),
+            changes=compare(self._contents.released(old), self._contents.released(new)),
+            erased=(len(old.get("erased", ())), len(new.get("erased", ()))),
         )
 
     def study(self, release: int | None = None) -> Study:
@@ -249,51 +324,30 @@ class Pool:
         BipstudyError
             There is no such release, or what it names was changed.
         """
+        return self._steady(lambda: self._study(release))
+
+    def _study(self, release: int | None) -> Study:
+        """Return the tables of a release."""
         releases = self._journal.state().releases
         if not releases:
             raise BipstudyError("pool.no_release", path=self.path)
         number = max(releases) if release is None else release
-        content = self._release(number)
-        study = Study.from_tables(self._released(content), release=number)
+        content = self._contents.release(number)
+        tables = self._contents.released(content)
+        study = Study.from_tables(tables, release=number, erased=erased_by_organisation(content))
         if study.hash != content["hash"]:
-            raise BipstudyError("pool.tampered", name=f"releases/{number}.json")
+            raise DataError("pool.tampered", name=release_file(number))
         return study
 
-    def _release_path(self, number: int) -> Path:
-        """Return the file of a release."""
-        return self.path / "releases" / f"{number}.json"
-
-    def _release(self, number: int) -> dict[str, Any]:
-        """Return the content of a release's file, which must be the one the log knows."""
-        releases = self._journal.state().releases
-        if number not in releases:
-            known = ", ".join(map(str, sorted(releases)))
-            raise BipstudyError("pool.unknown_release", release=number, known=known or "-")
-        path = self._release_path(number)
-        file = path.read_bytes() if path.is_file() else b""
-        if sha256(file) != releases[number]:
-            raise BipstudyError("pool.tampered", name=f"releases/{number}.json")
-        content: dict[str, Any] = json.loads(file)
-        return content
-
-    def _released(self, content: Mapping[str, Any]) -> Tables:
-        """Return the tables of a release."""
-        return self._tables(content["submissions"], {(code, person) for code, person in content["withdrawn"]})
-
-    def _tables(self, submissions: Mapping[str, str], withdrawn: Iterable[tuple[str, str]]) -> Tables:
-        """Return the tables of several organisations without the participants who are withdrawn."""
-        slices = [self._slice(submissions[code], code) for code in sorted(submissions)]
-        found = {}
-        for name in schema.TABLE_NAMES:
-            parts = [tables[name] for tables in slices if name in tables and len(tables[name])]
-            if parts:
-                found[name] = _without(pd.concat(parts, ignore_index=True), withdrawn)
-        return {name: frame for name, frame in found.items() if len(frame)}
-
-    def _slice(self, content: str, organisation: str) -> Tables:
-        """Return the rows of one organisation in a submission."""
-        tables = read_tables(self.path / "submissions" / content)
-        return {name: frame[frame["organisation_id"] == organisation] for name, frame in tables.items()}
+    def _steady(self, read: Callable[[], T]) -> T:
+        """Read once more if somebody erased a participant while we read."""
+        before = self._journal.stamp()
+        try:
+            return read()
+        except DataError:
+            if self._journal.stamp() == before:
+                raise
+            return read()
 
     def _receipt(self, submission: Submission, report: Any, tables: Tables, content: str, state: State) -> Receipt:
         """Return the receipt of a submission that is about to be stored."""
@@ -312,7 +366,7 @@ class Pool:
             findings={severity: count_of(report, severity) for severity in ("warning", "note")},
             supersedes=former,
             withdrawn=len(state.withdrawn & set(people)),
-            changes=compare(self._tables(former, ()), new),
+            changes=compare(self._contents.tables(former, ()), new),
         )
 
     def _stored(self, receipt: Receipt, tables: Tables) -> str:
@@ -354,10 +408,9 @@ def _with_rows(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     return [name for name in schema.TABLE_NAMES if name in tables and len(tables[name])]
 
 
-def _without(frame: pd.DataFrame, withdrawn: Iterable[tuple[str, str]]) -> pd.DataFrame:
-    """Return the rows of those who are not withdrawn."""
-    left_out = set(withdrawn)
-    if not left_out or "participant_id" not in frame:
-        return frame
-    people = zip(frame["organisation_id"], frame["participant_id"], strict=True)
-    return frame[[person not in left_out for person in people]]
+def _check_not_older(submission: Submission, state: State) -> None:
+    """Refuse a submission that was extracted before the one that it would supersede."""
+    for code in submission.organisation_ids:
+        held, given = state.extracted_on.get(code), submission.extracted_on
+        if held and given and given < dt.date.fromisoformat(held):
+            raise DataError("pool.older_extract", organisation=code, held=held, given=given.isoformat())
