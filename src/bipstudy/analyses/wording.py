@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 # Analysis -> placeholder of its sentence -> which estimate fills it.
 _FILLED: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "caseworkers": {
+        "sd": {"role": "primary"},
+        "observed": {"contrast": "sd_observed_means"},
+        "chance": {"contrast": "sd_chance_means"},
+    },
     "participants": {
         "no_vocational": {"contrast": "no_vocational_qualification"},
         "mental": {"contrast": "mental_ill_health"},
@@ -30,6 +36,19 @@ _FILLED: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "ratio": {"role": "primary"},
         "raw": {"contrast": "belief_top_vs_bottom", "scale": "risk_ratio", "adjustment": "raw"},
     },
+    "readiness": {
+        "all": {"contrast": "auc_all", "adjustment": "folds_caseworker"},
+        "background": {"contrast": "auc_background", "adjustment": "folds_caseworker"},
+        "gain": {"role": "primary"},
+        "abroad": {"contrast": "prediction_over_background", "adjustment": "folds_organisation"},
+    },
+    "measurement": {
+        "participant": {"contrast": "omega_participant"},
+        "caseworker": {"contrast": "omega_caseworker"},
+        "between": {"contrast": "icc_between"},
+        "paired": {"contrast": "paired"},
+        "missing": {"contrast": "missing_participant"},
+    },
     "continuity": {
         "ratio": {"role": "primary"},
         "work": {"contrast": "quarters_after_first_change", "role": "secondary", "adjustment": "background"},
@@ -39,6 +58,10 @@ _FILLED: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "progression": {"role": "primary", "scale": "sd"},
         "ratio": {"role": "primary", "scale": "risk_ratio"},
         "idle": {"contrast": "share_without_activity"},
+    },
+    "progression": {
+        "ratio": {"role": "primary"},
+        "count": {"contrast": "valid_intermediate_outcomes", "adjustment": "background_level"},
     },
 }
 
@@ -62,18 +85,17 @@ def written(scale: str, estimate: float, low: float, high: float, language: str)
     >>> written("risk_ratio", 1.32, 1.1, 1.58, "sv")
     '1,32 (1,10 till 1,58)'
     """
+    whole = scale == "other" and float(estimate).is_integer()
+    # Progression comes in hundredths of a standard deviation, and so do gains in the area under a curve.
+    decimals = 0 if whole else {"risk": 1, "share": 1, "risk_difference": 1, "sd": 3, "auc": 3}.get(scale, 2)
     if scale in ("risk", "share"):
-        decimals = 1
-        ends = interval(low, high, language, decimals, as_percent=True)
-        return f"{percent(estimate, language, decimals)} ({ends})"
-    if scale == "risk_difference":
-        value = text("analyses.number.points", language, value=number(100 * estimate, language, 1))
-        return f"{value} ({interval(100 * low, 100 * high, language, 1)})"
-    if scale == "other":
-        return count(estimate, language)
-    # Progression comes in hundredths of a standard deviation.
-    decimals = 3 if scale == "sd" else 2
-    return f"{number(estimate, language, decimals)} ({interval(low, high, language, decimals)})"
+        value, ends = percent(estimate, language, decimals), interval(low, high, language, decimals, as_percent=True)
+    elif scale == "risk_difference":
+        value = text("analyses.number.points", language, value=number(100 * estimate, language, decimals))
+        ends = interval(100 * low, 100 * high, language, decimals)
+    else:
+        value, ends = number(estimate, language, decimals), interval(low, high, language, decimals)
+    return value if math.isnan(low) and not math.isnan(estimate) else f"{value} ({ends})"
 
 
 def answer(result: Result, language: str) -> str:

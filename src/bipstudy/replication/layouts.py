@@ -22,7 +22,8 @@ class Cell:
     heading : str
         Key under ``analyses.column``.
     kind : str
-        text, count, number, percent, points (of a difference in proportions), p or size.
+        text, count, number, fine (a number with three decimals), percent, points (of a difference in proportions), p
+        or size.
     column : str
         Column of the estimate.
     ends : tuple of str
@@ -66,6 +67,114 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("n", "count"),
     ),
     "indicators.counts": (_cell("outcome", "text"), _cell("holding", "count"), _cell("items", "count")),
+    "readiness.performance": (
+        _cell("folds", "text"),
+        _cell("predictors", "text"),
+        _cell("auc", "number", "auc", "auc"),
+        _cell("gain", "fine", "gain", "gain"),
+        _cell("slope", "number", "slope", "slope"),
+        _cell("n", "count"),
+    ),
+    "readiness.calibration": (
+        _cell("tenth", "text"),
+        _cell("n", "count"),
+        _cell("predicted", "percent"),
+        _cell("observed_share", "percent", "observed", "conf"),
+    ),
+    "readiness.decision": (
+        _cell("threshold", "percent"),
+        _cell("benefit_everybody", "points", "everybody"),
+        _cell("benefit_background", "points", "background"),
+        _cell("benefit_all", "points", "all"),
+        _cell("benefit_gain", "points", "gain", "gain"),
+    ),
+    "readiness.score_weights": (
+        _cell("respondent", "text"),
+        _cell("item", "text"),
+        _cell("per_sd", "number"),
+        _cell("per_step", "number"),
+    ),
+    "readiness.score_risk": (
+        _cell("score", "text"),
+        _cell("n", "count"),
+        _cell("predicted", "percent"),
+        _cell("observed_share", "percent", "observed", "conf"),
+    ),
+    "readiness.transport": (
+        _cell("organisation", "text"),
+        _cell("n", "count"),
+        _cell("events", "count"),
+        _cell("predicted", "percent"),
+        _cell("observed_share", "percent", "observed"),
+        _cell("auc", "number", "auc", "auc"),
+    ),
+    "measurement.respondents": (
+        _cell("scale_of", "text", "scale"),
+        _cell("omega", "number", "omega", "omega"),
+        _cell("alpha", "number", "alpha", "alpha"),
+        _cell("factors", "count"),
+        _cell("n", "count"),
+    ),
+    "measurement.items": (
+        _cell("respondent", "text"),
+        _cell("item", "text"),
+        _cell("n", "count"),
+        _cell("missing", "percent"),
+        _cell("floor", "percent"),
+        _cell("ceiling", "percent"),
+        _cell("item_rest", "number"),
+        _cell("alpha_without", "number"),
+        _cell("loading", "number"),
+    ),
+    "measurement.agreement": (
+        _cell("item", "text"),
+        _cell("kappa", "number", "kappa", "kappa"),
+        _cell("icc", "number", "icc", "icc"),
+        _cell("n", "count"),
+    ),
+    "measurement.factors": (
+        _cell("respondent", "text"),
+        _cell("item", "text"),
+        _cell("factor1", "number"),
+        _cell("factor2", "number"),
+        _cell("factor3", "number"),
+        _cell("communality", "number"),
+    ),
+    "measurement.correlations": (
+        _cell("item", "text"),
+        _cell("other", "text"),
+        _cell("of_participant", "number", "participant", "participant"),
+        _cell("of_caseworker", "number", "caseworker", "caseworker"),
+    ),
+    "measurement.invariance": (
+        _cell("respondent", "text"),
+        _cell("step", "text"),
+        _cell("cfi", "fine"),
+        _cell("rmsea", "fine"),
+        _cell("cfi_change", "fine"),
+        _cell("p_value", "p"),
+        _cell("holds", "text"),
+        _cell("organisations", "count"),
+        _cell("n", "count"),
+    ),
+    "measurement.response": (
+        _cell("respondent", "text"),
+        _cell("status", "text"),
+        _cell("n", "count"),
+        _cell("share", "percent"),
+    ),
+    "measurement.modes": (
+        _cell("mode", "text"),
+        _cell("n", "count"),
+        _cell("missing", "percent"),
+        _cell("difference", "number", "difference", "difference"),
+    ),
+    "measurement.reasons": (
+        _cell("respondent", "text"),
+        _cell("reason", "text"),
+        _cell("n", "count"),
+        _cell("share", "percent"),
+    ),
     "belief.by_answer": (
         _cell("answer", "text"),
         _cell("n", "count"),
@@ -105,12 +214,47 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("p_value", "p"),
         _cell("n", "count"),
     ),
+    "caseworkers.halves": (
+        _cell("months", "text"),
+        _cell("adjustment", "text"),
+        _cell("half", "text"),
+        _cell("observed", "percent"),
+        _cell("chance", "percent", "chance", "chance"),
+        _cell("caseworkers", "count"),
+    ),
+    "caseworkers.by_caseload": (_cell("clients", "count"), _cell("upper", "percent"), _cell("lower", "percent")),
+    "caseworkers.reliability": (_cell("measure", "text"), _cell("value", "number"), _cell("caseworkers", "count")),
+    "caseworkers.ranking": (_cell("what", "text"), _cell("value", "size")),
     "insights.insights": (
         _cell("insight", "text"),
         _cell("present", "percent"),
         _cell("ratio", "number", "ratio", "ratio"),
         _cell("difference", "points", "difference", "difference"),
         _cell("share_of_fit", "percent", "share", "share"),
+    ),
+    "progression.indicators": (
+        _cell("item", "text"),
+        _cell("respondent", "text"),
+        _cell("predicts", "number", "predicts", "predicts"),
+        _cell("predicts_p", "p"),
+        _cell("rises", "number", "rises", "rises"),
+        _cell("rises_p", "p"),
+        _cell("valid", "text"),
+    ),
+    "progression.change": (
+        _cell("change", "text"),
+        _cell("intervals", "count"),
+        _cell("participants", "count"),
+        _cell("any", "count"),
+        _cell("share", "percent"),
+    ),
+    "progression.models": (
+        _cell("contrast", "text"),
+        _cell("outcome", "text"),
+        _cell("adjustment", "text"),
+        _cell("ratio", "number", "estimate", "conf"),
+        _cell("n", "count"),
+        _cell("events", "count"),
     ),
     "activities.by_activity": (
         _cell("kind", "text"),
@@ -128,6 +272,14 @@ GROUPS = {
     "belief.ladder": "outcome",
     "continuity.models": "outcome",
     "continuity.departures": "outcome",
+    "readiness.performance": "folds",
+    "readiness.score_weights": "respondent",
+    "measurement.items": "respondent",
+    "measurement.factors": "respondent",
+    "measurement.correlations": "item",
+    "measurement.invariance": "respondent",
+    "measurement.response": "respondent",
+    "measurement.reasons": "respondent",
 }
 # Headings that mean something else in one table.
 HEADINGS = {("indicators.items", "adjustment"): "analyses.adjustment.background"}
@@ -198,6 +350,8 @@ def _shown(value: float, kind: str, language: str) -> str:
         return percent(value, language, 1)
     if kind == "points":
         return number(100 * value, language, 1)
+    if kind == "fine":
+        return number(value, language, 3)
     if kind == "p":
         return small(value, language)
     if kind == "size":
@@ -211,7 +365,7 @@ def _ends(low: float, high: float, kind: str, language: str) -> str:
     """Return an interval as printed."""
     if kind == "percent":
         return interval(low, high, language, 1, as_percent=True)
-    scale, decimals = (100.0, 1) if kind == "points" else (1.0, 2)
+    scale, decimals = (100.0, 1) if kind == "points" else (1.0, 3 if kind == "fine" else 2)
     return interval(scale * low, scale * high, language, decimals)
 
 

@@ -1,0 +1,236 @@
+"""Which indicator is a valid intermediate outcome: it predicts the transition, and it rises after activities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bipstudy.analyses.common import CLUSTER, formula, standardised
+from bipstudy.analyses.estimating import Label, Number, attempt, from_tidy
+from bipstudy.analyses.quarters import Indicator, indicators_asked
+
+CLUSTERS = [CLUSTER, "participant"]
+LEVEL = 0.05
+MONTHS = 3
+# Adjustment in the estimates where participant, caseworker and quarter are absorbed.
+EFFECTS = "participant_caseworker_quarter"
+ITEM_CONTRASTS = ("item_change_per_sd", "item_start_per_sd")
+
+
+def ratios(
+    frame: pd.DataFrame, response: str, exposures: Sequence[str], terms: Sequence[str], weights: pd.Series
+) -> list[Number]:
+    """Return the hazard ratio of each exposure, among rows with a known outcome and all exposures.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With `y_known`, the response and both clusters.
+    response : str
+    exposures, terms : sequence of str
+    weights : Series
+        Of the rows of the frame.
+
+    Returns
+    -------
+    list of Number
+    """
+    from bipstudy import models
+
+    known = (frame["y_known"] & frame[[*exposures]].notna().all(axis=1)).to_numpy(dtype=bool)
+    used = frame.loc[known, [response, *exposures, *terms, *CLUSTERS]].assign(weight=weights[known])
+    fit = attempt(
+        lambda: models.discrete_hazard(
+            used, formula(response, exposures, terms), weights="weight", cluster=CLUSTERS, person="participant"
+        )
+    )
+    return _numbers(fit, exposures, Number(n=len(used), events=int(used[response].sum())), ratio=True)
+
+
+def differences(
+    frame: pd.DataFrame, response: str, exposures: Sequence[str], terms: Sequence[str], *, effects: bool = False
+) -> list[Number]:
+    """Return the coefficient of each exposure by least squares, among rows with response and exposures.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    response : str
+    exposures, terms : sequence of str
+    effects : bool
+        Whether participant, caseworker and quarter are absorbed. Only for outcomes that can recur.
+
+    Returns
+    -------
+    list of Number
+    """
+    from bipstudy import models
+
+    wanted = [response, *exposures, *terms, *CLUSTERS, *(["quarter"] if effects else [])]
+    used = frame[wanted].dropna(subset=[response, *exposures])
+    words = formula(response, exposures, terms)
+    words += f" | participant + {CLUSTER} + quarter" if effects else ""
+    fit = attempt(lambda: models.linear_probability(used, words, cluster=CLUSTERS))
+    return _numbers(fit, exposures, Number(n=len(used)), ratio=False)
+
+
+def _numbers(fit: Any, exposures: Sequence[str], nothing: Number, *, ratio: bool) -> list[Number]:
+    """Return the numbers of terms, nothing where they do not vary."""
+    if fit is None:
+        return [nothing] * len(exposures)
+    tidy = fit.tidy()
+    return [from_tidy(tidy, each, fit, ratio=ratio) if each in fit.terms else nothing for each in exposures]
+
+
+def by_indicator(
+    frame: pd.DataFrame,
+    answered: pd.DataFrame,
+    occasions: pd.DataFrame,
+    background: list[str],
+    analysis: str,
+    outcomes: tuple[str, str],
+    benchmark: str,
+) -> list[tuple[Label, Number]]:
+    """Return each indicator's level and change with the transition, its rise after activities, and how many do both.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Intervals that have ended, with ``start_<item>`` and ``moved_<item>``.
+    answered : DataFrame
+        Occasions with a next one, with ``now_<item>``, ``next_<item>`` and ``active``.
+    occasions : DataFrame
+        From `quarters.every_occasion`.
+    background : list of str
+    analysis : str
+        Name of the analysis in the estimates.
+    outcomes : (str, str)
+        What the transition, and that into work, are called.
+    benchmark : str
+        Of the count.
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    rows: list[tuple[Label, Number]] = []
+    for each in indicators_asked():
+        rows += _transition(frame, each, background, analysis, outcomes)
+        rows += _rise(answered, occasions, each, background, analysis)
+    for adjustment, predicts, risk in (
+        ("background_level", "item_change_per_sd", outcomes[1]),
+        (EFFECTS, "item_level_per_sd", "months_in_work_or_study"),
+    ):
+        both = _judged(rows, adjustment, predicts, risk)
+        tested = [each for each in both.values() if each is not None]
+        number = Number(estimate=float(sum(tested)) if tested else np.nan, n=len(tested) or len(frame))
+        marked = benchmark if adjustment == "background_level" else ""
+        label = Label(
+            analysis, "valid_intermediate_outcomes", "other", risk, "count", None, adjustment, "secondary", marked
+        )
+        rows.append((label, number))
+    return rows
+
+
+def _transition(
+    frame: pd.DataFrame, each: Indicator, background: list[str], analysis: str, outcomes: tuple[str, str]
+) -> list[tuple[Label, Number]]:
+    """Return the hazard ratios of change and of the level at its beginning."""
+    z = {}
+    for name in ("moved", "start"):
+        values = standardised(frame[f"{name}_{each.item}"].to_numpy(dtype=np.float64))
+        z[f"z_{name}"] = np.full(len(frame), np.nan) if values is None else values
+    used = frame.assign(**z)
+    rows = []
+    for response, called in zip(("y", "y_work"), outcomes, strict=True):
+        numbers = ratios(used, response, ["z_moved", "z_start"], ["months_since_entry", *background], frame["ipcw"])
+        for contrast, number in zip(ITEM_CONTRASTS, numbers, strict=True):
+            label = Label(analysis, contrast, "hazard_ratio", called, each.item, MONTHS, "background_level")
+            rows.append((label, number))
+    return rows
+
+
+def _rise(
+    answered: pd.DataFrame, occasions: pd.DataFrame, each: Indicator, background: list[str], analysis: str
+) -> list[tuple[Label, Number]]:
+    """Return the rise after an activity in the interval before, and within participants also what goes with months."""
+    level, change = f"now_{each.item}", f"next_{each.item}"
+    adjusted = differences(answered, change, ["active"], ["months_since_entry", level, *background])[0]
+    within = differences(answered, change, ["active"], [], effects=True)[0]
+    z = standardised(occasions[each.column].to_numpy(dtype=np.float64))
+    later = occasions.assign(z=np.nan if z is None else z)
+    months = differences(later, "months_in_work_or_study", ["z"], [], effects=True)[0]
+    label = Label(analysis, "item_after_activity", "sd", "indicator_change", each.item)
+    return [
+        (Label(**{**vars(label), "adjustment": "background_level"}), adjusted),
+        (Label(**{**vars(label), "adjustment": EFFECTS}), within),
+        (
+            Label(
+                analysis, "item_level_per_sd", "risk_difference", "months_in_work_or_study", each.item, None, EFFECTS
+            ),
+            months,
+        ),
+    ]
+
+
+def _judged(rows: list[tuple[Label, Number]], adjustment: str, predicts: str, outcome: str) -> dict[str, bool | None]:
+    """Say of each indicator whether it predicts and rises after Holm's correction, None where one was not tested."""
+    from bipstudy import models
+
+    found: dict[str, list[bool | None]] = {}
+    for contrast, called in ((predicts, outcome), ("item_after_activity", "indicator_change")):
+        own = {
+            label.term: number
+            for label, number in rows
+            if (label.contrast, label.outcome, label.adjustment) == (contrast, called, adjustment)
+        }
+        adjusted = models.adjust_p_values(np.array([number.p_value for number in own.values()]), "holm")
+        null = 1.0 if contrast == "item_change_per_sd" else 0.0
+        for (item, number), p_value in zip(own.items(), adjusted, strict=True):
+            holds = None if np.isnan(p_value) else bool(p_value < LEVEL and number.estimate > null)
+            found.setdefault(item, []).append(holds)
+    return {item: None if None in each else all(each) for item, each in found.items()}
+
+
+def items_table(found: pd.DataFrame, work: str) -> pd.DataFrame:
+    """Return each indicator's change with work, its rise after activities, and whether it does both.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Estimates.
+    work : str
+        What the transition into work is called.
+
+    Returns
+    -------
+    DataFrame
+    """
+    from bipstudy import models
+
+    asked = indicators_asked()
+    names = [each.item for each in asked]
+    table: dict[str, Any] = {
+        "item_key": [f"item:{name}" for name in names],
+        "respondent_key": [f"code:respondent:{each.respondent}" for each in asked],
+    }
+    judged = []
+    for name, contrast, called in (
+        ("predicts", "item_change_per_sd", work),
+        ("rises", "item_after_activity", "indicator_change"),
+    ):
+        chosen = (found["contrast"] == contrast) & (found["outcome"] == called)
+        own = found[chosen & (found["adjustment"] == "background_level")].set_index("term").reindex(names)
+        holm = models.adjust_p_values(own["p_value"].to_numpy(dtype=np.float64), "holm")
+        for suffix, column in (("", "estimate"), ("_low", "conf_low"), ("_high", "conf_high")):
+            table[name + suffix] = own[column].to_numpy(dtype=np.float64)
+        table[f"{name}_p"] = holm
+        null = 1.0 if name == "predicts" else 0.0
+        judged.append((holm < LEVEL) & (table[name] > null))
+    tested = ~np.isnan(table["predicts_p"]) & ~np.isnan(table["rises_p"])
+    words = np.where(judged[0] & judged[1], "analyses.yes", np.where(tested, "analyses.no", "analyses.unknown"))
+    table["valid_key"] = words
+    return pd.DataFrame(table)
