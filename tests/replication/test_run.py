@@ -119,7 +119,7 @@ def test_progress_is_told_once_for_each_analysis_and_once_for_the_report(study: 
 def test_a_question_that_cannot_be_answered_does_not_stop_the_others(study: Study, tmp_path: Path) -> None:
     without = Study.from_tables({name: study.tables[name] for name in study.sent - {"outcomes"}})
     run = replicate(without, out=tmp_path, language="sv")
-    assert set(run.skipped) == {"transitions", "indicators", "belief", "continuity", "insights"}
+    assert set(run.skipped) == {"transitions", "indicators", "belief", "continuity", "insights", "caseworkers"}
     assert set(run.results) == {"participants", "activities"}
     assert "outcomes (utfall)" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert run.agreement.set_index("benchmark").loc["R7", "verdict"] == "not computed"
@@ -133,10 +133,10 @@ def test_a_danish_error_that_a_user_adds_fills_in_what_waited(study: Study, run:
     assert run.agreement.set_index("benchmark").loc["R3", "difference_p"] == "not computable"
 
 
-def test_a_plan_is_not_read_in_silence(study: Study) -> None:
+def test_what_is_no_plan_is_refused(study: Study) -> None:
     with pytest.raises(BipstudyError) as caught:
         replicate(study, plan={"seed": 1})  # type: ignore[arg-type]
-    assert caught.value.code == "replication.plan_not_supported"
+    assert caught.value.code == "runs.plan_of_other_kind"
 
 
 def test_replicate_is_a_public_name() -> None:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from bipstudy.analyses.resampling import key_of
 from bipstudy.replication import measures
 from bipstudy.replication.benchmarks import Benchmark, read_benchmarks
 from bipstudy.texts import BipstudyError, default_language, text
 
+FloatArray = npt.NDArray[np.float64]
 RATIOS = ("risk_ratio", "hazard_ratio")
 NOT_COMPUTABLE = "not computable"
 # Which scales of our estimates answer to which unit of a published number.
@@ -42,7 +45,7 @@ NEEDS_DANISH_ERROR = (
 COLUMNS = (
     "benchmark", "danish", "ours", "conf_low", "conf_high", "verdict", "reason", "label", "unit", "scale", "outcome",
     "horizon_months", "adjustment", "danish_inside", "difference", "difference_low", "difference_high",
-    "smallest_danish_error", *NEEDS_DANISH_ERROR, "reading", "differences",
+    "smallest_danish_error", "bootstrap_share", *NEEDS_DANISH_ERROR, "reading", "differences",
 )  # fmt: skip
 
 
@@ -63,6 +66,7 @@ def agreement(
     benchmarks: Sequence[Benchmark] | None = None,
     *,
     smallest_effect: Mapping[str, float] | None = None,
+    replicates: Mapping[str, FloatArray] | None = None,
     language: str | None = None,
 ) -> pd.DataFrame:
     """Hold each estimate against the Danish finding it answers to.
@@ -82,6 +86,8 @@ def agreement(
         The published findings of the package if left out.
     smallest_effect : mapping of scale to number, optional
         Overrides `SMALLEST_EFFECT`; for ratios the ratio.
+    replicates : mapping of str to array, optional
+        Bootstrap replicates of estimates, by `replicate_key`.
     language : {"sv", "en"}, optional
         Language of label, reason, reading and differences.
 
@@ -91,7 +97,9 @@ def agreement(
         One row per benchmark, in their order, with the columns `COLUMNS`. ``difference`` and its interval are ours
         minus Danish, or for ratios ours divided by Danish; the interval takes the Danish number as exact where its
         error is unpublished. ``smallest_danish_error`` is the smallest Danish standard error (of the logarithm for
-        ratios) at which the two would agree. Measures that need a Danish standard error say "not computable".
+        ratios) at which the two would agree; ``bootstrap_share`` the share of replicates at least as large as the
+        Danish value (for one that lies below no effect, at least as small), a description and no test. Measures that
+        need a Danish standard error say "not computable".
 
     Raises
     ------
@@ -111,7 +119,14 @@ def agreement(
     found = read_benchmarks() if benchmarks is None else tuple(benchmarks)
     smallest = {**SMALLEST_EFFECT, **(smallest_effect or {})}
     chosen = language or default_language()
-    rows = [_row(benchmark, _match(benchmark, estimates), smallest, chosen) for benchmark in found]
+    drawn = replicates or {}
+    rows = []
+    for benchmark in found:
+        ours = _match(benchmark, estimates)
+        row = _row(benchmark, ours, smallest, chosen)
+        if ours is not None and not pd.isna(row["ours"]) and benchmark.unit != "sign":
+            row["bootstrap_share"] = _share_beyond(drawn.get(replicate_key(ours)), row["danish"], row["scale"])
+        rows.append(row)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table["danish_inside"] = table["danish_inside"].astype("boolean")
     return table
@@ -198,6 +213,20 @@ def direction(*, low: float, high: float, danish_sign: int, smallest: float) -> 
     if low > 0:
         return "consistent"
     return "inconsistent" if high < 0 else "inconclusive"
+
+
+def replicate_key(row: Any) -> str:
+    """Return what an estimate is called among the replicates of a run: its analysis, then its key there."""
+    return f"{row.get('analysis', '')}/{key_of(row)}" if "term" in row else ""
+
+
+def _share_beyond(drawn: FloatArray | None, danish: float, scale: str) -> float:
+    """Return the share of replicates at least as far in the Danish direction as the Danish value."""
+    if drawn is None or np.isnan(drawn).all() or math.isnan(danish):
+        return math.nan
+    given = drawn[~np.isnan(drawn)]
+    below = danish < (1.0 if scale in RATIOS else 0.0)
+    return float(np.mean(given <= danish if below else given >= danish))
 
 
 def _check(estimates: pd.DataFrame) -> None:

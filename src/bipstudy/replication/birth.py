@@ -42,6 +42,7 @@ def birth(
     return {
         "release": study.release,
         "study_hash": study.hash,
+        "erased": dict(sorted(study.erased.items())),
         "schema_version": schema.SCHEMA_VERSION,
         "tables": {
             name: schema.content_hash({name: frame}) for name, frame in sorted(study.tables.items()) if len(frame)

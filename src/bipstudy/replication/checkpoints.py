@@ -62,7 +62,7 @@ def fetch(folder: Path, question: str, key: str) -> Outcome | None:
     try:
         content = json.loads(file.read_bytes())
         return _unpacked(content) if content["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 
 

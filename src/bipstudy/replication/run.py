@@ -1,34 +1,36 @@
-"""Runs every analysis, holds the estimates against the Danish findings and writes it all down."""
+"""Runs the analyses of a plan, holds the estimates against the Danish findings and writes it all down."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.metadata
-import json
-import math
-import platform
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bipstudy import analyses, schema
-from bipstudy.analyses import ESTIMATE_COLUMNS, Result
+from bipstudy import analyses
+from bipstudy.analyses import Result
+from bipstudy.analyses.common import background_without
 from bipstudy.analyses.estimating import estimates as empty_estimates
+from bipstudy.analyses.resampling import resampling
+from bipstudy.replication import checkpoints
 from bipstudy.replication.agreement import agreement, agreement_parts
 from bipstudy.replication.benchmarks import Benchmark, read_benchmarks
+from bipstudy.replication.birth import birth, key_of
+from bipstudy.replication.folder import finish, working
+from bipstudy.replication.plan import Plan
+from bipstudy.replication.plan_reading import read_plan
+from bipstudy.replication.registration import Registration, deviations, read_registration
+from bipstudy.replication.summaries import bootstrap_table, in_the_roles_of, planned_table
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, default_language, text
 
 if TYPE_CHECKING:
     from bipstudy.report import Document
-
-# Packages whose version may decide a digit.
-PACKAGES = ("numpy", "pandas", "scipy", "numba", "pyarrow", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,13 @@ class Run:
     language : {"sv", "en"}
         Language of agreement and report.
     birth : mapping of str to object
-        Release, hash of the study and of each table, seed and versions.
+        Release, hash of the study and of each table, plan, code, seed and versions.
     size : mapping of str to int
         Participants and organisations.
+    plan : Plan
+        What was run.
+    registration : Registration or None
+        The plan as it was registered, if it was.
     """
 
     results: Mapping[str, Result]
@@ -56,17 +62,36 @@ class Run:
     language: str
     birth: Mapping[str, Any]
     size: Mapping[str, int]
+    plan: Plan = field(default_factory=Plan)
+    registration: Registration | None = None
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
-        """Every estimate of every analysis, columns as in `bipstudy.analyses.Result`."""
+        """Every estimate of every analysis, columns as in `bipstudy.analyses.Result`; primary is what the plan says."""
         parts = [result.estimates for result in self.results.values() if len(result.estimates)]
-        return pd.concat(parts, ignore_index=True) if parts else empty_estimates([])
+        joined = pd.concat(parts, ignore_index=True) if parts else empty_estimates([])
+        return in_the_roles_of(self.plan, joined)
+
+    @cached_property
+    def replicates(self) -> dict[str, Any]:
+        """Bootstrap replicates of estimates, by analysis and what is estimated."""
+        return {f"{name}/{key}": drawn for name, one in self.results.items() for key, drawn in one.replicates.items()}
+
+    @cached_property
+    def bootstrap(self) -> pd.DataFrame:
+        """Bootstrap errors and percentile intervals, a row for each estimate that has replicates."""
+        return bootstrap_table(self.estimates, self.replicates)
 
     @cached_property
     def agreement(self) -> pd.DataFrame:
         """One row per published Danish finding, see `bipstudy.replication.agreement`."""
-        return agreement(self.estimates, self.benchmarks, language=self.language)
+        return agreement(
+            self.estimates,
+            self.benchmarks,
+            smallest_effect=self.plan.smallest_effect,
+            replicates=self.replicates,
+            language=self.language,
+        )
 
     @cached_property
     def agreement_parts(self) -> pd.DataFrame:
@@ -74,9 +99,19 @@ class Run:
         return agreement_parts(self.estimates, self.benchmarks, language=self.language)
 
     @cached_property
+    def planned(self) -> pd.DataFrame:
+        """The primary estimates of the plan with what came of them."""
+        return planned_table(self.plan, self.estimates, tuple(self.skipped))
+
+    @cached_property
+    def deviations(self) -> pd.DataFrame:
+        """What was done otherwise than registered: columns ``item, planned, done``."""
+        return deviations(self.registration, self.plan, self.birth["release"])
+
+    @cached_property
     def figures(self) -> dict[str, Any]:
         """Every figure, drawn, by ``<analysis>_<name>``."""
-        from bipstudy.replication.document import draw_figures
+        from bipstudy.replication.drawing import draw_figures
 
         return draw_figures(self)
 
@@ -90,69 +125,72 @@ class Run:
         """Return the report as one self-contained page."""
         return self.document().to_html()
 
-    def write(self, out: str | Path) -> Path:
-        """Write estimates, agreement, tables, figures, report and manifest.
+    def to_pdf(self) -> bytes:
+        """Return the report as PDF.
+
+        Raises
+        ------
+        BipstudyError
+            The extra ``pdf`` is not installed.
+        """
+        from bipstudy.report.pdf import to_pdf
+
+        return to_pdf(self.document())
+
+    def write(self, out: str | Path, *, pdf: bool = False) -> Path:
+        """Write estimates, agreement, tables, figures, report, instructions and manifest.
 
         Parameters
         ----------
         out : str or Path
-            Folder; made if it does not exist, files of an earlier run are replaced.
+            Folder; made if it does not exist. Files of an earlier run are replaced, others left alone.
+        pdf : bool
+            Write the report as PDF too.
 
         Returns
         -------
         Path
             The report.
         """
-        out = Path(out)
-        files = {
-            "estimates.csv": _csv(self.estimates),
-            "estimates.json": _estimates_json(self.estimates, self.birth),
-            "agreement.csv": _csv(self.agreement),
-            "agreement_parts.csv": _csv(self.agreement_parts),
-        }
-        for name, result in self.results.items():
-            files[f"tables/{name}_flow.csv"] = _csv(result.flow)
-            for table in result.tables:
-                files[f"tables/{name}_{table}.csv"] = _csv(result.table(table, self.language))
-        contents = {path: words.encode() for path, words in files.items()}
-        contents |= {f"figures/{name}.png": _png(figure) for name, figure in self.figures.items()}
-        contents["report.html"] = self.to_html().encode()
-        hashes = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(contents.items())}
-        skipped = {name: error.code for name, error in sorted(self.skipped.items())}
-        contents["manifest.json"] = _json({**self.birth, "skipped": skipped, "files": hashes}).encode()
-        for path, content in contents.items():
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            (out / path).write_bytes(content)
-        return out / "report.html"
+        from bipstudy.replication.packing import pack
+
+        return pack(self, Path(out), pdf=pdf)
 
 
 def replicate(
     study: Study,
-    plan: None = None,
+    plan: str | Path | Plan | None = None,
     out: str | Path | None = None,
     *,
     language: str | None = None,
-    seed: int = 1,
+    seed: int | None = None,
     progress: Callable[[str], None] | None = None,
     benchmarks: tuple[Benchmark, ...] | None = None,
+    pdf: bool = False,
 ) -> Run:
     """Rerun the Danish analyses on a study and hold the estimates against the Danish findings.
+
+    A run that was stopped is started again with the same call: analyses that were finished are read from `out` if
+    study, plan and code are the same, and the files are then the same bytes as those of an uninterrupted run.
 
     Parameters
     ----------
     study : Study
-    plan : None
-        No plan is read yet: definitions are the defaults of the analyses.
+    plan : str, Path or Plan, optional
+        Questions, definitions, primary estimates, bootstrap; the default plan if left out. A file that was registered
+        (`bipstudy plan register`) lets the run list every deviation.
     out : str or Path, optional
         Folder to write to; nothing is written if left out.
     language : {"sv", "en"}, optional
         Language of the report.
-    seed : int
-        Written to the manifest, for whatever draws random numbers. The present analyses draw none.
+    seed : int, optional
+        In place of the plan's.
     progress : callable, optional
         Called with what is done next: once for each analysis and once for the report.
     benchmarks : tuple of Benchmark, optional
         The published findings of the package if left out.
+    pdf : bool
+        Write the report as PDF too.
 
     Returns
     -------
@@ -161,94 +199,81 @@ def replicate(
     Raises
     ------
     BipstudyError
-        A plan was given.
+        The plan is wrong, or the folder cannot be written.
 
     Examples
     --------
     >>> import bipstudy as bip
-    >>> run = bip.replicate(bip.load_example(), language="en")
+    >>> from bipstudy.replication import Plan
+    >>> run = bip.replicate(bip.load_example(), Plan(questions=("participants",)), language="en")
     >>> run.agreement.columns[:3].tolist()
     ['benchmark', 'danish', 'ours']
     """
-    if plan is not None:
-        raise BipstudyError("replication.plan_not_supported")
+    if pdf:
+        from bipstudy.report.pdf import check_installed
+
+        check_installed()
+    chosen_plan, registration = _plan(plan)
+    if seed is not None:
+        chosen_plan = replace(chosen_plan, seed=seed)
     chosen = language or default_language()
     say = progress or (lambda _: None)
     found = read_benchmarks() if benchmarks is None else benchmarks
-    results: dict[str, Result] = {}
-    skipped: dict[str, BipstudyError] = {}
-    for name in analyses.list():
-        say(text(f"analyses.{name}.title", chosen))
-        try:
-            results[name] = getattr(analyses, name)(study)
-        except BipstudyError as error:
-            # One question that the data cannot answer does not stop the others; the report says why.
-            skipped[name] = error
-    run = Run(results, skipped, found, chosen, _birth(study, seed, found), _size(study))
-    say(text("replication.step_report", chosen))
+    facts = birth(study, chosen_plan, registration, found, chosen)
+    place: AbstractContextManager[Any] = nullcontext() if out is None else working(Path(out))
+    with place as folder:
+        made = _answered(study, chosen_plan, chosen, facts, folder, say)
+        results = {name: each for name, each in made.items() if isinstance(each, Result)}
+        skipped = {name: each for name, each in made.items() if isinstance(each, BipstudyError)}
+        run = Run(results, skipped, found, chosen, facts, _size(study), chosen_plan, registration)
+        say(text("replication.step_report", chosen))
+        if out is not None:
+            run.write(out, pdf=pdf)
     if out is not None:
-        run.write(out)
+        finish(Path(out))
     return run
+
+
+def _plan(plan: str | Path | Plan | None) -> tuple[Plan, Registration | None]:
+    """Return a plan and its registration."""
+    if plan is None:
+        return Plan(), None
+    if isinstance(plan, (str, Path)):
+        read = read_plan(plan)
+        return read, read_registration(plan)
+    if not isinstance(plan, Plan):
+        raise BipstudyError("runs.plan_of_other_kind")
+    return plan, None if plan.path is None else read_registration(plan.path)
+
+
+def _answered(
+    study: Study, plan: Plan, language: str, facts: Mapping[str, Any], folder: Path | None, say: Callable[[str], None]
+) -> dict[str, checkpoints.Outcome]:
+    """Return what each analysis of the plan gives, from the folder where it was finished before."""
+    made_by = {**facts["versions"], "source": facts["code"]["source"], "instruments": facts["instruments"]}
+    with tempfile.TemporaryDirectory() as aside:
+        place = Path(aside) if folder is None else folder
+        made: dict[str, checkpoints.Outcome] = {}
+        for name in plan.questions:
+            say(text(f"analyses.{name}.title", language))
+            key = key_of(study.hash, plan, name, made_by)
+            done = checkpoints.fetch(place, name, key)
+            made[name] = checkpoints.store(place, name, key, _answer(study, plan, name)) if done is None else done
+        return made
+
+
+def _answer(study: Study, plan: Plan, name: str) -> checkpoints.Outcome:
+    """Return what one analysis gives, or why it gives nothing."""
+    try:
+        with background_without(plan.leave_out), resampling(plan.replications, plan.seed) as drawn:
+            result: Result = getattr(analyses, name)(study, **plan.arguments(name))
+        return replace(result, replicates=drawn.found)
+    except BipstudyError as error:
+        # One question that the data cannot answer does not stop the others; the report says why.
+        return error
 
 
 def _size(study: Study) -> dict[str, int]:
     """Return how large the study is."""
     participants = study.participants
     return {"participants": len(participants), "organisations": int(participants["organisation_id"].nunique())}
-
-
-def _birth(study: Study, seed: int, found: tuple[Benchmark, ...]) -> dict[str, Any]:
-    """Return where the numbers come from."""
-    from bipstudy import __version__
-
-    return {
-        "release": study.release,
-        "study_hash": study.hash,
-        "schema_version": schema.SCHEMA_VERSION,
-        "seed": seed,
-        "tables": {
-            name: schema.content_hash({name: frame}) for name, frame in sorted(study.tables.items()) if len(frame)
-        },
-        "benchmarks": hashlib.sha256(repr(found).encode()).hexdigest(),
-        "versions": {
-            "bipstudy": __version__,
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
-    }
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    """Return a frame as CSV; numbers with all their digits, nothing where a value is missing."""
-    words: str = frame.to_csv(index=False, lineterminator="\n")
-    return words
-
-
-def _estimates_json(frame: pd.DataFrame, birth: Mapping[str, Any]) -> str:
-    """Return the estimates as JSON with where they come from."""
-    rows = [
-        {column: _plain(value) for column, value in zip(ESTIMATE_COLUMNS, row, strict=True)}
-        for row in frame[list(ESTIMATE_COLUMNS)].itertuples(index=False)
-    ]
-    return _json({**birth, "estimates": rows})
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON holds it, null where missing or infinite."""
-    if value is None or value is pd.NA:
-        return None
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _json(content: Mapping[str, Any]) -> str:
-    """Return JSON as people can read it."""
-    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-def _png(figure: Any) -> bytes:
-    """Return a figure as PNG."""
-    from bipstudy.report import figures
-
-    return figures.to_png(figure)
