@@ -7,19 +7,23 @@ import sys
 
 import typer
 
-from bipstudy.cli import evidence, files, planning, pooling, studies
+from bipstudy.cli import evidence, files, planning, pooling, replicating, studies
 from bipstudy.cli.console import helped
 
 app = typer.Typer(help=helped("app"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 pool = typer.Typer(help=helped("pool_help"), no_args_is_help=True)
 app.add_typer(pool, name="pool")
+plan = typer.Typer(help=helped("plan_help"), no_args_is_help=True)
+app.add_typer(plan, name="plan")
 
 app.command("demo", help=helped("demo_help"))(studies.demo)
 app.command("template", help=helped("template_help"))(files.template)
 app.command("codebook", help=helped("codebook_help"))(files.codebook)
 app.command("simulate", help=helped("simulate_help"))(studies.simulate)
 app.command("validate", help=helped("validate_help"))(files.validate)
-app.command("replicate", help=helped("replicate_help"))(studies.replicate)
+app.command("replicate", help=helped("replicate_help"))(replicating.replicate)
+app.command("verify", help=helped("verify_help"))(replicating.verify)
+app.command("compare", help=helped("compare_help"))(replicating.compare)
 app.command("power", help=planning.HELP)(planning.power)
 app.command("certify", help=evidence.HELP)(evidence.certify)
 pool.command("add", help=helped("pool_add_help"))(pooling.add)
@@ -29,6 +33,9 @@ pool.command("release", help=helped("pool_release_help"))(pooling.release)
 pool.command("withdraw", help=helped("pool_withdraw_help"))(pooling.withdraw)
 pool.command("erase", help=helped("pool_erase_help"))(pooling.erase)
 pool.command("upgrade", help=helped("pool_upgrade_help"))(pooling.upgrade)
+plan.command("init", help=helped("plan_init_help"))(replicating.plan_init)
+plan.command("check", help=helped("plan_check_help"))(replicating.plan_check)
+plan.command("register", help=helped("plan_register_help"))(replicating.plan_register)
 
 
 def main() -> None:

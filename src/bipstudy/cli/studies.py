@@ -1,4 +1,4 @@
-"""Commands on whole studies: simulate, replicate, and the demo that walks the whole road."""
+"""Commands on whole studies: simulate, and the demo that walks the whole road."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bipstudy.cli.console import (
     say_json,
 )
 from bipstudy.cli.files import show_report
-from bipstudy.cli.pooling import PoolPath
+from bipstudy.cli.replicating import run_with_progress
 from bipstudy.texts import BipstudyError, text
 
 Seed = Annotated[int, typer.Option("--seed", help=helped("seed_option"))]
@@ -56,27 +56,6 @@ def simulate(
 
 
 @command
-def replicate(
-    pool: PoolPath,
-    out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))],
-    release: Annotated[int | None, typer.Option("--release", help=helped("release_option"))] = None,
-    seed: Seed = 1,
-    language: Language = DEFAULT_LANGUAGE,
-    as_json: Json = False,
-) -> None:
-    """Rerun the Danish analyses and write the report."""
-    from bipstudy.pool import load_study
-
-    checked_language(language)
-    study = load_study(pool, release=release)
-    report = _replicate(study, out, language, seed, quiet=as_json)
-    if as_json:
-        say_json({"report": str(report), "release": study.release, "hash": study.hash})
-    else:
-        say(text("cli.report_is_here", language, path=report))
-
-
-@command
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))] = Path("demo"),
     participants: Participants = None,
@@ -85,6 +64,7 @@ def demo(
 ) -> None:
     """Walk the whole road on simulated data."""
     from bipstudy.pool import Pool, load_study
+    from bipstudy.replication import Plan
     from bipstudy.simulation import simulate_study, write_raw
 
     _clear(out, checked_language(language))
@@ -102,9 +82,9 @@ def demo(
         shown.step(text("cli.releasing", language))
         number = pool.release(note="demo")
     say(text("cli.released", language, number=number))
-    report = _replicate(load_study(out / "pool"), out / "report", language, seed)
+    run_with_progress(load_study(out / "pool"), Plan(), out / "report", language, seed=seed)
     say(text("cli.demo_is_simulated", language))
-    say(text("cli.report_is_here", language, path=report.resolve()))
+    say(text("cli.report_is_here", language, path=(out / "report" / "report.html").resolve()))
 
 
 def _add(pool: Any, folder: Path, language: str) -> None:
@@ -118,21 +98,6 @@ def _add(pool: Any, folder: Path, language: str) -> None:
         show_report(report, language)
         raise typer.Exit(DATA_FALL_SHORT)
     pool.add(submission, report)
-
-
-def _replicate(study: Any, out: Path, language: str, seed: int, *, quiet: bool = False) -> Path:
-    """Run the replication with progress and return the path of the report."""
-    from bipstudy import analyses, replication
-
-    with progress(len(analyses.list()) + 1, quiet=quiet) as shown:
-        replication.replicate(
-            study,
-            out=out,
-            language=language,
-            seed=seed,
-            progress=lambda name: shown.step(text("cli.analysing", language, name=name)),
-        )
-    return out / "report.html"
 
 
 def _size(study: Any) -> dict[str, int]:

@@ -2,15 +2,18 @@
 
 from bipstudy.replication.agreement import SMALLEST_EFFECT, agreement, agreement_parts
 from bipstudy.replication.benchmarks import Benchmark, Part, read_benchmarks
+from bipstudy.replication.comparing import Comparison, compare_runs
 from bipstudy.replication.plan import Estimand, Plan
 from bipstudy.replication.plan_reading import read_plan
 from bipstudy.replication.plan_writing import init_plan
 from bipstudy.replication.registration import Registration, deviations, read_registration, register_plan
 from bipstudy.replication.run import Run, replicate
+from bipstudy.replication.verify import verify
 
 __all__ = [
     "SMALLEST_EFFECT",
     "Benchmark",
+    "Comparison",
     "Estimand",
     "Part",
     "Plan",
@@ -18,6 +21,7 @@ __all__ = [
     "Run",
     "agreement",
     "agreement_parts",
+    "compare_runs",
     "deviations",
     "init_plan",
     "read_benchmarks",
@@ -25,4 +29,5 @@ __all__ = [
     "read_registration",
     "register_plan",
     "replicate",
+    "verify",
 ]

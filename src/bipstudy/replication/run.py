@@ -167,6 +167,7 @@ def replicate(
     progress: Callable[[str], None] | None = None,
     benchmarks: tuple[Benchmark, ...] | None = None,
     pdf: bool = False,
+    registration: Registration | None = None,
 ) -> Run:
     """Rerun the Danish analyses on a study and hold the estimates against the Danish findings.
 
@@ -191,6 +192,8 @@ def replicate(
         The published findings of the package if left out.
     pdf : bool
         Write the report as PDF too.
+    registration : Registration, optional
+        In place of the one beside the plan's file.
 
     Returns
     -------
@@ -213,7 +216,8 @@ def replicate(
         from bipstudy.report.pdf import check_installed
 
         check_installed()
-    chosen_plan, registration = _plan(plan)
+    chosen_plan, beside = _plan(plan)
+    registration = registration or beside
     if seed is not None:
         chosen_plan = replace(chosen_plan, seed=seed)
     chosen = language or default_language()
