@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ import pandas as pd
 
 from bipstudy.models.covariance import ModelError
 from bipstudy.models.rotation import Rotation, positive, rotate
+
+if TYPE_CHECKING:
+    from bipstudy.models.polychorics import Polychorics
 
 __all__ = [
     "FactorSolution",
@@ -201,13 +204,7 @@ def _uniqueness(correlation: Floats, factors: int) -> tuple[Floats, float, Float
         jac=True,
         method="L-BFGS-B",
         bounds=[(_LEAST, 1.0)] * p,
-        options={
-            "maxiter": 5000,
-            "maxfun": 50_000,
-            "ftol": 1e-16,
-            "gtol": 1e-10,
-            "maxcor": 30,
-        },
+        options={"maxiter": 5000, "maxfun": 50_000, "ftol": 1e-16, "gtol": 1e-10, "maxcor": 30},
     )
     solution = np.asarray(found.x, dtype=np.float64)
     return solution, *objective(solution)
@@ -258,7 +255,7 @@ def factor_analysis(
     *,
     factors: int,
     rotation: Rotation = "oblimin",
-    correlation: Literal["pearson", "polychoric"] = "pearson",
+    correlation: Literal["pearson", "polychoric"] | Polychorics = "pearson",
 ) -> FactorSolution:
     """Explore the factors behind items, by minimum residuals.
 
@@ -269,8 +266,8 @@ def factor_analysis(
     items : sequence of str
     factors : int
     rotation : {"none", "varimax", "oblimin"}
-    correlation : {"pearson", "polychoric"}
-        Pearson correlations of complete cases, or polychoric correlations pair by pair.
+    correlation : {"pearson", "polychoric"} or Polychorics
+        Pearson correlations of complete cases, or polychoric correlations pair by pair (made already, if given).
 
     Returns
     -------
@@ -309,14 +306,16 @@ def factor_analysis(
         residual=float(np.sqrt((gap**2).mean())),
         rows=rows,
         rows_dropped=len(frame) - rows,
-        correlation=correlation,
+        correlation=correlation if isinstance(correlation, str) else "polychoric",
         rotation=rotation,
         notes=notes,
     )
 
 
-def _correlations(frame: pd.DataFrame, names: list[str], correlation: str) -> tuple[Floats, int]:
+def _correlations(frame: pd.DataFrame, names: list[str], correlation: str | Polychorics) -> tuple[Floats, int]:
     """Correlation matrix and number of cases."""
+    if not isinstance(correlation, str):
+        return correlation.matrix.loc[names, names].to_numpy(dtype=np.float64), int(correlation.rows.min())
     if correlation == "polychoric":
         from bipstudy.models.polychorics import polychoric
 
