@@ -9,7 +9,19 @@ import pytest
 
 import bipstudy as bip
 
-NAMES = ["participants", "transitions", "indicators", "belief", "continuity", "activities", "insights"]
+NAMES = [
+    "participants",
+    "transitions",
+    "indicators",
+    "readiness",
+    "belief",
+    "continuity",
+    "activities",
+    "progression",
+    "insights",
+    "caseworkers",
+    "measurement",
+]
 
 
 def test_the_list_is_in_the_order_of_the_report_and_is_the_callers_own() -> None:

@@ -7,8 +7,8 @@ Examples
 --------
 >>> import bipstudy as bip
 >>> bip.analyses.list()
-['participants', 'transitions', 'indicators', 'belief', 'continuity', 'activities',
- 'insights']
+['participants', 'transitions', 'indicators', 'readiness', 'belief', 'continuity', 'activities',
+ 'progression', 'insights', 'caseworkers', 'measurement']
 >>> result = bip.analyses.transitions(bip.load_example())
 >>> result.estimates.columns[:3].tolist()
 ['analysis', 'term', 'contrast']
@@ -20,10 +20,14 @@ import builtins
 
 from bipstudy.analyses.activities import activities
 from bipstudy.analyses.belief import belief
+from bipstudy.analyses.caseworkers import caseworkers
 from bipstudy.analyses.continuity import continuity
 from bipstudy.analyses.indicators import indicators
 from bipstudy.analyses.insights import insights
+from bipstudy.analyses.measurement import measurement
 from bipstudy.analyses.participants import participants
+from bipstudy.analyses.progression import progression
+from bipstudy.analyses.readiness import readiness
 from bipstudy.analyses.result import ESTIMATE_COLUMNS, FigureSpec, Result, Sentence
 from bipstudy.analyses.transitions import transitions
 
@@ -36,15 +40,31 @@ __all__ = [
     "Sentence",
     "activities",
     "belief",
+    "caseworkers",
     "continuity",
     "indicators",
     "insights",
     "list",
+    "measurement",
     "participants",
+    "progression",
+    "readiness",
     "transitions",
 ]
 
-_ORDER = ("participants", "transitions", "indicators", "belief", "continuity", "activities", "insights")
+_ORDER = (
+    "participants",
+    "transitions",
+    "indicators",
+    "readiness",
+    "belief",
+    "continuity",
+    "activities",
+    "progression",
+    "insights",
+    "caseworkers",
+    "measurement",
+)
 
 
 def list() -> builtins.list[str]:

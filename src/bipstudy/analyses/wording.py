@@ -32,10 +32,6 @@ _FILLED: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "work": {"contrast": "everyone", "term": "work"},
         "study": {"contrast": "everyone", "term": "study"},
     },
-    "belief": {
-        "ratio": {"role": "primary"},
-        "raw": {"contrast": "belief_top_vs_bottom", "scale": "risk_ratio", "adjustment": "raw"},
-    },
     "readiness": {
         "all": {"contrast": "auc_all", "adjustment": "folds_caseworker"},
         "background": {"contrast": "auc_background", "adjustment": "folds_caseworker"},
@@ -172,5 +168,27 @@ def _insights(found: pd.DataFrame, language: str) -> dict[str, str]:
     }
 
 
+def _belief(found: pd.DataFrame, language: str) -> dict[str, str]:
+    """Return what the sentence about belief holds: the ratio of the answers, and that of optimism where it was made."""
+    main = _pick(found, {"role": "primary"})
+    raw = _pick(found, {"contrast": "belief_top_vs_bottom", "scale": "risk_ratio", "adjustment": "raw"})
+    if main is None or raw is None:
+        return {}
+    said = ""
+    wanted = {"contrast": "optimism_above_vs_below_median", "scale": "risk_ratio", "outcome": main["outcome"]}
+    optimism = _pick(found, {**wanted, "term": "optimism", "adjustment": "unit_quarter_answers"})
+    if optimism is not None:
+        said = text("analyses.belief.answer_optimism", language, ratio=_written(optimism, language))
+        joint = found.loc[found["contrast"] == "optimism_balance", "p_value"]
+        if len(joint) and joint.iloc[0] < 0.05:
+            said += text("analyses.belief.answer_warning", language)
+    return {"ratio": _written(main, language), "raw": _written(raw, language), "optimism": said}
+
+
+def _written(row: pd.Series, language: str) -> str:
+    """Return one estimate as people read it."""
+    return written(row["scale"], row["estimate"], row["conf_low"], row["conf_high"], language)
+
+
 # Sentences that need more than picking estimates.
-_COMPOSED = {"indicators": _indicators, "insights": _insights}
+_COMPOSED = {"belief": _belief, "indicators": _indicators, "insights": _insights}

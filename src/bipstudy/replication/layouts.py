@@ -22,8 +22,8 @@ class Cell:
     heading : str
         Key under ``analyses.column``.
     kind : str
-        text, count, number, fine (a number with three decimals), percent, points (of a difference in proportions), p
-        or size.
+        text, count, number, fine (a number with three decimals), percent, points (of a difference in proportions), p,
+        size or measure (a count, or a number with two decimals).
     column : str
         Column of the estimate.
     ends : tuple of str
@@ -182,6 +182,38 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("work", "percent", "work", "work"),
         _cell("any", "percent", "any", "any"),
     ),
+    "belief.contrasts": (
+        _cell("outcome", "text"),
+        _cell("contrast", "text"),
+        _cell("from", "percent"),
+        _cell("difference", "points", "difference", "difference"),
+        _cell("ratio", "number", "ratio", "ratio"),
+        _cell("n", "count"),
+    ),
+    "belief.sensitivity": (_cell("what", "text"), _cell("value", "number"), _cell("n", "count")),
+    "belief.optimism": (
+        _cell("outcome", "text"),
+        _cell("contrast", "text"),
+        _cell("contrast_others", "text", "others"),
+        _cell("adjustment", "text"),
+        _cell("from", "percent"),
+        _cell("difference", "points", "difference", "difference"),
+        _cell("ratio", "number", "ratio", "ratio"),
+        _cell("n", "count"),
+    ),
+    "belief.instrument": (_cell("what", "text"), _cell("value", "measure")),
+    "belief.balance": (
+        _cell("item", "text"),
+        _cell("estimate", "fine", "estimate", "conf"),
+        _cell("p_value", "p"),
+        _cell("n", "count"),
+    ),
+    "belief.goes_with": (
+        _cell("factor", "text"),
+        _cell("estimate", "fine", "estimate", "conf"),
+        _cell("p_value", "p"),
+        _cell("n", "count"),
+    ),
     "belief.ladder": (
         _cell("outcome", "text"),
         _cell("adjustment", "text"),
@@ -270,6 +302,8 @@ GROUPS = {
     "participants.characteristics": "variable",
     "transitions.by_month": "cause",
     "belief.ladder": "outcome",
+    "belief.contrasts": "outcome",
+    "belief.optimism": "outcome",
     "continuity.models": "outcome",
     "continuity.departures": "outcome",
     "readiness.performance": "folds",
@@ -354,6 +388,8 @@ def _shown(value: float, kind: str, language: str) -> str:
         return number(value, language, 3)
     if kind == "p":
         return small(value, language)
+    if kind == "measure":
+        return count(value, language) if float(value).is_integer() else number(value, language, 2)
     if kind == "size":
         if value < 1:
             return percent(value, language, 0)
