@@ -1,11 +1,10 @@
-"""The notebooks run from top to bottom, and each is the same as the text it is paired with."""
+"""Each notebook is the same as the text it is paired with. That it runs, `make docs` shows: it runs them all, and an error is fatal."""
 
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
@@ -19,11 +18,3 @@ def test_a_notebook_is_the_text_it_is_paired_with_and_carries_no_output(path):
     notebook = nbformat.read(path, as_version=4)
     assert cells(notebook) == cells(jupytext.read(path.with_suffix(".py")))
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
-
-
-@pytest.mark.filterwarnings("ignore")  # what the kernel's own libraries warn of is not ours to mend
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path, tmp_path):
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

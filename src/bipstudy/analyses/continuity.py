@@ -138,6 +138,29 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
     )
 
 
+def headline(study: Study) -> Number:
+    """Return the hazard ratio of work after a first change, adjusted for background, and nothing else.
+
+    It is the estimate that R3 is held against, for whoever needs it of many studies.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Number
+    """
+    episodes = build_episodes(study)
+    frame = ready(episodes[list(USED)])[episodes["caseworker_gap_days"].notna().to_numpy()].reset_index(drop=True)
+    frame = frame.assign(event_work=(frame["cause"] == WORK).astype(float))
+    frame, background = with_background(frame)
+    periods = _periods(frame, "event_work")
+    timed = pd.concat([frame, periods], axis=1)
+    fit = _fit(timed, "event_work", ["first_change"], [*periods.columns, "months_since_entry", *background])
+    return _ratio(fit, "first_change", timed, "event_work")
+
+
 def _prepared(frame: pd.DataFrame, parts: Parts, changes: Changes, washout: int) -> pd.DataFrame:
     """Add the event of work and every exposure, as of the wash-out before each row; clusters become numbers."""
     person = pd.Index(parts.coded.labels).get_indexer(frame["participant"]).astype(np.int64)

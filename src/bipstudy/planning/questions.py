@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from bipstudy import analyses
+from bipstudy.analyses.estimating import Number
 from bipstudy.replication.benchmarks import read_benchmarks
 from bipstudy.simulation.scenario import Scenario, scenario
 from bipstudy.simulation.truth import Truth
@@ -47,12 +48,15 @@ class Question:
         Scenario and effect (as a ratio, 1 for none) to scenario.
     truth : callable
         Truth of a simulated study to the value of the estimand.
+    estimate : callable
+        Study to the estimate alone, without the rest of its analysis.
     """
 
     name: str
     benchmark: str
     apply: Callable[[Scenario, float], Scenario]
     truth: Callable[[Truth], float]
+    estimate: Callable[[Study], Number]
 
     @property
     def danish(self) -> float:
@@ -61,20 +65,22 @@ class Question:
 
     def reply(self, study: Study, truth: Truth) -> Reply:
         """Return what a simulated study answers."""
-        found = getattr(analyses, self.name)(study).estimates
-        rows = found[found["benchmark"] == self.benchmark]
-        row = rows.iloc[0] if len(rows) else None
-        true = self.truth(truth)
-        if row is None or not math.isfinite(row["conf_low"]) or not math.isfinite(row["conf_high"]):
-            return Reply(math.nan, math.nan, math.nan, math.log(true))
-        low, middle, high = (math.log(float(row[name])) for name in ("conf_low", "estimate", "conf_high"))
-        return Reply(middle, low, high, math.log(true))
+        found, true = self.estimate(study), math.log(self.truth(truth))
+        if not (math.isfinite(found.conf_low) and math.isfinite(found.conf_high)):
+            return Reply(math.nan, math.nan, math.nan, true)
+        return Reply(math.log(found.estimate), math.log(found.conf_low), math.log(found.conf_high), true)
 
 
 @cache
 def _benchmark(name: str) -> Any:
     """Return one published finding."""
     return next(benchmark for benchmark in read_benchmarks() if benchmark.id == name)
+
+
+def _headline(name: str, study: Study) -> Number:
+    """Return the estimate that the Danish finding is held against, from the module of an analysis."""
+    number: Number = importlib.import_module(f"bipstudy.analyses.{name}").headline(study)
+    return number
 
 
 def _believing(given: Scenario, effect: float) -> Scenario:
@@ -101,12 +107,14 @@ _QUESTIONS = {
         benchmark="R2a",
         apply=_believing,
         truth=lambda truth: truth.optimism_ratio_any,
+        estimate=lambda study: _headline("belief", study),
     ),
     "continuity": Question(
         name="continuity",
         benchmark="R3",
         apply=_changing,
         truth=lambda truth: truth.change_hazard_ratio_lagged_work,
+        estimate=lambda study: _headline("continuity", study),
     ),
 }
 
