@@ -48,7 +48,7 @@ class Request:
 
     def counts(self, labels: Sequence[Any]) -> FloatArray:
         """Return how often each cluster is drawn, shape (replications, clusters)."""
-        from bipstudy.models.bootstrap import draw_counts
+        from bipstudy.models.steps import draw_counts
 
         name = "\0".join(map(str, labels)).encode()
         if name not in self._counts:
@@ -130,7 +130,7 @@ def of_term(fit: Any, term: str, *, ratio: bool) -> Resample | None:
         drawn = _coefficients(fit, _used_labels(fit), request)
         if drawn is None:
             return None
-        values = drawn[0][:, fit.terms.index(term)]
+        values: FloatArray = drawn[0][:, fit.terms.index(term)]
         return np.exp(values) if ratio else values
 
     return resample
@@ -241,14 +241,15 @@ def _used_labels(fit: Any) -> npt.NDArray[Any]:
     column = fit.source.frame[CASEWORKER]
     if fit.source.positions is not None:
         column = column.iloc[fit.source.positions]
-    return column.to_numpy(dtype=object).astype(str)
+    labels: npt.NDArray[Any] = column.to_numpy(dtype=object).astype(str)
+    return labels
 
 
 def _coefficients(
     fit: Any, among: npt.NDArray[Any], request: Request
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[Any]] | None:
     """Return resampled coefficients, the draws, and the labels they are of; None where a fit has no finite one."""
-    from bipstudy.models.bootstrap import score_steps
+    from bipstudy.models.steps import score_steps
 
     used = _used_labels(fit)
     if fit.scores is None or len(fit.source.frame) != fit.source.given or not np.all(np.isfinite(fit.estimates)):
@@ -287,7 +288,7 @@ def _averaged(fit: Any, matrix: FloatArray, coefficients: FloatArray, weights: F
     from bipstudy.models.binary import hazard
     from bipstudy.models.separation import limit_eta
 
-    directions = getattr(fit, "directions", ())
+    directions = np.asarray(getattr(fit, "directions", ()), dtype=np.float64)
     # Whom separation gives a risk of 0 or 1 keeps it in every resample.
     settled = np.isinf(limit_eta(matrix, fit.estimates, directions)) if len(directions) else None
     limits = limit_eta(matrix, fit.estimates, directions)[settled] if settled is not None else None
