@@ -69,6 +69,8 @@ def validate(
     extracted_on: ExtractedOn = None,
     html: Annotated[Path | None, typer.Option("--html", help=helped("html_option"))] = None,
     xlsx: Annotated[Path | None, typer.Option("--xlsx", help=helped("xlsx_option"))] = None,
+    thresholds: Annotated[Path | None, typer.Option("--thresholds", help=helped("thresholds_option"))] = None,
+    exceptions: Annotated[Path | None, typer.Option("--exceptions", help=helped("exceptions_option"))] = None,
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,
 ) -> None:
@@ -80,7 +82,7 @@ def validate(
     _checked_ending(html, ".html", ".htm")
     _checked_ending(xlsx, ".xlsx")
     submission = load_submission(path, mapping=mapping, organisation=organisation, extracted_on=extracted_on)
-    report = run_rules(submission, language=language)
+    report = run_rules(submission, language=language, thresholds=thresholds, exceptions=exceptions)
     for written_to, write in ((html, report.to_html), (xlsx, report.to_excel)):
         if written_to:
             with writing(written_to):
@@ -114,8 +116,8 @@ def show_report(report: Any, language: str, *, as_json: bool = False) -> None:
 
 def _show_rules(findings: Any, language: str) -> None:
     """Write a block per rule: how serious, the first place, what is wrong and what to do."""
-    kinds = findings["severity"].where(findings["status"] == "invalid", "unchecked")
-    order = {"error": 0, "warning": 1, "unchecked": 2, "note": 3}
+    kinds = findings["severity"].where(findings["status"] == "invalid", findings["status"])
+    order = {"error": 0, "warning": 1, "unchecked": 2, "note": 3, "excepted": 4}
     groups = sorted(findings.groupby([kinds, "code"]), key=lambda group: (order[group[0][0]], group[0][1]))
     for (kind, code), group in groups:
         first = group.iloc[0]

@@ -26,6 +26,8 @@ class Rule:
         Tables the rule needs; a rule whose tables were not sent does not apply.
     structural : bool
         Whether it concerns files, columns, types, codes, keys or references, which must be checked for a pass.
+    personal : bool
+        Whether it concerns personal data that must never be sent: no exception of it and no other thresholds.
     threshold : dict of str to float
         Numbers that the rule compares with.
     example : dict of str to str
@@ -41,6 +43,7 @@ class Rule:
     structural: bool
     threshold: dict[str, float]
     example: dict[str, str]
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,4 +97,5 @@ def _rule(entry: dict[str, Any]) -> Rule:
         structural=bool(entry.get("structural", False)),
         threshold=entry.get("threshold", {}),
         example=entry["example"],
+        personal=bool(entry.get("personal", False)),
     )

@@ -130,13 +130,14 @@ class Report:
         Returns
         -------
         dict
-            Keys error, warning, note and unchecked. Each finding is counted once; a finding on a whole column, table or
-            file is one.
+            Keys error, warning, note and unchecked, and excepted where there are any. Each finding is counted once; a
+            finding on a whole column, table or file is one.
         """
         known = schema.rules()
         counted = dict.fromkeys([*schema.SEVERITIES, "unchecked"], 0)
         for code, status in zip(self.places["code"], self.places["status"], strict=True):
-            counted["unchecked" if status == "unchecked" else known[code].severity] += 1
+            kind = known[code].severity if status == "invalid" else status
+            counted[kind] = counted.get(kind, 0) + 1
         return counted
 
     def summary(self) -> str:
@@ -212,7 +213,7 @@ class Report:
 
 
 def collect(data: Data, found: Sequence[tuple[str, Hits]]) -> pd.DataFrame:
-    """Return one row per place from what the loader and the rules found, in a fixed order.
+    """Return one row per place from what the loader and the rules found.
 
     Parameters
     ----------
@@ -238,7 +239,7 @@ def collect(data: Data, found: Sequence[tuple[str, Hits]]) -> pd.DataFrame:
     for column in ("file", "sheet", "column"):
         blotted = {name: redact(str(name)) for name in places[column].dropna().unique()}
         places[column] = places[column].map(blotted, na_action="ignore")
-    return _sorted(places)
+    return places
 
 
 def _places(data: Data, code: str, hits: Hits) -> pd.DataFrame:
@@ -260,8 +261,8 @@ def _places(data: Data, code: str, hits: Hits) -> pd.DataFrame:
     return places.assign(code=code, status=hits.status, table=hits.table, column=column, count=1, values=values)[_PLACE]
 
 
-def _sorted(places: pd.DataFrame) -> pd.DataFrame:
-    """Return the places by severity, rule, table, file, sheet, row and column."""
+def ordered(places: pd.DataFrame) -> pd.DataFrame:
+    """Return the places by status, severity, rule, table, file, sheet, row and column."""
     severities = {code: schema.SEVERITIES.index(rule.severity) for code, rule in schema.rules().items()}
     # Personal data first, then what makes the tables readable at all, then the rest.
     codes = {
@@ -272,7 +273,7 @@ def _sorted(places: pd.DataFrame) -> pd.DataFrame:
     tables = {name: number for number, name in enumerate(schema.TABLE_NAMES)}
     order = pd.DataFrame(
         {
-            "status": places["status"] == "unchecked",
+            "status": places["status"].map({"invalid": 0, "unchecked": 1, "excepted": 2}),
             "severity": places["code"].map(severities),
             "code": places["code"].map(ranks),
             "table": places["table"].map(tables).fillna(-1),
@@ -309,15 +310,24 @@ class _Sentences:
         key = (part, code, status, repr(values) if values else "")
         if key not in self._written:
             rule = schema.rules()[code]
-            said = {name: self._localised(value) for name, value in values.items()}
+            said = {name: self._localised(value) for name, value in values.items() if name != "exception"}
             if status == "unchecked":
                 sentence = text(
                     f"validation.unchecked_{part}", self.language, title=_lowered(rule.title[self.language])
                 )
             else:
                 sentence = getattr(rule, part)[self.language].format(**said)
+            if status == "excepted":
+                sentence = self._excepted(part, sentence, values["exception"])
             self._written[key] = sentence
         return self._written[key]
+
+    def _excepted(self, part: str, sentence: str, exception: Any) -> str:
+        """Return what is said of a finding that is accepted."""
+        if part == "cure":
+            return text("validation.excepted_cure", self.language)
+        reason = redact(str(exception["reason"]))
+        return text("validation.excepted_message", self.language, said=sentence, date=exception["date"], reason=reason)
 
     def _localised(self, value: object) -> object:
         """Return the text of one language where a value has two, with identity numbers blotted out."""

@@ -89,9 +89,9 @@ def grouped(report: Report) -> list[Section]:
     list of Section
     """
     findings = report.findings
-    kinds = findings["severity"].where(findings["status"] != "unchecked", "unchecked")
+    kinds = findings["severity"].where(findings["status"] == "invalid", findings["status"])
     sections = []
-    for kind in [*schema.SEVERITIES, "unchecked"]:
+    for kind in [*schema.SEVERITIES, "unchecked", "excepted"]:
         here = findings[(kinds == kind).to_numpy(dtype=bool)]
         if len(here):
             groups = tuple(_group(str(code), rows, report.language) for code, rows in here.groupby("code", sort=False))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -25,15 +26,22 @@ from bipstudy.validation import (  # noqa: F401
     sources,
     structure,
 )
+from bipstudy.validation.accepted import Accepted, mark, read_exceptions, read_thresholds
 from bipstudy.validation.data import Data
-from bipstudy.validation.findings import NotApplicable, Report, RuleStatus, collect
+from bipstudy.validation.findings import NotApplicable, Report, RuleStatus, collect, ordered
 from bipstudy.validation.rules import CHECKS, Hits, Outcome, rule_needs
 
 # Rules whose finding says that a cell cannot be used, which the loader may have said of the same cell already.
 _ABOUT_A_CELL = ("missing-value", "unknown-code", "out-of-bounds", "missing-column", "missing-table", "wrong-type")
 
 
-def validate(submission: Any, language: str | None = None) -> Report:
+def validate(
+    submission: Any,
+    language: str | None = None,
+    *,
+    thresholds: str | Path | Mapping[str, Any] | None = None,
+    exceptions: str | Path | Sequence[Accepted] | None = None,
+) -> Report:
     """Check a submission, or a study, against every rule.
 
     Parameters
@@ -42,11 +50,21 @@ def validate(submission: Any, language: str | None = None) -> Report:
         From `bipstudy.load_submission`, or a study in memory.
     language : {"sv", "en"}, optional
         Language of the report; Swedish unless the variable ``BIPSTUDY_LANGUAGE`` says otherwise.
+    thresholds : str, Path or mapping, optional
+        YAML file of a study or an organisation, or its content, with thresholds in place of ours.
+    exceptions : str, Path or sequence of Accepted, optional
+        YAML file of findings that are accepted, each with a reason and a date: they stay in the report as excepted,
+        with the reason, and count no more as errors.
 
     Returns
     -------
     Report
         Complete, however many findings there are.
+
+    Raises
+    ------
+    BipstudyError
+        A file of thresholds or exceptions cannot be used; the line is named.
 
     Examples
     --------
@@ -58,11 +76,13 @@ def validate(submission: Any, language: str | None = None) -> Report:
     data = Data.of(submission)
     data = replace(data, loaded=(*data.loaded, *identifiers.in_unread(submission)))
     told = {finding.code for finding in data.loaded if finding.code in identifiers.CODES}
+    accepted = read_exceptions(exceptions) if isinstance(exceptions, (str, Path)) else tuple(exceptions or ())
+    limits = read_thresholds(thresholds or {}, _organisations(data))
     statuses, found, not_applicable = [], [], []
     for code, function in CHECKS.items():
         rule = schema.rules()[code]
         absent = rule_needs(rule, data)
-        outcome = Outcome(0) if absent else function(data, rule.threshold)
+        outcome = Outcome(0) if absent else function(data, limits[code])
         if outcome.checked == 0 and not outcome.hits and code not in told:
             not_applicable.append(_why_not(code, absent, outcome, data))
             continue
@@ -71,12 +91,18 @@ def validate(submission: Any, language: str | None = None) -> Report:
         statuses.append(RuleStatus(code, outcome.checked))
     return Report(
         language=language or default_language(),
-        places=collect(data, found),
+        places=ordered(mark(collect(data, found), accepted, data)),
         statuses=tuple(statuses),
         not_applicable=tuple(not_applicable),
         submitted=_submitted(data),
         extracted_on=data.extracted_on,
     )
+
+
+def _organisations(data: Data) -> list[str]:
+    """Return the organisations whose participants are looked at."""
+    frame = data.tables.get("participants")
+    return [] if frame is None else sorted(map(str, frame["organisation_id"].dropna().unique()))
 
 
 def _why_not(code: str, absent: list[str], outcome: Outcome, data: Data) -> NotApplicable:
