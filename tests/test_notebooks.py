@@ -1,4 +1,7 @@
-"""Each notebook is the same as the text it is paired with. That it runs, `make docs` shows: it runs them all, and an error is fatal."""
+"""Each notebook is the same as the text it is paired with.
+
+That it runs, `make docs` shows: it runs them all, and an error is fatal.
+"""
 
 from pathlib import Path
 
