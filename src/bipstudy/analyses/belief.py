@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from bipstudy.analyses.common import (
-    BOTTOM,
-    CLUSTER,
-    TOP,
-    FlowBook,
-    binary,
-    formula,
-    outcome_name,
-    ready,
-    single_threaded,
-    standardise,
-    standardised,
-    whole_months,
-    with_answers,
-    with_background,
+from bipstudy.analyses import belief_optimism as design
+from bipstudy.analyses.belief_answers import answer_shares, by_answer, by_published_answer
+from bipstudy.analyses.belief_context import Context, by_past_success, goes_with, spread
+from bipstudy.analyses.belief_contrasts import (
+    MAIN,
+    RUNGS,
+    Common,
+    Rows,
+    common_sample,
+    contrast_table,
+    contrasts,
+    ladder_table,
+    rung,
+    sensitivity,
 )
-from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, share
-from bipstudy.analyses.result import FigureSpec, Result, Sentence
-from bipstudy.panel import answer_columns, build_panel
+from bipstudy.analyses.belief_figures import figures
+from bipstudy.analyses.common import FlowBook, outcome_name, ready, single_threaded, whole_months
+from bipstudy.analyses.estimating import estimates
+from bipstudy.analyses.result import Result, Sentence
+from bipstudy.panel import answer_columns, build_panel, first_measurements
 from bipstudy.panel.checks import check_definition
 from bipstudy.study import Study
 
 NAME = "belief"
-HIGHEST = 100.0
-GROUPS = ("belief_middle", "belief_top")
-# Everybody with one of the two lowest answers, and with one of the two highest.
-CONTRAST = {"bottom": {"belief_middle": 0.0, "belief_top": 0.0}, "top": {"belief_middle": 0.0, "belief_top": 1.0}}
-RUNGS = ("raw", "background", "background_answers")
+# Contrasts of the answer -> the risk each starts from.
+ANSWERS = (
+    ("belief_top_vs_bottom", "belief_bottom_two"),
+    ("belief_optimistic_vs_pessimistic", "belief_optimistic_vs_pessimistic_from"),
+    ("belief_one_step", "belief_one_step_from"),
+    ("belief_per_sd", "belief_per_sd_from"),
+    ("belief_within_caseworkers", "belief_within_caseworkers_from"),
+    ("belief_between_caseworkers", "belief_between_caseworkers_from"),
+)
+OPTIMISM = ((design.MEDIAN, "optimism_below_median"), (design.PER_SD, "optimism_mean"))
 
 
 @single_threaded
@@ -44,12 +49,15 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
 
     Estimand: ratio of the standardised risks of a transition within the horizon, the two highest against the two lowest
     answers of the caseworker at the first measurement, adjusted for background and the participant's own answers.
-    Population: first measurements with a belief answer and at least one answer of the participant, followed from the
-    wash-out on; the same people on every rung (unadjusted, background, own answers). Danish findings: R5a (unadjusted
-    shares in work by answer), R5b and R6 as published; R2a, R2b, R8 and R16 concern the caseworker's optimism about
-    others and not this contrast, and are not met here. Models: logit with censoring weights, standardised; errors
-    clustered by caseworker (one row per participant). Cannot show: whether belief brings about work: the caseworker
-    sees more than any answer holds, and the answer is a forecast.
+    Beside it the reduced form of optimism: the relative risk by what the caseworker answered about other participants
+    measured earlier, among participants of the same unit and quarter of entry. Population: first measurements with a
+    belief answer and at least one answer of the participant, followed from the wash-out on, the same on every rung
+    (unadjusted, background, own answers, the caseworker's other answers, unit); for optimism, those whose caseworker
+    had answered about at least five others. Danish findings: R5a (unadjusted shares in work by answer), R5b and R6 as
+    published; R2a, R2b, R8 and R16 by optimism above against below the median, or per standard deviation. Models: logit
+    with censoring weights, standardised; log-linear within cells; instrumental variables; linear models and random
+    intercepts of the belief itself; errors clustered by caseworker. Cannot show: whether belief brings about work. The
+    answer is a forecast, and optimism is as good as drawn by lot only if caseworkers are, within unit and quarter.
 
     Parameters
     ----------
@@ -62,7 +70,8 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
     Returns
     -------
     Result
-        Tables ``by_answer`` and ``ladder``; figures ``by_answer`` and ``ladder``.
+        Tables ``by_answer, ladder, contrasts, sensitivity, optimism, instrument, balance, goes_with``; figures
+        ``by_answer, ladder, contrasts, optimism, balance``; flows ``belief`` and ``belief_optimism``.
 
     Raises
     ------
@@ -77,227 +86,161 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
     """
     check_definition(study, outcome)
     panel = build_panel(study, outcome=outcome, horizon_months=horizon_months, washout_days=washout_days)
-    book = FlowBook(NAME, panel.attrs["flow"], _grouped(ready(panel)))
-    book.keep("first_only", panel["first_measurement"])
+    steps, rows_of_panel = panel.attrs["flow"], ready(panel)
+    first = design.with_optimism(first_measurements(study, outcome))
+    own = [column for column, who, _ in answer_columns() if who == "participant" and column in rows_of_panel]
+    asked = _Asked(outcome_name(outcome), outcome == "primary", whole_months(horizon_months))
+
+    book = FlowBook(NAME, steps, rows_of_panel)
+    book.keep("first_only", rows_of_panel["first_measurement"])
     answered = book.keep_missing("no_belief", "belief")
-    own = [column for column, respondent, _ in answer_columns() if respondent == "participant" and column in answered]
-    sample, background, answers = _sample(book.keep("no_own_answers", answered[own].notna().any(axis=1)), own)
-    months, named = whole_months(horizon_months), outcome_name(outcome)
-    work = "work" if outcome == "primary" else f"{named}:work"
-    published = outcome == "primary" and months == 12
-    rows = _by_published_answer(answered, work, months, published)
-    rows += _answer_shares(answered)
-    adjusted: dict[str, list[str]] = {"raw": [], "background": background, "background_answers": background + answers}
-    for response, called in (("y", named), ("y_work", work)):
-        for rung in RUNGS:
-            main = "primary" if (response, rung) == ("y", "background_answers") else "secondary"
-            rows += _contrast(sample, response, adjusted[rung], (called, months, rung), main)
-    rows.append(_per_deviation(sample, adjusted["background_answers"], named, months))
+    usable = book.keep("no_own_answers", answered[own].notna().any(axis=1))
+    instruments = first.set_index("participant")["instrument"]
+    sample = common_sample(
+        usable.assign(instrument=usable["participant"].map(instruments).astype(object).to_numpy()), own
+    )
+    rows = by_published_answer(answered, asked.work, asked.months, asked.published) + answer_shares(answered)
+    rows += _answers(sample, asked)
+
+    compared = design.compared(rows_of_panel, steps, first, own)
+    optimism = _by_optimism(compared, asked)
+    context = goes_with(study, rows_of_panel, own)
+    rows += optimism.rows + context.rows + spread(rows_of_panel, first) + [by_past_success(first, own)]
     found = estimates(rows)
-    by_answer = _by_answer(answered)
+    tables = {
+        "by_answer": by_answer(answered),
+        "ladder": ladder_table(found),
+        "contrasts": contrast_table(found, ANSWERS, MAIN),
+        "sensitivity": _few(found, ("belief_e_value", "belief_e_value_limit", "belief_oster_delta")),
+        **_optimism_tables(found, optimism, compared),
+        "goes_with": _goes_with(found, context),
+    }
     return Result(
         name=NAME,
         estimates=found,
-        tables={"by_answer": by_answer, "ladder": _ladder(found)},
-        figures=_figures(found, named, answered, horizon_months),
-        flow=book.finish("sample_rows"),
+        tables=tables,
+        figures=figures(found, tables, asked.named, answered, horizon_months),
+        flow=pd.concat([book.finish("sample_rows"), compared.book.finish("sample_rows")], ignore_index=True),
         settings={"months": horizon_months, "days": washout_days},
-        remarks=(
-            Sentence("analyses.belief.note_forecast"),
-            Sentence("analyses.belief.note_optimism"),
-            Sentence("analyses.note_missing_answers"),
-        ),
+        remarks=_remarks(study, found),
     )
 
 
-def _grouped(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the groups of answers; the two lowest are the reference."""
-    value = frame["belief"]
-    return frame.assign(
-        belief_top=(value >= TOP).astype(float), belief_middle=((value > BOTTOM) & (value < TOP)).astype(float)
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for: what the outcome is called, whether it is the Danish one, and the horizon."""
+
+    named: str
+    primary: bool
+    months: int | None
+
+    @property
+    def work(self) -> str:
+        """What the outcome of work alone is called."""
+        return "work" if self.primary else f"{self.named}:work"
+
+    @property
+    def published(self) -> bool:
+        """Whether the estimates meet the Danish findings, which are on twelve months."""
+        return self.primary and self.months == 12
+
+    @property
+    def outcomes(self) -> tuple[tuple[str, str], ...]:
+        """Columns of the outcomes, and what they are called."""
+        return ("y", self.named), ("y_work", self.work)
+
+
+def _answers(sample: Common, asked: _Asked) -> Rows:
+    """Return the contrasts of the answer: rung by rung, on other scales, and how robust the primary one is."""
+    rows: Rows = []
+    for response, called in asked.outcomes:
+        for name in RUNGS:
+            main = "primary" if (response, name) == ("y", MAIN) else "secondary"
+            rows += rung(sample, response, called, asked.months, name, main)
+    rows += contrasts(sample, "y", asked.named, asked.months)
+    return rows + sensitivity(sample, rows, "y", asked.named, asked.months)
+
+
+@dataclass(frozen=True)
+class _Optimism:
+    """Estimates of the design of optimism, the strength of the instrument and the balance of each answer."""
+
+    rows: Rows
+    strength: pd.DataFrame
+    balance: pd.DataFrame
+
+
+def _by_optimism(compared: design.Sample, asked: _Asked) -> _Optimism:
+    """Return the design of optimism: reduced form first, then balance, then what belief itself would go with."""
+    rows = design.reduced_forms(compared, asked.outcomes, asked.months, asked.published)
+    stage = design.first_stage(compared)
+    label, joint, single = design.balance_of_answers(compared)
+    through = design.instrumented(compared, "y", asked.named, asked.months)
+    rows = [*rows, *design.corrected(rows, stage[1]), stage, (label, joint), *through.rows]
+    return _Optimism(rows, through.strength, single)
+
+
+def _few(found: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
+    """Return some estimates by what they are called."""
+    own = found[found["contrast"].isin(wanted)]
+    keys = [f"analyses.contrast.{contrast}" for contrast in own["contrast"]]
+    return pd.DataFrame({"what_key": keys, "value": own["estimate"].to_numpy(), "n": own["n"].to_numpy()})
+
+
+def _optimism_tables(found: pd.DataFrame, optimism: _Optimism, compared: design.Sample) -> dict[str, pd.DataFrame]:
+    """Return the reduced form, the strength of the instrument, and the balance of each answer."""
+    own = found[found["term"].isin([design.EARLIER, design.ALL])]
+    parts = []
+    for term in (design.EARLIER, design.ALL):
+        for adjustment in (design.ADJUSTED, design.CELLS):
+            part = contrast_table(own[own["term"] == term], OPTIMISM, adjustment)
+            part.insert(1, "others_key", f"analyses.others.{term}")
+            part.insert(2, "adjustment_key", f"analyses.adjustment.{adjustment}")
+            parts.append(part)
+    strength = optimism.strength
+    stage = found[found["contrast"] == "optimism_first_stage"].iloc[0]
+    joint = found[found["contrast"] == "optimism_balance"].iloc[0]
+    measures = {
+        "index": float(len(compared.frame)),
+        "caseworkers": float(compared.frame["answering_caseworker"].nunique()),
+        "others": compared.others,
+        "first_stage": float(stage["estimate"]),
+        **{name: float(strength[name].iloc[0]) if len(strength) else float("nan") for name in
+           ("f_statistic", "effective_f", "critical_10")},
+        "balance": float(joint["estimate"]),
+        "balance_p": float(joint["p_value"]),
+    }  # fmt: skip
+    instrument = pd.DataFrame(
+        {"what_key": [f"analyses.instrument.{name}" for name in measures], "value": list(measures.values())}
     )
-
-
-def _sample(frame: pd.DataFrame, own: Sequence[str]) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Return the common sample with background and the participant's answers as the models take them."""
-    frame, background = with_background(frame)
-    frame, answers = with_answers(frame, own, "own")
-    z = standardised(frame["belief"].to_numpy(dtype=np.float64))
-    return frame.assign(z_belief=np.full(len(frame), np.nan) if z is None else z), background, answers
-
-
-def _by_published_answer(
-    frame: pd.DataFrame, outcome: str, months: int | None, published: bool
-) -> list[tuple[Label, Number]]:
-    """Return the unadjusted share that starts work after the highest and after the two lowest answers."""
-    groups = _groups_of_answers(frame)
-    highest, lowest = groups["belief_highest_answer"], groups["belief_bottom_two"]
-    rows = []
-    for contrast in ("belief_highest_answer", "belief_bottom_two"):
-        part = frame[groups[contrast]]
-        label = Label(NAME, contrast, "share", outcome, "belief", months, benchmark="R5a" if published else "")
-        rows.append((label, _risk(part, "y_work")))
-    label = Label(
-        NAME, "belief_highest_vs_bottom_two", "risk_difference", outcome, "belief", months,
-        benchmark="R5b" if published else "",
-    )  # fmt: skip
-    ends = frame.assign(highest=highest.astype(float))[highest | lowest]
-    return [*rows, (label, _raw_difference(ends))]
-
-
-def _risk(frame: pd.DataFrame, response: str) -> Number:
-    """Return an unadjusted weighted risk."""
-    return share(
-        values=frame[response].to_numpy(dtype=np.float64),
-        weights=frame["ipcw"].to_numpy(dtype=np.float64),
-        clusters=frame[CLUSTER].to_numpy(dtype=object),
-    )
-
-
-def _raw_difference(frame: pd.DataFrame) -> Number:
-    """Return the unadjusted difference in the risk of work between the highest and the two lowest answers."""
-    from bipstudy import models
-
-    known = frame.loc[frame["y_known"], ["y_work", "highest", "ipcw", CLUSTER]]
-    fit = attempt(
-        lambda: models.linear_probability(known, formula("y_work", "highest"), weights="ipcw", cluster=CLUSTER)
-    )
-    if fit is None or "highest" not in fit.terms:
-        return Number(n=len(known))
-    return from_tidy(fit.tidy(), "highest", fit)
-
-
-def _answer_shares(frame: pd.DataFrame) -> list[tuple[Label, Number]]:
-    """Return how the caseworkers answered at the first measurement."""
-    clusters = frame[CLUSTER].to_numpy(dtype=object)
-    return [
-        (
-            Label(NAME, contrast, "share", "belief_answer", "belief", benchmark="R6"),
-            share(values=chosen.astype(np.float64), clusters=clusters),
-        )
-        for contrast, chosen in _groups_of_answers(frame).items()
-        if contrast != "belief_middle_answer"
-    ]
-
-
-def _contrast(
-    frame: pd.DataFrame, response: str, adjustment: list[str], named: tuple[str, int | None, str], role: str
-) -> list[tuple[Label, Number]]:
-    """Return ratio, difference and the two risks of one rung."""
-    outcome, months, rung = named
-    fit = attempt(lambda: binary(frame, response, GROUPS, adjustment))
-    risks = None if fit is None else attempt(lambda: standardise(fit, frame, None, CONTRAST))
-    wanted = (
-        ("belief_top_vs_bottom", "risk_ratio", "ratio[top / bottom]", role),
-        ("belief_top_vs_bottom", "risk_difference", "difference[top - bottom]", "secondary"),
-        ("belief_top_two", "risk", "risk[top]", "secondary"),
-        ("belief_bottom_two", "risk", "risk[bottom]", "secondary"),
-    )
-    rows = []
-    for contrast, scale, term, own_role in wanted:
-        label = Label(NAME, contrast, scale, outcome, "belief", months, rung, own_role)
-        rows.append((label, Number(n=len(frame)) if risks is None else from_tidy(risks.tidy(), term, fit)))
-    return rows
-
-
-def _per_deviation(
-    frame: pd.DataFrame, adjustment: list[str], outcome: str, months: int | None
-) -> tuple[Label, Number]:
-    """Return the standardised risk difference per standard deviation of the belief."""
-    label = Label(NAME, "per_sd_caseworker", "risk_difference", outcome, "belief", months, "background_answers")
-    fit = attempt(lambda: binary(frame, "y", "z_belief", adjustment))
-    values = {"low": -0.5, "high": 0.5}
-    risks = None if fit is None else attempt(lambda: standardise(fit, frame, "z_belief", values))
-    return label, Number(n=len(frame)) if risks is None else from_tidy(risks.tidy(), "difference[high - low]", fit)
-
-
-def _by_answer(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how many gave each answer, and the unadjusted risks that followed, the highest first."""
-    raw, value = frame["c_caseworker_belief_raw"], frame["belief"]
-    # Answers of different scales are told apart only by their place on the scale.
-    same = pd.DataFrame({"raw": raw, "value": value}).drop_duplicates().groupby("raw")["value"].nunique().max() == 1
-    rows: list[dict[str, Any]] = []
-    for place in sorted(set(value), reverse=True):
-        part = frame[value == place]
-        shown = f"{part['c_caseworker_belief_raw'].iloc[0]:g}" if same else f"{place:g}/100"
-        work, anything = _risk(part, "y_work"), _risk(part, "y")
-        rows.append(
-            {
-                "answer": shown,
-                "n": len(part),
-                "share": len(part) / len(frame),
-                "work": work.estimate,
-                "work_low": work.conf_low,
-                "work_high": work.conf_high,
-                "any": anything.estimate,
-                "any_low": anything.conf_low,
-                "any_high": anything.conf_high,
-            }
-        )
-    columns = ["answer", "n", "share", "work", "work_low", "work_high", "any", "any_low", "any_high"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _ladder(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the rungs: risks, ratio and difference of the two highest against the two lowest answers."""
-    rows = []
-    for outcome in dict.fromkeys(found.loc[found["contrast"] == "belief_top_vs_bottom", "outcome"]):
-        for rung in RUNGS:
-            own = found[(found["outcome"] == outcome) & (found["adjustment"] == rung)]
-            cells = {"outcome_key": f"analyses.outcome.{outcome}", "adjustment_key": f"analyses.adjustment.{rung}"}
-            numbers: dict[str, float] = {}
-            for name, contrast, scale in (
-                ("bottom", "belief_bottom_two", "risk"),
-                ("top", "belief_top_two", "risk"),
-                ("difference", "belief_top_vs_bottom", "risk_difference"),
-                ("ratio", "belief_top_vs_bottom", "risk_ratio"),
-            ):
-                row = own[(own["contrast"] == contrast) & (own["scale"] == scale)].iloc[0]
-                numbers[name] = row["estimate"]
-                if name in ("difference", "ratio"):
-                    numbers |= {f"{name}_low": row["conf_low"], f"{name}_high": row["conf_high"]}
-            rows.append({**cells, **numbers, "n": int(own["n"].max())})
-    return pd.DataFrame(rows)
-
-
-def _groups_of_answers(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return which rows gave the highest, the second, a middle or one of the two lowest answers."""
-    value = frame["belief"].to_numpy(dtype=np.float64)
     return {
-        "belief_highest_answer": value >= HIGHEST,
-        "belief_second_answer": (value >= TOP) & (value < HIGHEST),
-        "belief_middle_answer": (value > BOTTOM) & (value < TOP),
-        "belief_bottom_two": value <= BOTTOM,
+        "optimism": pd.concat(parts, ignore_index=True),
+        "instrument": instrument.dropna(subset=["value"]).reset_index(drop=True),
+        "balance": optimism.balance,
     }
 
 
-def _figures(found: pd.DataFrame, outcome: str, answered: pd.DataFrame, months: float) -> dict[str, FigureSpec]:
-    """Return the share in work by answer, and the ratio rung by rung."""
-    figures = {}
-    rows = [
-        {"label_key": f"analyses.contrast.{contrast}", "contrast": contrast, **vars(_risk(answered[chosen], "y_work"))}
-        for contrast, chosen in _groups_of_answers(answered).items()
+def _goes_with(found: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """Return what goes with belief, own past success among it."""
+    row = found[found["contrast"] == "belief_with_past_success"].iloc[0]
+    names = ["estimate", "conf_low", "conf_high", "p_value", "n"]
+    past = pd.DataFrame([{"factor_key": "analyses.contrast.belief_with_past_success", **row[names].to_dict()}])
+    return pd.concat([context.table, past], ignore_index=True).astype({"n": "int64"})
+
+
+def _remarks(study: Study, found: pd.DataFrame) -> tuple[Sentence, ...]:
+    """Return what the analysis cannot show."""
+    joint = found.loc[found["contrast"] == "optimism_balance", "p_value"].iloc[0]
+    remarks = [Sentence("analyses.belief.note_forecast"), Sentence("analyses.belief.note_optimism")]
+    if pd.isna(joint):
+        remarks.append(Sentence("analyses.belief.note_balance_unknown"))
+    elif joint < design.WARNS:
+        remarks.append(Sentence("analyses.belief.note_balance_warns"))
+    else:
+        remarks.append(Sentence("analyses.belief.note_balance"))
+    remarks += [
+        Sentence(f"analyses.belief.note_{name}") for name in ("measured", "instrument", "confounder", "context")
     ]
-    frame = pd.DataFrame(rows).dropna(subset=["estimate"])[
-        ["label_key", "contrast", "estimate", "conf_low", "conf_high", "n"]
-    ]
-    if len(frame):
-        published = frame["contrast"].isin(["belief_highest_answer", "belief_bottom_two"])
-        frame = frame.assign(benchmark_id=np.where(published, "R5a", ""))
-        figures["by_answer"] = FigureSpec(
-            "shares",
-            frame.reset_index(drop=True),
-            "analyses.belief.figure_by_answer",
-            {"axis_label_key": f"analyses.axis.work_within?months={months:g}", "decimals": 1},
-        )
-    rungs = found[(found["scale"] == "risk_ratio") & (found["outcome"] == outcome)].dropna(subset=["estimate"])
-    if len(rungs):
-        frame = rungs[["estimate", "conf_low", "conf_high"]].copy()
-        frame.insert(0, "label_key", "analyses.adjustment." + rungs["adjustment"])
-        figures["ladder"] = FigureSpec(
-            "forest",
-            frame.reset_index(drop=True),
-            "analyses.belief.figure_ladder",
-            {"axis_label_key": "analyses.axis.risk_ratio"},
-        )
-    return figures
+    if study.participants["unit_id"].isna().all():
+        remarks.append(Sentence("analyses.belief.note_no_units"))
+    return (*remarks, Sentence("analyses.note_missing_answers"))

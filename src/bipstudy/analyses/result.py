@@ -170,7 +170,13 @@ class Result:
         chosen = language or default_language()
         comma = "," if chosen == "sv" else "."
         settings = {name: f"{value:g}".replace(".", comma) for name, value in self.settings.items()}
-        return text(key, chosen, **settings, **values)
+        return text(key, chosen, **{"goal": self._goal(chosen), **settings, **values})
+
+    def _goal(self, language: str) -> str:
+        """Return what a transition is called, in the definition that was asked for."""
+        outcomes = self.estimates.loc[self.estimates["role"] == "primary", "outcome"]
+        words = text(f"analyses.outcome.{outcomes.iloc[0] if len(outcomes) else 'work_or_study'}", language)
+        return words[:1].lower() + words[1:]
 
     def primary(self) -> pd.DataFrame:
         """Return the primary estimates."""
