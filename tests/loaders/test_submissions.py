@@ -255,7 +255,7 @@ tables:
         ("encoding: klingon", "klingon"),
         ("[1, 2", "YAML"),
         ("- a\n- b", "YAML"),
-        ("tables: 3", "YAML"),
+        ("tables: 3", "tables takes entries"),
     ],
 )
 def test_a_mapping_that_means_nothing_is_refused(tmp_path, content, named):

@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.loaders.ids import lost_zeros
 from bipstudy.loaders.mapping import Mapping
-from bipstudy.loaders.occasions import assign_occasions
+from bipstudy.loaders.occasions import assign_occasions, join_occasions
 from bipstudy.loaders.sheets import Sheet
 from bipstudy.loaders.tables import Part, best_instrument, lacking, read_sheet
 from bipstudy.schema import Finding
@@ -58,17 +60,31 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
             found = lacking([part.sheet for part in group])
             # Where the organisation is known, its column is not missed.
             findings += [one for one in found if not (known and one.column == "organisation_id")]
-        done.source_columns[name] = {ours: theirs for part in group for ours, theirs in part.sheet.names.items()}
+        done.source_columns[name] = _source_columns(group)
         frame, place = _stacked(name, group)
         if name == "measurements" and len(frame):
             reasons = _stack([part.reasons for part in group], frame.index)
-            _complete_forms(frame, group, findings)
+            _complete_forms(frame, group, mapping.window_days, findings)
         done.tables[name] = schema.conform(name, frame, sort=False)
         done.provenance[name] = place
         if not group or frame.empty:
             done.source_columns.pop(name)
     _add_missing_answers(done, reasons)
+    findings += lost_zeros(done.tables, done.provenance, done.source_columns)
     return done
+
+
+def _source_columns(group: list[Part]) -> dict[str, str]:
+    """Return canonical column to its name in the files; first and last of the columns of a file with many forms."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for part in group:
+        for ours, theirs in part.sheet.names.items():
+            names[ours].append(theirs)
+    wide = {ours for part in group for ours in part.sheet.shown}
+    return {
+        ours: f"{theirs[0]} – {theirs[-1]}" if ours in wide and theirs[0] != theirs[-1] else theirs[-1]
+        for ours, theirs in names.items()
+    }
 
 
 def _note_empty(name: str, sheets: list[Sheet], required: bool, findings: list[Finding]) -> None:
@@ -149,36 +165,34 @@ def _no_place() -> pd.DataFrame:
     )
 
 
-def _complete_forms(frame: pd.DataFrame, group: list[Part], findings: list[Finding]) -> None:
+def _complete_forms(frame: pd.DataFrame, group: list[Part], window: int, findings: list[Finding]) -> None:
     """Fill in the questionnaire and the occasion where the files do not say them."""
-    sheet = next(part.sheet for part in group if len(part.frame))
+    filled = [part for part in group if len(part.frame)]
     names = {name for part in group for name in part.sheet.columns}
     unsaid = frame["instrument"].isna()
     if unsaid.any():
         instrument = best_instrument(names)
         frame["instrument"] = frame["instrument"].fillna(instrument)
-        findings.append(
-            sheet.finding(
-                "instrument-assumed", "instrument", count=int(unsaid.sum()), values={"instrument": instrument}
-            )
-        )
-    if "occasion" in names or frame.empty:
+        assumed: dict[str, object] = {"instrument": instrument}
+        count = int(unsaid.sum())
+        findings.append(filled[0].sheet.finding("instrument-assumed", "instrument", count=count, values=assumed))
+    without = [part for part in filled if "occasion" not in part.sheet.columns]
+    if not without:
         return
-    frame["occasion"] = assign_occasions(frame)
-    findings.append(sheet.finding("occasion-assigned", "occasion", count=int(frame["occasion"].notna().sum())))
-    undated = frame["occasion"].isna().to_numpy()
-    for part, start in zip(group, _starts(group), strict=True):
+    lengths = [len(part.frame) for part in filled]
+    open_rows = np.repeat([part in without for part in filled], lengths)
+    if len(without) == len(filled):
+        frame["occasion"] = assign_occasions(frame, window)
+    else:
+        frame["occasion"] = join_occasions(frame, open_rows, window)
+    values: dict[str, object] = {"days": window}
+    numbered = int(frame["occasion"].notna().to_numpy()[open_rows].sum())
+    code = "occasion-assigned" if len(without) == len(filled) else "occasion-joined"
+    findings.append(without[0].sheet.finding(code, "occasion", count=numbered, values=values))
+    undated = frame["occasion"].isna().to_numpy() & open_rows
+    for part, start in zip(filled, np.cumsum([0, *lengths[:-1]]), strict=True):
         rows = part.sheet.rows[undated[start : start + len(part.frame)]]
         findings += [part.sheet.finding("occasion-unknown", "occasion", row=int(row)) for row in rows]
-
-
-def _starts(group: list[Part]) -> list[int]:
-    """Return the position of the first row of each sheet in the table."""
-    starts, at = [], 0
-    for part in group:
-        starts.append(at)
-        at += len(part.frame)
-    return starts
 
 
 def _add_missing_answers(done: Assembled, reasons: pd.DataFrame) -> None:

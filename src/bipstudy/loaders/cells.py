@@ -59,6 +59,10 @@ _QUARTER = re.compile(
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _MANGLED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+|\d+[.,]0+", re.ASCII | re.IGNORECASE)
 _YEARS = range(1900, 2101)
+# Days since 1899-12-30, as Excel counts them: 1970 to 2069, so that no other way of writing a date has such a number.
+_SERIAL = re.compile(r"(\d{5})(?:[.,]\d+)?", re.ASCII)
+_SERIALS = range(25569, 62093)
+_EXCEL_EPOCH = dt.date(1899, 12, 30)
 _MAX_INTEGER = 2**53
 _DTYPES = {
     "id": schema.STRING,
@@ -124,12 +128,15 @@ class Parsed:
         Code of the finding to the rows concerned.
     reasons : array of object or None
         For items: why the answer is missing, ``""`` where nothing is said.
+    notes : dict of str to int
+        Code of a finding on the whole column to the rows concerned; their values have been read.
     """
 
     values: pd.Series
     precision: pd.Series | None = None
     problems: dict[str, npt.NDArray[np.intp]] = field(default_factory=dict)
     reasons: npt.NDArray[np.object_] | None = None
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 def cell_text(value: object) -> str:
@@ -231,7 +238,12 @@ def read_date(text: str) -> tuple[dt.date, str] | None:
 
 def _dates(cells: Cells, markers: dict[str, str]) -> Parsed:
     """Read a column of dates."""
-    read = [None if fold(text) in markers else read_date(text) for text in cells.distinct]
+    serial = [_serial(text) for text in cells.distinct]
+    read = [
+        None if fold(text) in markers else read_date(text) if day is None else (day, "day")
+        for text, day in zip(cells.distinct, serial, strict=True)
+    ]
+    numbers = len(cells.rows_of([day is not None for day in serial]))
     problems = [
         "" if found or fold(text) in markers else "not-a-date" for text, found in zip(cells.distinct, read, strict=True)
     ]
@@ -241,7 +253,14 @@ def _dates(cells: Cells, markers: dict[str, str]) -> Parsed:
         values=days.take(cells.position).reset_index(drop=True),
         precision=precision.take(cells.position).reset_index(drop=True),
         problems=_problems(cells, problems),
+        notes={"excel-day-number": numbers} if numbers else {},
     )
+
+
+def _serial(text: str) -> dt.date | None:
+    """Return the day that Excel means by a number, or None."""
+    found = _SERIAL.fullmatch(text)
+    return _EXCEL_EPOCH + dt.timedelta(int(found[1])) if found and int(found[1]) in _SERIALS else None
 
 
 def _numbers(kind: str, cells: Cells, markers: dict[str, str]) -> Parsed:

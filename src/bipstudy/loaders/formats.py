@@ -9,21 +9,17 @@ from pathlib import Path, PurePosixPath
 
 from bipstudy.loaders.delimited import read_delimited
 from bipstudy.loaders.grids import Reading, SourceFile
-from bipstudy.loaders.workbooks import read_parquet, read_workbook
+from bipstudy.loaders.statistics import read_statistics
+from bipstudy.loaders.workbooks import read_ods, read_parquet, read_workbook, read_xls
 from bipstudy.schema import Finding
 
 MAX_FILES = 1_000
 MAX_BYTES = 2 * 2**30
 _TEXT_ENDINGS = {".csv", ".tsv", ".txt", ".tab", ".asc", ".dat", ""}
-# Files of data that are not read yet: the cure is to save them as csv or xlsx.
+# Files of data that are not read: the cure is to save them as csv or xlsx.
 _OTHER_DATA = {
-    ".xls",
     ".xlsb",
-    ".ods",
-    ".sav",
-    ".zsav",
     ".por",
-    ".dta",
     ".sas7bdat",
     ".rds",
     ".rdata",
@@ -31,6 +27,10 @@ _OTHER_DATA = {
     ".rar",
     ".gz",
 }
+# Files that must be what their ending says.
+_TYPED = {".xlsx", ".xlsm", ".xls", ".ods", ".sav", ".zsav", ".dta", ".zip", ".parquet"}
+# The first bytes of a Stata file before version 13: its version, the order of bytes, and the kind of file.
+_OLD_STATA = {bytes([version, order, 1, 0]) for version in (104, 105, 108, 110, 111, 113, 114, 115) for order in (1, 2)}
 _NOT_OURS = ("~$", ".", "thumbs.db", "desktop.ini")
 
 
@@ -86,6 +86,10 @@ def _read(name: str, content: bytes, encoding: str | None, reading: Reading, ins
         _read_zip(name, content, encoding, reading, inside)
     elif kind == "parquet":
         reading.grids += read_parquet(name, content, findings)
+    elif kind == "xls":
+        reading.grids += read_xls(name, content, findings)
+    elif kind in {"sav", "dta"}:
+        reading.grids += read_statistics(name, content, kind, findings)
     elif kind == "text":
         grid = read_delimited(name, content, encoding, findings)
         reading.grids += [grid] if grid is not None else []
@@ -103,14 +107,18 @@ def _kind(name: str, content: bytes) -> str:
     if content.startswith(b"PAR1"):
         return "parquet"
     if content.startswith(b"\xd0\xcf\x11\xe0"):
-        return "locked-file" if ending == ".xlsx" else "unsupported-file"
-    if content.startswith((b"$FL2", b"$FL3", b"<stata_dta>")) or ending in _OTHER_DATA:
+        return "locked-file" if ending in {".xlsx", ".xlsm"} else "xls"
+    if content.startswith((b"$FL2", b"$FL3")):
+        return "sav"
+    if content.startswith(b"<stata_dta>") or (ending == ".dta" and content[:4] in _OLD_STATA):
+        return "dta"
+    if ending in _OTHER_DATA:
         return "unsupported-file"
     if content[:500].lstrip().lower().startswith((b"<!doctype html", b"<html", b"<table", b"<?xml")):
         return "unsupported-file"
     if ending in _TEXT_ENDINGS:
         return "text"
-    return "unreadable-file" if ending in {".xlsx", ".xlsm", ".zip", ".parquet"} else "ignored-file"
+    return "unreadable-file" if ending in _TYPED else "ignored-file"
 
 
 def _read_zip(name: str, content: bytes, encoding: str | None, reading: Reading, inside: bool) -> None:
@@ -121,6 +129,8 @@ def _read_zip(name: str, content: bytes, encoding: str | None, reading: Reading,
             members = {info.filename.replace("\\", "/").lower() for info in entries}
             if "xl/workbook.xml" in members:
                 reading.grids += read_workbook(name, content, reading.findings)
+            elif "content.xml" in members and "mimetype" in members and _is_spreadsheet(archive):
+                reading.grids += read_ods(name, archive, reading.findings)
             elif "xl/workbook.bin" in members or "mimetype" in members:
                 reading.findings.append(Finding("unsupported-file", file=name))
             elif "word/document.xml" in members or "ppt/presentation.xml" in members:
@@ -131,6 +141,12 @@ def _read_zip(name: str, content: bytes, encoding: str | None, reading: Reading,
                 _read_members(name, archive, encoding, reading)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, OSError, EOFError, ValueError):
         reading.findings.append(Finding("unreadable-file", file=name))
+
+
+def _is_spreadsheet(archive: zipfile.ZipFile) -> bool:
+    """Say whether an OpenDocument file is a spreadsheet."""
+    with archive.open("mimetype") as kind:
+        return b"opendocument.spreadsheet" in kind.read(200)
 
 
 def _read_members(name: str, archive: zipfile.ZipFile, encoding: str | None, reading: Reading) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +30,15 @@ class Grid:
         Whether the sheet is hidden or one of the template's own, so that it may be passed over in silence.
     ragged : bool
         Whether rows of unequal length are a sign of damage, as in text files.
+    labels : sequence of str
+        Labels of the columns, for formats that have them beside the names; by position.
+    value_labels : mapping of int to dict
+        Position of a column to the labels of its codes.
+    user_missing : mapping of int to frozenset
+        Position of a column to the codes that the file itself declares as missing.
+    merged : sequence of (int, int, int, int)
+        First row, first column, last row and last column, as positions, of merged cells that hold something. The rows
+        hold the content in each row that a cell covers downwards.
     """
 
     file: str
@@ -38,6 +47,10 @@ class Grid:
     numbers: Sequence[int]
     helper: bool = False
     ragged: bool = False
+    labels: Sequence[str] = ()
+    value_labels: Mapping[int, dict[str, str]] = field(default_factory=dict)
+    user_missing: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    merged: Sequence[tuple[int, int, int, int]] = ()
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,127 @@
 
 from __future__ import annotations
 
-import codecs
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bipstudy import schema
-from bipstudy.loaders.names import key
-from bipstudy.schema import fold
-from bipstudy.texts import BipstudyError
+from bipstudy.loaders.names import key, loose
 
-_KEYS = {"schema_version", "organisation", "encoding", "missing", "ignore", "tables"}
-_TABLE_KEYS = {"file", "sheet", "columns", "values", "ignore"}
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PLACEHOLDERS = ("item", "occasion", "respondent")
+_DATE_PARTS = {"YYYY": r"(?P<y>\d{4})", "YY": r"(?P<y>\d{2})", "MM": r"(?P<m>\d{1,2})", "DD": r"(?P<d>\d{1,2})"}
+_DATE_PARTS |= {"M": _DATE_PARTS["MM"], "D": _DATE_PARTS["DD"]}
+# Years of two digits: the last hundred years up to here.
+_LAST_SHORT_YEAR = 50
+DEFAULT_WINDOW_DAYS = 45
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The names of several columns at once, such as ``F{item}_M{occasion}``.
+
+    Attributes
+    ----------
+    text : str
+        As it stands in the mapping.
+    """
+
+    text: str
+    regex: re.Pattern[str] = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, text: str) -> Pattern:
+        """Read a pattern; ValueError if a placeholder is not known or stands twice."""
+        parts = _PLACEHOLDER.split(text)
+        placeholders = parts[1::2]
+        literal = [loose(part) for part in parts[0::2]]
+        literal[0] = literal[0].lstrip()
+        literal[-1] = literal[-1].rstrip()
+        if len(set(placeholders)) < len(placeholders) or set(placeholders) - set(PLACEHOLDERS):
+            raise ValueError(text)
+        regex = "".join(
+            re.escape(literal[at // 2])
+            if at % 2 == 0
+            else rf"(?P<{part}>\d+)"
+            if part == "occasion"
+            else rf"(?P<{part}>.+?)"
+            for at, part in enumerate(parts)
+        )
+        return cls(text, re.compile(regex))
+
+    def match(self, name: str) -> dict[str, str] | None:
+        """Return what the placeholders stand for in the name of a column, or None.
+
+        Examples
+        --------
+        >>> Pattern.of("F{item}_M{occasion}").match("f3_m2")
+        {'item': '3', 'occasion': '2'}
+        """
+        found = self.regex.fullmatch(key(name))
+        return None if found is None else {part: said.strip() for part, said in found.groupdict().items()}
+
+
+@dataclass(frozen=True)
+class DateFormat:
+    """How an organisation writes dates, such as ``DD.MM.YYYY``."""
+
+    text: str
+    regex: re.Pattern[str] = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, text: str) -> DateFormat:
+        """Read a format of YYYY or YY, MM or M, DD or D, or ÅÅÅÅ and ÅÅ; ValueError if a part lacks or stands twice."""
+        parts = re.split(r"(Y{4}|Y{2}|M{1,2}|D{1,2})", text.strip().upper().replace("Å", "Y"))
+        if sorted(part[0] for part in parts[1::2]) != ["D", "M", "Y"] or any(map(str.isalnum, "".join(parts[0::2]))):
+            raise ValueError(text)
+        regex = "".join(_DATE_PARTS[part] if at % 2 else re.escape(part) for at, part in enumerate(parts))
+        return cls(text, re.compile(regex, re.ASCII))
+
+    def iso(self, text: str) -> str:
+        """Return a date as YYYY-MM-DD, and what is none as it is.
+
+        Examples
+        --------
+        >>> DateFormat.of("D.M.ÅÅÅÅ").iso("5.3.2024"), DateFormat.of("D.M.ÅÅÅÅ").iso("okänt")
+        ('2024-03-05', 'okänt')
+        """
+        found = self.regex.fullmatch(text)
+        if found is None:
+            return text
+        year = int(found["y"])
+        if len(found["y"]) == 2:
+            year += 2000 if year <= _LAST_SHORT_YEAR else 1900
+        return f"{year}-{int(found['m']):02}-{int(found['d']):02}"
+
+
+@dataclass(frozen=True)
+class Wide:
+    """How the columns of one row become several forms.
+
+    Attributes
+    ----------
+    pattern : Pattern
+        Names of the columns of answers.
+    items : dict of str to str
+        What the pattern's item is called, by `key`, and the item that is meant.
+    columns : dict of Pattern to str
+        Names of further columns that stand once per form, and the canonical column.
+    respondents : dict of str to str
+        What the pattern's respondent is called, by `key`, and the code that is meant.
+    constants : dict of str to str
+        Canonical columns that are the same on every form.
+    """
+
+    pattern: Pattern
+    items: dict[str, str] = field(default_factory=dict)
+    columns: dict[Pattern, str] = field(default_factory=dict)
+    respondents: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TableMapping:
-    """How one table is written by an organisation.
+    """How one table is written in one file of an organisation.
 
     Attributes
     ----------
@@ -30,6 +134,14 @@ class TableMapping:
         Canonical column to what its cells say, folded, and the code or number that is meant.
     ignore : frozenset of str
         Columns of the file, by `key`, that are left out on purpose.
+    constants : dict of str to str
+        Canonical columns that are the same on every row.
+    missing : dict of str to str
+        What a cell says, folded, where the answer is missing, to the reason or ``""``; beside those of the mapping.
+    date_format : DateFormat or None
+    distinct : bool
+        Whether rows that say the same are one, as participants in a file of one row per form.
+    wide : tuple of Wide
     """
 
     file: str | None = None
@@ -37,6 +149,20 @@ class TableMapping:
     columns: dict[str, str] = field(default_factory=dict)
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     ignore: frozenset[str] = frozenset()
+    constants: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    date_format: DateFormat | None = None
+    distinct: bool = False
+    wide: tuple[Wide, ...] = ()
+
+    def holds(self, file: str, sheet: str | None) -> bool:
+        """Say whether a file or sheet is the one named."""
+        if self.file is None and self.sheet is None:
+            return False
+        name = Path(file).name
+        names_file = self.file is None or key(self.file) in {key(name), key(Path(name).stem), key(file)}
+        names_sheet = self.sheet is None or (sheet is not None and key(self.sheet) == key(sheet))
+        return names_file and names_sheet
 
 
 @dataclass(frozen=True)
@@ -51,118 +177,37 @@ class Mapping:
         Encoding of its text files, where the usual ladder is wrong.
     missing : dict of str to str
         What a cell says, folded, where the answer is missing, to the reason or ``""``.
+    date_format : DateFormat or None
     ignore : frozenset of str
         Sheets and files, by `key`, that are left out on purpose.
-    tables : dict of str to TableMapping
+    window_days : int
+        Within how many days the forms of two respondents belong to one occasion.
+    tables : dict of str to tuple of TableMapping
+        For each table one entry per file or sheet that holds it.
     """
 
     organisation: str | None = None
     encoding: str | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    date_format: DateFormat | None = None
     ignore: frozenset[str] = frozenset()
-    tables: dict[str, TableMapping] = field(default_factory=dict)
+    window_days: int = DEFAULT_WINDOW_DAYS
+    tables: dict[str, tuple[TableMapping, ...]] = field(default_factory=dict)
 
-    def table(self, name: str) -> TableMapping:
-        """Return the mapping of one table, an empty one if there is none."""
-        return self.tables.get(name, TableMapping())
+    def entries(self, file: str, sheet: str | None) -> list[tuple[str, TableMapping]]:
+        """Return the tables that the mapping says a file or sheet holds."""
+        return [(name, entry) for name, group in self.tables.items() for entry in group if entry.holds(file, sheet)]
 
-    def table_of(self, file: str, sheet: str | None) -> str | None:
-        """Return the table that the mapping says a file or sheet holds, or None."""
-        stem = Path(file).name
-        for name, table in self.tables.items():
-            names_file = table.file is not None and key(table.file) in {key(stem), key(Path(stem).stem), key(file)}
-            names_sheet = table.sheet is not None and sheet is not None and key(table.sheet) == key(sheet)
-            if (
-                (names_file or table.file is None)
-                and (names_sheet or table.sheet is None)
-                and (names_file or names_sheet)
-            ):
-                return name
-        return None
+    def entry(self, table: str) -> TableMapping:
+        """Return the entry of a table that names no file or sheet, else the table's only one, else an empty one."""
+        group = self.tables.get(table, ())
+        free = [entry for entry in group if entry.file is None and entry.sheet is None]
+        return free[0] if free else group[0] if len(group) == 1 else TableMapping()
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Return every name that the mapping knows for the columns of a table."""
+        return {theirs: ours for entry in self.tables.get(table, ()) for theirs, ours in entry.columns.items()}
 
     def leaves_out(self, file: str, sheet: str | None) -> bool:
         """Say whether a file or sheet is left out on purpose."""
         return bool({key(file), key(Path(file).name), key(sheet or "")} & self.ignore)
-
-
-def read_mapping(path: str | Path) -> Mapping:
-    """Read the mapping of an organisation from its YAML file.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    Mapping
-
-    Raises
-    ------
-    BipstudyError
-        There is no such file, it is no YAML, or it names a table, column or value that does not exist.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise BipstudyError("loaders.no_mapping", path=path.name)
-    try:
-        content = schema.read_yaml(path)
-    except Exception as error:
-        raise BipstudyError("loaders.mapping_not_yaml", path=path.name) from error
-    if not isinstance(content, dict):
-        raise BipstudyError("loaders.mapping_not_yaml", path=path.name)
-    try:
-        return _mapping(content, path.name)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise BipstudyError("loaders.mapping_not_yaml", path=path.name) from error
-
-
-def _mapping(content: dict[str, Any], path: str) -> Mapping:
-    """Build and check a mapping from the content of its file."""
-    _check(path, "", content, _KEYS)
-    encoding = content.get("encoding")
-    if encoding is not None:
-        try:
-            codecs.lookup(str(encoding))
-        except LookupError as error:
-            raise BipstudyError("loaders.mapping_entry", path=path, entry=f"encoding: {encoding}") from error
-    missing = {fold(str(said)): str(reason or "") for said, reason in (content.get("missing") or {}).items()}
-    _check(
-        path, "missing: ", dict.fromkeys(filter(None, missing.values())), set(schema.code_list("missing_reason").values)
-    )
-    tables = content.get("tables") or {}
-    _check(path, "tables: ", tables, set(schema.TABLE_NAMES))
-    organisation = content.get("organisation")
-    return Mapping(
-        organisation=None if organisation is None else str(organisation),
-        encoding=encoding,
-        missing=missing,
-        ignore=frozenset(key(str(name)) for name in content.get("ignore") or ()),
-        tables={name: _table(name, entry or {}, path) for name, entry in tables.items()},
-    )
-
-
-def _table(name: str, entry: dict[str, Any], path: str) -> TableMapping:
-    """Build and check the mapping of one table."""
-    _check(path, f"{name}: ", entry, _TABLE_KEYS)
-    known = set(schema.dtypes(name))
-    columns = {key(str(theirs)): str(ours) for theirs, ours in (entry.get("columns") or {}).items()}
-    _check(path, f"{name}: columns: ", dict.fromkeys(columns.values()), known)
-    values = entry.get("values") or {}
-    _check(path, f"{name}: values: ", values, known)
-    return TableMapping(
-        file=entry.get("file"),
-        sheet=entry.get("sheet"),
-        columns=columns,
-        values={
-            column: {fold(str(said)): str(meant) for said, meant in (meanings or {}).items()}
-            for column, meanings in values.items()
-        },
-        ignore=frozenset(key(str(column)) for column in entry.get("ignore") or ()),
-    )
-
-
-def _check(path: str, place: str, found: dict[Any, Any], known: set[str]) -> None:
-    """Refuse an entry that means nothing."""
-    for name in found:
-        if name not in known:
-            raise BipstudyError("loaders.mapping_entry", path=path, entry=f"{place}{name}")

@@ -20,10 +20,21 @@ def key(name: str) -> str:
     >>> key(" Handläggare_ID* ")
     'handlaggare id'
     """
+    return loose(name).strip()
+
+
+def loose(name: str) -> str:
+    """Return `key` with the outer spaces kept, for parts of a name.
+
+    Examples
+    --------
+    >>> loose("_Mät")
+    ' mat'
+    """
     plain = name
     if not name.isascii():
         plain = "".join(mark for mark in unicodedata.normalize("NFKD", name) if not unicodedata.combining(mark))
-    return _OTHER.sub(" ", plain.casefold()).strip()
+    return _OTHER.sub(" ", plain.casefold())
 
 
 def words(name: str) -> str:

@@ -1,7 +1,8 @@
-"""From a raw sheet to a table: which table it is, where its header stands, and which column is which of ours."""
+"""From a raw sheet to tables: which tables it holds, and which column is which of ours."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
@@ -12,12 +13,13 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.loaders.cells import Cells, cell_text, tidied
 from bipstudy.loaders.grids import Grid, Unread
+from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
-from bipstudy.loaders.names import all_column_names, column_names, key, table_by_name
+from bipstudy.loaders.names import column_names, key, table_by_name
+from bipstudy.loaders.recognition import forbidden, is_free_text, other_questionnaire
 from bipstudy.schema import Finding
 
-# Title rows above the header: more than these are not looked through.
-_HEADER_WITHIN = 40
+MAX_COLUMNS = 16_384
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,14 @@ class Sheet:
         Canonical name to the name in the file.
     header_row : int
         Row on which the header stands.
+    entry : TableMapping
+        What the organisation's mapping says of it.
+    value_labels : dict of str to dict
+        Canonical name to the labels that the file gives its codes.
+    user_missing : dict of str to frozenset
+        Canonical name to the codes that the file itself declares as missing.
+    shown : dict of str to str
+        Canonical name to the name by which all sheets of its kind are shown together, where it is another.
     """
 
     file: str
@@ -46,6 +56,10 @@ class Sheet:
     columns: dict[str, Cells]
     names: dict[str, str]
     header_row: int
+    entry: TableMapping = field(default_factory=TableMapping)
+    value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    user_missing: dict[str, frozenset[str]] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
 
     def finding(self, code: str, column: str | None = None, **rest: object) -> Finding:
         """Return a finding at this sheet; `column` is a canonical name."""
@@ -53,19 +67,46 @@ class Sheet:
         return Finding(code, table=self.table, file=self.file, sheet=self.sheet, column=name, **rest)  # type: ignore[arg-type]
 
 
-@dataclass
-class _Body:
-    """The rows below a header, column by column."""
+@dataclass(frozen=True)
+class Source:
+    """A raw sheet with its header found and its rows cut out."""
 
-    header: list[str]
-    columns: list[Cells]
-    rows: npt.NDArray[np.int64]
-    short: list[int] = field(default_factory=list)
-    cut_off: int | None = None
+    grid: Grid
+    header: Header
+    body: Body
+
+    @property
+    def header_row(self) -> int:
+        """Row on which the header stands."""
+        return self.grid.numbers[self.header.first]
+
+    def spellings(self, position: int) -> list[str]:
+        """Return everything that a column is called, its name first."""
+        return [name for name in (self.header.names[position], *self.header.others[position]) if name]
+
+    def shown(self, position: int) -> str:
+        """Return what a column may be called in a message: its name, unless that may be somebody's number."""
+        name = self.header.names[position]
+        return name if name and may_be_shown(name) else letters(position)
+
+    def empty(self, table: str, entry: TableMapping) -> Sheet:
+        """Return a sheet of these rows without columns."""
+        return Sheet(self.grid.file, self.grid.sheet, table, self.body.rows, {}, {}, self.header_row, entry)
+
+    def add(self, sheet: Sheet, position: int, canonical: str, cells: Cells | None = None) -> None:
+        """Give a sheet one of the columns."""
+        sheet.columns[canonical] = self.body.columns[position] if cells is None else cells
+        sheet.names[canonical] = (
+            self.shown(position) if not self.header.names[position] else self.header.names[position]
+        )
+        if position in self.grid.value_labels:
+            sheet.value_labels[canonical] = self.grid.value_labels[position]
+        if position in self.grid.user_missing:
+            sheet.user_missing[canonical] = self.grid.user_missing[position]
 
 
-def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding], unread: list[Unread]) -> Sheet | None:
-    """Say which table a raw sheet holds and which columns.
+def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
+    """Say which tables a raw sheet holds and which columns.
 
     Parameters
     ----------
@@ -81,28 +122,253 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
 
     Returns
     -------
-    Sheet or None
-        None where the sheet holds no table that is known.
+    list of Sheet
+        Empty where the sheet holds no table that is known.
     """
-    if grid.helper or mapping.leaves_out(grid.file, grid.sheet):
-        unread += _loose(grid, len(grid.rows))
-        return None
-    own = {spelling for table in mapping.tables.values() for spelling in table.columns}
-    at, known = _header_at(grid, own)
-    if at is None:
-        findings.append(Finding("empty-file", file=grid.file, sheet=grid.sheet))
-        return None
-    header = [tidied(cell_text(cell)) for cell in grid.rows[at]]
-    table = mapping.table_of(grid.file, grid.sheet) or _table_of(grid, header, alone, mapping)
-    if table is None or known == 0:
-        code = "no-header" if table else "unclear-table" if known > 1 else "unknown-sheet"
-        row = grid.numbers[at] if known else None
+    if max(map(len, grid.rows), default=0) > MAX_COLUMNS:
+        findings.append(Finding("too-large", file=grid.file, sheet=grid.sheet))
+        return []
+    own = {spelling for name in mapping.tables for spelling in mapping.columns(name)}
+    header = find_header(grid, own)
+    entries = mapping.entries(grid.file, grid.sheet)
+    if grid.helper or mapping.leaves_out(grid.file, grid.sheet) or header is None:
+        if header is None and not grid.helper:
+            findings.append(Finding("empty-file", file=grid.file, sheet=grid.sheet))
+        return _refuse(grid, header, findings, unread)
+    if not entries:
+        entries = [(table, mapping.entry(table)) for table in _tables_of(grid, header, alone, mapping, findings)]
+    elif any(entry.wide for _, entry in entries):
+        header = replace(header, known=max(header.known, 1))
+    if not entries or header.known == 0:
+        return _unrecognised(grid, header, entries[0][0] if entries else None, findings, unread)
+    unread += _loose(grid, header.first)
+    source = Source(grid, header, read_body(grid, header))
+    _note_rows(source, entries[0][0], findings)
+    return _bind(source, entries, findings, unread)
+
+
+def may_be_shown(name: str) -> bool:
+    """Say whether the name of an unknown column may stand in a message: it may be somebody's number."""
+    return sum(character.isdigit() for character in name) < 6 and "@" not in name
+
+
+def letters(position: int) -> str:
+    """Return the letters by which a spreadsheet calls a column.
+
+    Examples
+    --------
+    >>> letters(0), letters(27)
+    ('A', 'AB')
+    """
+    found = ""
+    position += 1
+    while position:
+        position, rest = divmod(position - 1, 26)
+        found = chr(ord("A") + rest) + found
+    return found
+
+
+def _tables_of(grid: Grid, header: Header, alone: bool, mapping: Mapping, findings: list[Finding]) -> list[str]:
+    """Return the table by the name of the sheet, by that of the file, or by the columns."""
+    named = table_by_name(grid.sheet) if grid.sheet is not None else None
+    if named is None and alone:
+        named = table_by_name(grid.file.rsplit("/", 1)[-1].rsplit(".", 1)[0])
+    fits = {name: _fit(name, header, mapping) for name in schema.TABLE_NAMES}
+    best = max(score for score, _ in fits.values())
+    fitting = [name for name, (score, close) in fits.items() if close and score == best and score > 1]
+    by_columns = fitting[0] if len(fitting) == 1 else None
+    if named and by_columns and named != by_columns and not fits[named][1]:
+        labels: dict[str, object] = {
+            "named_label": schema.table(named).label,
+            "table_label": schema.table(by_columns).label,
+        }
+        findings.append(Finding("wrong-table-name", table=by_columns, file=grid.file, sheet=grid.sheet, values=labels))
+        return [by_columns]
+    table = named or by_columns
+    return [table] if table else []
+
+
+def _fit(name: str, header: Header, mapping: Mapping) -> tuple[int, bool]:
+    """Return how many columns of a table a header has, less those it lacks, and whether it has at least half."""
+    table = schema.table(name)
+    known = {**column_names(name), **mapping.columns(name)}
+    spellings = [(each, *others) for each, others in zip(header.names, header.others, strict=True)]
+    found = {known[key(cell)] for each in spellings for cell in each if key(cell) in known}
+    wanted = {column.name for column in table.columns if not (column.optional or column.assigned)}
+    lacking = wanted - found - {"organisation_id"} - set(mapping.entry(name).constants)
+    return len(found) - len(lacking), len(lacking) <= len(wanted) / 2
+
+
+def _unrecognised(
+    grid: Grid, header: Header, table: str | None, findings: list[Finding], unread: list[Unread]
+) -> list[Sheet]:
+    """Say of a sheet that becomes no table what it is, as far as that is known."""
+    titles = [grid.file, grid.sheet or ""]
+    titles += [tidied(cell_text(cell)) for row in grid.rows[: header.first] for cell in row]
+    names = [name for each in zip(header.names, header.others, strict=True) for name in (each[0], *each[1])]
+    other = other_questionnaire([*titles, *names[:1]], names)
+    if other is not None:
+        findings.append(
+            Finding("other-questionnaire", file=grid.file, sheet=grid.sheet, values={"questionnaire": other})
+        )
+    else:
+        code = "no-header" if table else "unclear-table" if header.known > 1 else "unknown-sheet"
+        row = grid.numbers[header.first] if header.known else None
         findings.append(Finding(code, table=table, file=grid.file, sheet=grid.sheet, row=row))
-        unread += _loose(grid, len(grid.rows))
+    return _refuse(grid, header, findings, unread)
+
+
+def _refuse(grid: Grid, header: Header | None, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
+    """Keep the cells of a sheet that becomes no table, and refuse what must not be sent in it."""
+    unread += _loose(grid, len(grid.rows))
+    if header is not None and not grid.helper:
+        source = Source(grid, header, read_body(grid, header))
+        for position in range(len(source.header.names)):
+            found = _forbidden(source, position, None)
+            findings += [found] if found else []
+    return []
+
+
+def _bind(
+    source: Source, entries: Sequence[tuple[str, TableMapping]], findings: list[Finding], unread: list[Unread]
+) -> list[Sheet]:
+    """Give each column its canonical name in each table, and say which could not be given one."""
+    from bipstudy.loaders.wide import unfold
+
+    sheets: list[Sheet] = []
+    used: set[int] = set()
+    for table, entry in entries:
+        sheet = _bind_table(source, table, entry, used, findings)
+        if len(entries) > 1 and not entry.wide:
+            sheet = _told(sheet)
+        sheets += unfold(source, sheet, used) if entry.wide else [sheet]
+        _note_unused(sheet, entry, findings)
+    first = sheets[0] if sheets else source.empty(*entries[0])
+    ignored = frozenset[str]().union(*(entry.ignore for _, entry in entries))
+    for position, cells in enumerate(source.body.columns):
+        if position in used:
+            continue
+        filled = int((~cells.blank).sum())
+        name = source.header.names[position] if position < len(source.header.names) else ""
+        if not (name or filled):
+            continue
+        values = pd.concat([pd.Series([name], dtype=schema.STRING), _texts(cells)], ignore_index=True)
+        rows = np.append(source.header_row, source.body.rows)
+        shown = source.shown(position) if name else letters(position)
+        unread.append(Unread(first.file, first.sheet, first.table, shown, rows, values))
+        if position >= len(source.header.names):
+            continue
+        findings += _unbound(source, position, filled, first, ignored)
+    findings += [first.finding("row-length", row=row) for row in source.body.short]
+    if source.body.cut_off is not None:
+        findings.append(first.finding("truncated-file", row=source.body.cut_off))
+    _note_merged(source, sheets, findings)
+    return sheets
+
+
+def _bind_table(source: Source, table: str, entry: TableMapping, used: set[int], findings: list[Finding]) -> Sheet:
+    """Give a table its columns."""
+    known = {**column_names(table), **entry.columns}
+    sheet = source.empty(table, entry)
+    for position in range(len(source.header.names)):
+        spellings = source.spellings(position)
+        canonical = next((known[key(name)] for name in spellings if key(name) in known), None)
+        own = any(key(name) in column_names(table) for name in spellings)
+        if canonical is None or key(spellings[0]) in entry.ignore or (not own and _forbidden(source, position, table)):
+            continue
+        if canonical in sheet.columns:
+            used.add(position)
+            first: dict[str, object] = {"column": sheet.names[canonical]}
+            twice = sheet.finding("duplicate-column", count=len(sheet.rows), values=first)
+            findings.append(replace(twice, column=source.shown(position)))
+            continue
+        used.add(position)
+        source.add(sheet, position, canonical)
+    for canonical, value in entry.constants.items():
+        if canonical not in sheet.columns:
+            sheet.columns[canonical] = constant(value, len(sheet.rows))
+    return sheet
+
+
+def _told(sheet: Sheet) -> Sheet:
+    """Return the rows of a file of several tables that say something for one of them."""
+    of_all = {"organisation_id", "participant_id", *sheet.entry.constants}
+    own = [cells.blank for name, cells in sheet.columns.items() if name not in of_all]
+    if sheet.table == "caseworkers":
+        own = [cells.blank for name, cells in sheet.columns.items() if name == "caseworker_id"]
+    if sheet.table == "participants" or not own:
+        return sheet
+    kept = np.flatnonzero(~np.logical_and.reduce(own))
+    columns = {name: Cells(cells.distinct, cells.position[kept]) for name, cells in sheet.columns.items()}
+    return replace(sheet, rows=sheet.rows[kept], columns=columns)
+
+
+def constant(value: str, count: int) -> Cells:
+    """Return a column that says the same on every row."""
+    return Cells([value], np.zeros(count, dtype=np.intp))
+
+
+def _unbound(source: Source, position: int, filled: int, sheet: Sheet, ignored: frozenset[str]) -> list[Finding]:
+    """Return what is to be said of a column that no table has."""
+    refused = _forbidden(source, position, sheet.table)
+    if refused is not None:
+        return [refused]
+    name = source.header.names[position]
+    if not name:
+        width = max((at + 1 for at, each in enumerate(source.header.names) if each), default=0)
+        named = filled and (not source.grid.ragged or position < width)
+        return [sheet.finding("unnamed-column", letters(position), count=filled)] if named else []
+    if key(name) in ignored:
+        return []
+    return [sheet.finding("unknown-column", source.shown(position), count=filled)]
+
+
+def _forbidden(source: Source, position: int, table: str | None) -> Finding | None:
+    """Return the finding on a column that must not be sent, None where it may or is empty."""
+    cells = source.body.columns[position]
+    filled = int((~cells.blank).sum())
+    found = next(filter(None, map(forbidden, source.spellings(position))), None)
+    if found is None or not filled or (found.free_text and not is_free_text(cells.distinct)):
         return None
-    unread += _loose(grid, at)
-    body = _body(grid, at)
-    return _bind(grid, grid.numbers[at], table, body, mapping.table(table), findings, unread)
+    grid = source.grid
+    values: dict[str, object] = {"kind": found.kind}
+    shown = source.shown(position)
+    return Finding("forbidden-column", table, grid.file, grid.sheet, column=shown, count=filled, values=values)
+
+
+def _note_rows(source: Source, table: str, findings: list[Finding]) -> None:
+    """Say which rows were read as part of the header or as totals."""
+    grid, header = source.grid, source.header
+    if header.last > header.first:
+        row, count = source.header_row, header.last - header.first + 1
+        values: dict[str, object] = {"rows": count}
+        findings.append(Finding("several-header-rows", table, grid.file, grid.sheet, row, values=values))
+    findings += [Finding("total-row", table, grid.file, grid.sheet, row) for row in source.body.totals]
+
+
+def _note_merged(source: Source, sheets: list[Sheet], findings: list[Finding]) -> None:
+    """Say which columns have merged cells: their content counts in every row, but in the first column only."""
+    kept = set(source.body.at.tolist())
+    for sheet in sheets[:1]:
+        down: dict[int, int] = {}
+        for top, left, bottom, right in source.grid.merged:
+            if top <= source.header.last or left >= len(source.header.names):
+                continue
+            if right > left:
+                row = source.grid.numbers[top]
+                findings.append(replace(sheet.finding("merged-across", row=row), column=source.shown(left)))
+            elif bottom > top:
+                down[left] = down.get(left, 0) + sum(row in kept for row in range(top + 1, bottom + 1))
+        for left, count in sorted(down.items()):
+            findings.append(replace(sheet.finding("merged-cells", count=count), column=source.shown(left)))
+
+
+def _note_unused(sheet: Sheet, entry: TableMapping, findings: list[Finding]) -> None:
+    """Say which columns the mapping names and the sheet has not."""
+    present = {key(name) for name in sheet.names.values()}
+    for theirs, ours in entry.columns.items():
+        if theirs not in present and ours not in sheet.columns:
+            findings.append(sheet.finding("mapping-unused", ours))
 
 
 def _loose(grid: Grid, end: int) -> list[Unread]:
@@ -110,7 +376,7 @@ def _loose(grid: Grid, end: int) -> list[Unread]:
     rows = np.asarray(grid.numbers[:end], dtype=np.int64)
     columns = zip_longest(*grid.rows[:end], fillvalue="")
     return [
-        Unread(grid.file, grid.sheet, None, _letters(position), rows, _texts(Cells.of(values)))
+        Unread(grid.file, grid.sheet, None, letters(position), rows, _texts(Cells.of(values)))
         for position, values in enumerate(columns)
     ]
 
@@ -118,132 +384,3 @@ def _loose(grid: Grid, end: int) -> list[Unread]:
 def _texts(cells: Cells) -> pd.Series:
     """Return the text of every cell of a column."""
     return pd.Series(cells.distinct, dtype=schema.STRING).take(cells.position).reset_index(drop=True)
-
-
-def _header_at(grid: Grid, own: set[str]) -> tuple[int | None, int]:
-    """Return which row is the header, the one with most known names, and how many of its names are known."""
-    known = all_column_names() | own
-    best, most = None, -1
-    for at, row in enumerate(grid.rows[:_HEADER_WITHIN]):
-        cells = [tidied(cell_text(cell)) for cell in row]
-        if any(cells) and (count := sum(key(cell) in known for cell in cells if cell)) > most:
-            best, most = at, count
-    return best, max(most, 0)
-
-
-def _table_of(grid: Grid, header: list[str], alone: bool, mapping: Mapping) -> str | None:
-    """Return the table by the name of the sheet, by that of the file, or by the columns."""
-    named = table_by_name(grid.sheet) if grid.sheet is not None else None
-    if named is None and alone:
-        named = table_by_name(grid.file.rsplit("/", 1)[-1].rsplit(".", 1)[0])
-    return named or _table_by_columns(header, mapping)
-
-
-def _table_by_columns(header: list[str], mapping: Mapping) -> str | None:
-    """Return the one table that the columns fit best, or None if none does or two fit as well."""
-    scores = {}
-    for name, table in schema.tables().items():
-        known = {**column_names(name), **mapping.table(name).columns}
-        found = {known[key(cell)] for cell in header if key(cell) in known}
-        wanted = {column.name for column in table.columns if not (column.optional or column.assigned)}
-        lacking = wanted - found - {"organisation_id"}
-        if len(lacking) <= len(wanted) / 2:
-            scores[name] = len(found) - len(lacking)
-    best = [name for name, score in scores.items() if score == max(scores.values()) and score > 1]
-    return best[0] if len(best) == 1 else None
-
-
-def _body(grid: Grid, at: int) -> _Body:
-    """Return what stands below the header, column by column and without blank rows."""
-    header = [tidied(cell_text(cell)) for cell in grid.rows[at]]
-    while header and not header[-1]:
-        header.pop()
-    below = grid.rows[at + 1 :]
-    numbers = np.asarray(grid.numbers[at + 1 :], dtype=np.int64)
-    columns = [Cells.of(values) for values in zip_longest(*below, fillvalue="")]
-    columns += [Cells.of([""] * len(below)) for _ in range(len(header) - len(columns))]
-    filled = np.flatnonzero(~np.logical_and.reduce([cells.blank for cells in columns])) if below else np.array([], int)
-    body = _Body(
-        header=header + [""] * (len(columns) - len(header)),
-        columns=[Cells(cells.distinct, cells.position[filled]) for cells in columns],
-        rows=numbers[filled],
-    )
-    if grid.ragged:
-        _note_length(body, [below[row] for row in filled], len(header))
-    return body
-
-
-def _note_length(body: _Body, rows: list[list[object]], width: int) -> None:
-    """Note the rows that have fewer or more cells than the header."""
-    for position, row in enumerate(rows):
-        short = len(row) < width
-        if short and position == len(rows) - 1:
-            body.cut_off = int(body.rows[position])
-        elif short or any(tidied(cell_text(cell)) for cell in row[width:]):
-            body.short.append(int(body.rows[position]))
-
-
-def _bind(
-    grid: Grid,
-    header_row: int,
-    table: str,
-    body: _Body,
-    mapping: TableMapping,
-    findings: list[Finding],
-    unread: list[Unread],
-) -> Sheet:
-    """Give each column its canonical name, and say which could not be given one."""
-    known = {**column_names(table), **mapping.columns}
-    sheet = Sheet(grid.file, grid.sheet, table, body.rows, {}, {}, header_row)
-    for position, (name, cells) in enumerate(zip(body.header, body.columns, strict=True)):
-        canonical = known.get(key(name))
-        shown = name if canonical or (name and _may_be_shown(name)) else _letters(position)
-        filled = int((~cells.blank).sum())
-        if (canonical is None or canonical in sheet.columns) and (name or filled):
-            values = pd.concat([pd.Series([name], dtype=schema.STRING), _texts(cells)], ignore_index=True)
-            unread.append(Unread(grid.file, grid.sheet, table, shown, np.append(header_row, body.rows), values))
-        if canonical in sheet.columns:
-            first: dict[str, object] = {"column": sheet.names[str(canonical)]}
-            twice = sheet.finding("duplicate-column", count=len(body.rows), values=first)
-            findings.append(replace(twice, column=name))
-        elif canonical:
-            sheet.columns[canonical] = cells
-            sheet.names[canonical] = name
-        elif not name and filled and position < len(body.header):
-            if not grid.ragged or position < _width(body.header):
-                findings.append(sheet.finding("unnamed-column", _letters(position), count=filled))
-        elif name and key(name) not in mapping.ignore:
-            findings.append(sheet.finding("unknown-column", shown, count=filled))
-    findings += [sheet.finding("row-length", row=row) for row in body.short]
-    if body.cut_off is not None:
-        findings.append(sheet.finding("truncated-file", row=body.cut_off))
-    _note_unused(sheet, mapping, findings)
-    return sheet
-
-
-def _note_unused(sheet: Sheet, mapping: TableMapping, findings: list[Finding]) -> None:
-    """Say which columns the mapping names and the sheet has not."""
-    present = {key(name) for name in sheet.names.values()}
-    for theirs, ours in mapping.columns.items():
-        if theirs not in present and ours not in sheet.columns:
-            findings.append(sheet.finding("mapping-unused", ours))
-
-
-def _width(header: list[str]) -> int:
-    """Return the number of columns up to the last that has a name."""
-    return max((position + 1 for position, name in enumerate(header) if name), default=0)
-
-
-def _may_be_shown(name: str) -> bool:
-    """Say whether the name of an unknown column may stand in a message: it may be somebody's number."""
-    return sum(character.isdigit() for character in name) < 6 and "@" not in name
-
-
-def _letters(position: int) -> str:
-    """Return the letters by which a spreadsheet calls a column."""
-    letters = ""
-    position += 1
-    while position:
-        position, rest = divmod(position - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters

@@ -14,7 +14,8 @@ from bipstudy import schema
 from bipstudy.loaders.assembly import assemble
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid, SourceFile, Unread
-from bipstudy.loaders.mapping import Mapping, read_mapping
+from bipstudy.loaders.mapping import Mapping
+from bipstudy.loaders.mapping_file import read_mapping
 from bipstudy.loaders.sheets import Sheet, recognise
 from bipstudy.schema import Finding
 from bipstudy.texts import BipstudyError
@@ -71,7 +72,7 @@ def load_submission(
     organisation: str | None = None,
     extracted_on: str | dt.date | None = None,
 ) -> Submission:
-    r"""Read what an organisation sends: a csv or xlsx file, or a folder or zip archive of them.
+    r"""Read what an organisation sends: text, xlsx, xls, ods, sav, dta or Parquet, or a folder or zip archive of them.
 
     Whatever is wrong with the content becomes a finding with file, sheet, row and column; the value of a cell is never
     repeated.
@@ -145,8 +146,9 @@ def _day(said: str | dt.date | None) -> dt.date | None:
 def _recognised(grids: list[Grid], names: Mapping, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
     """Return the sheets whose table is known."""
     with_data = [grid.file for grid in grids if not grid.helper]
-    sheets = [recognise(grid, names, with_data.count(grid.file) == 1, findings, unread) for grid in grids]
-    return [sheet for sheet in sheets if sheet is not None]
+    return [
+        sheet for grid in grids for sheet in recognise(grid, names, with_data.count(grid.file) == 1, findings, unread)
+    ]
 
 
 def _last_day(tables: MappingType[str, pd.DataFrame]) -> dt.date | None:

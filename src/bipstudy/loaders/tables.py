@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.loaders.cells import MISSING, Cells, Parsed, parse
 from bipstudy.loaders.mapping import Mapping
+from bipstudy.loaders.recognition import is_error_value
 from bipstudy.loaders.sheets import Sheet
 from bipstudy.schema import Finding, fold
 from bipstudy.texts import LANGUAGES
@@ -58,12 +59,14 @@ def read_sheet(sheet: Sheet, mapping: Mapping, findings: list[Finding]) -> Part:
     """
     values: dict[str, pd.Series] = {}
     reasons: dict[str, pd.Series] = {}
-    own = mapping.table(sheet.table).values
     # Dates before precisions.
     for name in sorted(sheet.columns, key=lambda name: name.endswith("_precision")):
-        cells = _translated(sheet.columns[name], own.get(name, {}))
         kind, codes = _kind(sheet.table, name)
-        parsed = _parse(kind, codes, cells, mapping.missing)
+        cells, failed = without_errors(sheet.columns[name])
+        findings += [sheet.finding("spreadsheet-error", name, row=int(row)) for row in sheet.rows[failed]]
+        cells = _translated(sheet, name, kind, codes, cells, mapping)
+        parsed = _parse(kind, codes, cells, {**mapping.missing, **sheet.entry.missing})
+        findings += [sheet.finding(code, name, count=count) for code, count in parsed.notes.items()]
         for code, rows in parsed.problems.items():
             findings += _findings(sheet, name, code, rows, codes)
         # A column of precisions is more telling than the way a date is written, where it says something.
@@ -74,7 +77,21 @@ def read_sheet(sheet: Sheet, mapping: Mapping, findings: list[Finding]) -> Part:
         if parsed.reasons is not None:
             values[name], reasons[name] = _without_dont_know(name, parsed)
     index = pd.RangeIndex(len(sheet.rows))
-    return Part(sheet, pd.DataFrame(values, index=index), pd.DataFrame(reasons, index=index))
+    frame, why = pd.DataFrame(values, index=index), pd.DataFrame(reasons, index=index)
+    if not sheet.entry.distinct:
+        return Part(sheet, frame, why)
+    kept = ~frame.duplicated().to_numpy()
+    rest = replace(sheet, rows=sheet.rows[kept])
+    return Part(rest, frame[kept].reset_index(drop=True), why[kept].reset_index(drop=True))
+
+
+def without_errors(cells: Cells) -> tuple[Cells, npt.NDArray[np.intp]]:
+    """Return a column with the errors of formulas taken out, and the positions of the rows that had one."""
+    wrong = [is_error_value(text) for text in cells.distinct]
+    if not any(wrong):
+        return cells, np.array([], dtype=np.intp)
+    blank = ["" if error else text for text, error in zip(cells.distinct, wrong, strict=True)]
+    return Cells(blank, cells.position), cells.rows_of(wrong)
 
 
 def lacking(sheets: list[Sheet]) -> list[Finding]:
@@ -97,6 +114,9 @@ def lacking(sheets: list[Sheet]) -> list[Finding]:
         for column in table.columns
         if column.name not in sheet.columns and not (column.optional or column.assigned)
     ]
+    if any(sheet.entry.wide for sheet in sheets):
+        # One line per file: what each form of it lacks.
+        found = list({(each.file, each.sheet, each.column): each for each in found}.values())
     if not table.has_items:
         return found
     present = {name for sheet in sheets for name in sheet.columns}
@@ -145,11 +165,32 @@ def _parse(kind: str, codes: str | None, cells: Cells, missing: dict[str, str]) 
     return parse(kind, cells, schema.code_list(codes).spellings if codes else None, markers)
 
 
-def _translated(cells: Cells, own: dict[str, str]) -> Cells:
-    """Return a column with the organisation's values replaced by ours."""
-    if not own:
+def _translated(sheet: Sheet, name: str, kind: str, codes: str | None, cells: Cells, mapping: Mapping) -> Cells:
+    """Return a column with the organisation's values and dates, and the labels of the file, replaced by ours."""
+    own = sheet.entry.values.get(name, {})
+    labels, declared = sheet.value_labels.get(name, {}), sheet.user_missing.get(name, frozenset())
+    dates = (sheet.entry.date_format or mapping.date_format) if kind == "date" else None
+    if not (own or labels or declared or dates):
         return cells
-    return Cells([own.get(fold(text), text) for text in cells.distinct], cells.position)
+    markers = {**MISSING, **mapping.missing, **sheet.entry.missing}
+    spellings = schema.code_list(codes).spellings if codes else {}
+
+    def meant(text: str) -> str:
+        label = labels.get(text)
+        for said in (text, label):
+            if said is not None and fold(said) in own:
+                return own[fold(said)]
+        if dates is not None:
+            return dates.iso(text)
+        if label is not None and fold(label) in markers:
+            return label
+        if text in declared:
+            return text if fold(text) in markers else ""
+        if label is None or kind not in {"code", "boolean"}:
+            return text
+        return text if fold(text) in spellings and fold(label) not in spellings else label
+
+    return Cells([meant(text) for text in cells.distinct], cells.position)
 
 
 def _without_dont_know(name: str, parsed: Parsed) -> tuple[pd.Series, pd.Series]:

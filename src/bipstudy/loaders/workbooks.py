@@ -1,18 +1,24 @@
-"""Typed formats: Excel workbooks and Parquet files."""
+"""Typed formats: workbooks of Excel and OpenDocument, and Parquet files."""
 
 from __future__ import annotations
 
 import io
 import zipfile
+from typing import Any
 
+from bipstudy.loaders import biff, opendocument, sheet_xml
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.names import key, table_by_name
+from bipstudy.loaders.sheet_xml import Extent
 from bipstudy.schema import Finding, fold
 from bipstudy.schema.template import helper_sheets
 
 # What a workbook may hold when unpacked; a million rows of 40 columns take about half of it.
 MAX_UNPACKED = 4 * 2**30
+MAX_CELLS = 400_000_000
+_MAX_MERGED_ROWS = 100_000
 _HELPERS = frozenset({"instruktion", "instruktioner", "instructions", "las mig", "readme", "koder", "codes"})
+Merged = list[tuple[int, int, int, int]]
 
 
 def read_workbook(name: str, content: bytes, findings: list[Finding]) -> list[Grid]:
@@ -31,33 +37,58 @@ def read_workbook(name: str, content: bytes, findings: list[Finding]) -> list[Gr
     list of Grid
         One per sheet that has content, in the order of the workbook.
     """
-    import python_calamine
-
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(info.file_size for info in archive.infolist()) > MAX_UNPACKED:
-            findings.append(Finding("too-large", file=name))
-            return []
     try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-    except python_calamine.PasswordError:
-        findings.append(Finding("locked-file", file=name))
-        return []
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(info.file_size for info in archive.infolist()) > MAX_UNPACKED:
+                findings.append(Finding("too-large", file=name))
+                return []
+            known = sheet_xml.extents(archive)
     except Exception:
+        # zipfile, zlib and the XML parser each have their own errors for damaged content.
         findings.append(Finding("unreadable-file", file=name))
         return []
+    return _read_excel(name, content, known, findings)
+
+
+def read_xls(name: str, content: bytes, findings: list[Finding]) -> list[Grid]:
+    """Read every sheet of an xls workbook, as Excel wrote until 2003; parameters as for `read_workbook`."""
+    if biff.is_encrypted(content):
+        findings.append(Finding("locked-file", file=name))
+        return []
+    try:
+        workbook = biff.stream(content)
+        known, locked = biff.extents(workbook) if workbook is not None else ({}, False)
+    except Exception:
+        # Damaged records give errors of many kinds.
+        workbook, known, locked = None, {}, False
+    if workbook is None or locked:
+        findings.append(Finding("locked-file" if locked else "unreadable-file", file=name))
+        return []
+    return _read_excel(name, content, known, findings)
+
+
+def read_ods(name: str, archive: zipfile.ZipFile, findings: list[Finding]) -> list[Grid]:
+    """Read every sheet of an OpenDocument spreadsheet; parameters as for `read_workbook`, the archive already open."""
+    info = archive.getinfo("content.xml")
+    if info.file_size > MAX_UNPACKED:
+        findings.append(Finding("too-large", file=name))
+        return []
     grids = []
-    for sheet in book.sheets_metadata:
-        if sheet.typ != python_calamine.SheetTypeEnum.WorkSheet:
-            continue
-        hidden = sheet.visible != python_calamine.SheetVisibleEnum.Visible
-        helper = (hidden and table_by_name(sheet.name) is None) or _is_helper(sheet.name)
-        try:
-            rows = book.get_sheet_by_name(sheet.name).to_python(skip_empty_area=False)
-        except Exception:
-            findings.append(Finding("unreadable-file", file=name, sheet=sheet.name))
-            continue
-        if rows:
-            grids.append(Grid(name, sheet.name, rows, range(1, len(rows) + 1), helper=helper))
+    try:
+        if "META-INF/manifest.xml" in archive.namelist() and opendocument.archive_is_locked(archive):
+            findings.append(Finding("locked-file", file=name))
+            return []
+        with archive.open(info) as part:
+            for sheet, hidden, rows, merged in opendocument.read_sheets(part):
+                if rows:
+                    grids.append(_grid(name, sheet, rows, merged, hidden))
+    except opendocument.TooLargeError:
+        findings.append(Finding("too-large", file=name))
+        return []
+    except Exception:
+        # zipfile, zlib and the XML parser each have their own errors for damaged content.
+        findings.append(Finding("unreadable-file", file=name))
+        return []
     if not grids:
         findings.append(Finding("empty-file", file=name))
     return grids
@@ -68,6 +99,10 @@ def read_parquet(name: str, content: bytes, findings: list[Finding]) -> list[Gri
     import pyarrow.parquet
 
     try:
+        description = pyarrow.parquet.read_metadata(io.BytesIO(content))
+        if description.num_rows * description.num_columns > MAX_CELLS:
+            findings.append(Finding("too-large", file=name))
+            return []
         table = pyarrow.parquet.read_table(io.BytesIO(content))
         columns = [column.to_pylist() for column in table.columns]
     except Exception:
@@ -75,6 +110,69 @@ def read_parquet(name: str, content: bytes, findings: list[Finding]) -> list[Gri
         return []
     rows: list[list[object]] = [list(table.column_names), *map(list, zip(*columns, strict=True))]
     return [Grid(name, None, rows, range(len(rows)))]
+
+
+def _read_excel(name: str, content: bytes, known: dict[str, Extent], findings: list[Finding]) -> list[Grid]:
+    """Read the sheets of a workbook of Excel whose extents are known."""
+    import python_calamine
+
+    try:
+        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+    except python_calamine.PasswordError:
+        findings.append(Finding("locked-file", file=name))
+        return []
+    except BaseException as error:
+        _let_through(error)
+        findings.append(Finding("unreadable-file", file=name))
+        return []
+    grids = []
+    for sheet in book.sheets_metadata:
+        if sheet.typ == python_calamine.SheetTypeEnum.WorkSheet:
+            hidden = sheet.visible != python_calamine.SheetVisibleEnum.Visible
+            grids += _read_sheet(name, book, sheet.name, hidden, known.get(sheet.name, Extent()), findings)
+    if not grids and not any(finding.file == name for finding in findings):
+        findings.append(Finding("empty-file", file=name))
+    return grids
+
+
+def _read_sheet(name: str, book: Any, sheet: str, hidden: bool, extent: Extent, findings: list[Finding]) -> list[Grid]:
+    """Read one sheet of a workbook of Excel; none where it is empty, damaged or too large."""
+    if extent.too_large:
+        findings.append(Finding("too-large", file=name, sheet=sheet))
+        return []
+    try:
+        raw = book.get_sheet_by_name(sheet)
+        rows = raw.to_python(skip_empty_area=False)
+        ranges: Any = raw.merged_cell_ranges or []
+    except BaseException as error:
+        _let_through(error)
+        findings.append(Finding("unreadable-file", file=name, sheet=sheet))
+        return []
+    for row, column, value in extent.errors:
+        if row < len(rows) and column < len(rows[row]):
+            rows[row][column] = value
+    return [_grid(name, sheet, rows, [(*first, *last) for first, last in ranges], hidden)] if rows else []
+
+
+def _let_through(error: BaseException) -> None:
+    """Raise again what stops a program; a panic of the reader is no Exception, but only says that a file is damaged."""
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        raise error
+
+
+def _grid(name: str, sheet: str, rows: list[list[Any]], merged: Merged, hidden: bool) -> Grid:
+    """Return a sheet with the content of merged cells in each row that they cover."""
+    helper = (hidden and table_by_name(sheet) is None) or _is_helper(sheet)
+    filled: Merged = []
+    for first, left, last, right in merged:
+        last = min(last, len(rows) - 1, first + _MAX_MERGED_ROWS)
+        if first > last or left >= len(rows[first]) or rows[first][left] in ("", None):
+            continue
+        filled.append((first, left, last, right))
+        for row in rows[first + 1 : last + 1]:
+            row += [""] * (left + 1 - len(row))
+            row[left] = rows[first][left]
+    return Grid(name, sheet, rows, range(1, len(rows) + 1), helper=helper, merged=filled)
 
 
 def _is_helper(sheet: str) -> bool:

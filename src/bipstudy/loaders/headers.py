@@ -1,0 +1,171 @@
+"""Where the header of a sheet stands, which rows belong to it, and which rows below it are no data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+import numpy.typing as npt
+
+from bipstudy.loaders.cells import Cells, cell_text, tidied
+from bipstudy.loaders.grids import Grid
+from bipstudy.loaders.names import all_column_names, key
+from bipstudy.loaders.recognition import is_total
+
+# Title rows above the header: more than these are not looked through.
+_HEADER_WITHIN = 40
+_HEADER_ROWS = 3
+_IMPORT_ID = re.compile(r"""^\{\s*['"]ImportId['"]""")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The rows that name the columns.
+
+    Attributes
+    ----------
+    first, last : int
+        Positions of the first and the last of them.
+    names : list of str
+        What each column is called: the first row.
+    others : list of tuple of str
+        What else each column is called: further rows, labels of the format.
+    known : int
+        How many columns have a name that is known.
+    """
+
+    first: int
+    last: int
+    names: list[str]
+    others: list[tuple[str, ...]]
+    known: int
+
+
+@dataclass
+class Body:
+    """The rows below a header, column by column.
+
+    Attributes
+    ----------
+    columns : list of Cells
+    rows : array of int, shape (rows,)
+        Number of each row as a person sees it; blank rows and totals are left out.
+    at : array of int, shape (rows,)
+        Position of each row in the sheet.
+    short : list of int
+        Rows that have fewer or more cells than the header.
+    cut_off : int or None
+        The last row, where it has fewer.
+    totals : list of int
+        Rows at the end that are totals.
+    """
+
+    columns: list[Cells]
+    rows: npt.NDArray[np.int64]
+    at: npt.NDArray[np.int64]
+    short: list[int]
+    cut_off: int | None
+    totals: list[int]
+
+
+def find_header(grid: Grid, own: set[str]) -> Header | None:
+    """Return the header of a sheet: the row with most known names, and the rows of names or labels beside it.
+
+    Parameters
+    ----------
+    grid : Grid
+    own : set of str
+        Names, by `key`, that the mapping of the organisation knows.
+
+    Returns
+    -------
+    Header or None
+        None where the sheet is empty.
+    """
+    known = all_column_names() | own
+    rows = [_texts(row) for row in grid.rows[:_HEADER_WITHIN]]
+    first, last = _block(rows, known)
+    if first is None:
+        return None
+    names = rows[first]
+    width = max(len(row) for row in rows[first : last + 1])
+    names = names + [""] * (width - len(names))
+    further = [row + [""] * (width - len(row)) for row in rows[first + 1 : last + 1]]
+    labels = [*grid.labels, *[""] * width][:width]
+    others = [tuple(filter(None, column)) for column in zip(*further, labels, strict=True)]
+    count = sum(any(key(name) in known for name in each if name) for each in zip_longest(names, *further, labels))
+    return Header(first, last, names, others, count)
+
+
+def read_body(grid: Grid, header: Header) -> Body:
+    """Return what stands below the header, column by column and without blank rows and totals."""
+    width = max((at + 1 for at, name in enumerate(header.names) if name or header.others[at]), default=0)
+    below = grid.rows[header.last + 1 :]
+    numbers = np.asarray(grid.numbers[header.last + 1 :], dtype=np.int64)
+    columns = [Cells.of(values) for values in zip_longest(*below, fillvalue="")]
+    columns += [Cells.of([""] * len(below)) for _ in range(len(header.names) - len(columns))]
+    filled = np.flatnonzero(~np.logical_and.reduce([cells.blank for cells in columns])) if below else np.array([], int)
+    totals: list[int] = []
+    while len(filled) and is_total(next(filter(None, _texts(below[filled[-1]])), "")):
+        totals.insert(0, int(numbers[filled[-1]]))
+        filled = filled[:-1]
+    body = Body(
+        columns=[Cells(cells.distinct, cells.position[filled]) for cells in columns],
+        rows=numbers[filled],
+        at=filled + header.last + 1,
+        short=[],
+        cut_off=None,
+        totals=totals,
+    )
+    if grid.ragged:
+        _note_length(body, [below[row] for row in filled], width)
+    return body
+
+
+def _texts(row: list[object]) -> list[str]:
+    """Return the cells of a row as text."""
+    return [tidied(cell_text(cell)) for cell in row]
+
+
+def _block(rows: list[list[str]], known: frozenset[str]) -> tuple[int | None, int]:
+    """Return the positions of the first and last row of the header."""
+    for at, row in enumerate(rows):
+        filled = [cell for cell in row if cell]
+        if filled and sum(bool(_IMPORT_ID.match(cell)) for cell in filled) * 2 > len(filled):
+            above = max(at - _HEADER_ROWS + 1, 0)
+            while above < at and sum(map(bool, rows[above])) * 2 <= len(filled):
+                above += 1
+            return above, at
+    best, most = None, -1
+    for at, row in enumerate(rows):
+        if any(row) and (count := _count(row, known)) > most:
+            best, most = at, count
+    if best is None:
+        return None, 0
+    last = best
+    while last + 1 < len(rows) and last + 1 < best + _HEADER_ROWS and _is_header(rows[last + 1], known):
+        last += 1
+    return best, last
+
+
+def _count(row: list[str], known: frozenset[str]) -> int:
+    """Return how many cells of a row are known names."""
+    return sum(key(cell) in known for cell in row if cell)
+
+
+def _is_header(row: list[str], known: frozenset[str]) -> bool:
+    """Say whether a row below a header names columns as well."""
+    count = _count(row, known)
+    return count > 2 and count * 2 > sum(map(bool, row))
+
+
+def _note_length(body: Body, rows: list[list[object]], width: int) -> None:
+    """Note the rows that have fewer or more cells than the header."""
+    for position, row in enumerate(rows):
+        short = len(row) < width
+        if short and position == len(rows) - 1:
+            body.cut_off = int(body.rows[position])
+        elif short or any(_texts(row[width:])):
+            body.short.append(int(body.rows[position]))

@@ -1,0 +1,131 @@
+"""OpenDocument spreadsheets, read cell by cell, so that repeated cells, merged cells and error values are told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+_OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
+_MAX_COLUMNS = 16_384
+_MAX_CELLS = 50_000_000
+Sheet = tuple[str, bool, list[list[object]], list[tuple[int, int, int, int]]]
+
+
+class TooLargeError(Exception):
+    """A sheet unfolds to more cells than are read at once."""
+
+
+def read_sheets(content: Any) -> Iterator[Sheet]:
+    """Yield the sheets of an OpenDocument spreadsheet.
+
+    Parameters
+    ----------
+    content : file object
+        The part ``content.xml``.
+
+    Yields
+    ------
+    (str, bool, list of list, list of (int, int, int, int))
+        Name, whether hidden, rows of cells, and first row, first column, last row and last column of merged cells.
+
+    Raises
+    ------
+    TooLargeError
+        Repeated cells unfold to more than is read at once.
+    xml.etree.ElementTree.ParseError
+        The part is damaged.
+    """
+    hidden: set[str] = set()
+    name, style, rows, merged, total = "", "", [], [], 0
+    for event, element in ElementTree.iterparse(content, events=("start", "end")):
+        if event == "start":
+            if element.tag == f"{_TABLE}table":
+                name, style = element.get(f"{_TABLE}name", ""), element.get(f"{_TABLE}style-name", "")
+                rows, merged = list[list[object]](), list[tuple[int, int, int, int]]()
+            continue
+        if element.tag.endswith("}style"):
+            if any(each.get(f"{_TABLE}display") == "false" for each in element):
+                hidden.add(next((value for key, value in element.attrib.items() if key.endswith("}name")), ""))
+        elif element.tag == f"{_TABLE}table-row":
+            total += _add_row(element, rows, merged)
+            if total > _MAX_CELLS:
+                raise TooLargeError
+            element.clear()
+        elif element.tag == f"{_TABLE}table":
+            while rows and not any(cell != "" for cell in rows[-1]):
+                rows.pop()
+            yield name, style in hidden, rows, merged
+            element.clear()
+
+
+def archive_is_locked(archive: zipfile.ZipFile) -> bool:
+    """Say whether the file asks for a password."""
+    with archive.open("META-INF/manifest.xml") as manifest:
+        return b"encryption-data" in manifest.read(2**20)
+
+
+def _add_row(element: ElementTree.Element, rows: list[list[object]], merged: list[tuple[int, int, int, int]]) -> int:
+    """Add a row as often as it is repeated; return the number of cells added. Empty rows are repeated only in name."""
+    cells: list[object] = []
+    for cell in element:
+        if cell.tag not in {f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"}:
+            continue
+        times = _times(cell, "number-columns-repeated")
+        value = _value(cell)
+        across, down = _times(cell, "number-columns-spanned"), _times(cell, "number-rows-spanned")
+        if across * down > 1 and value != "":
+            last = min(len(cells) + across - 1, _MAX_COLUMNS)
+            merged.append((len(rows), len(cells), len(rows) + min(down, 2**20) - 1, last))
+        if value != "" and len(cells) + times > _MAX_COLUMNS:
+            raise TooLargeError
+        cells += [value] * min(times, _MAX_COLUMNS - len(cells))
+    while cells and cells[-1] == "":
+        cells.pop()
+    times = _times(element, "number-rows-repeated")
+    if (cells and times * len(cells) > _MAX_CELLS) or (not cells and times > 1_048_576):
+        raise TooLargeError
+    rows += [list(cells) for _ in range(times)]
+    return times * max(len(cells), 1)
+
+
+def _times(element: ElementTree.Element, attribute: str) -> int:
+    """Return a count, 1 where there is none."""
+    text = element.get(f"{_TABLE}{attribute}", "1")
+    return max(int(text), 1) if text.isdigit() and len(text) < 10 else 1
+
+
+def _value(cell: ElementTree.Element) -> object:
+    """Return the content of a cell as number, date, yes or no, or text."""
+    kind = cell.get(f"{_OFFICE}value-type")
+    said = "\n".join("".join(paragraph.itertext()) for paragraph in cell.findall(f"{_TEXT}p"))
+    if kind is None or cell.get(f"{_CALC}value-type") == "error":
+        return said
+    if kind in {"float", "percentage", "currency"}:
+        return _number(cell.get(f"{_OFFICE}value", ""), said)
+    if kind == "date":
+        return _date(cell.get(f"{_OFFICE}date-value", ""), said)
+    if kind == "boolean":
+        return cell.get(f"{_OFFICE}boolean-value") == "true"
+    return said
+
+
+def _number(value: str, said: str) -> object:
+    """Return a number, or the text of the cell where it is none."""
+    try:
+        return float(value)
+    except ValueError:
+        return said
+
+
+def _date(value: str, said: str) -> object:
+    """Return a date, or the text of the cell where it is none."""
+    try:
+        return dt.datetime.fromisoformat(value)
+    except ValueError:
+        return said

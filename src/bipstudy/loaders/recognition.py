@@ -1,0 +1,140 @@
+"""Words by which a total, an error value, a column that must not be sent and another questionnaire are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from bipstudy import schema
+from bipstudy.loaders.names import key, words
+
+_SEVERAL_WORDS = 3
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """A kind of column that must not be sent: what it is called, and whether its content must be several words."""
+
+    kind: dict[str, str]
+    free_text: bool
+
+
+@cache
+def _content() -> dict[str, Any]:
+    """Return the file of words."""
+    return schema.read_yaml(schema.folder() / "recognition.yaml")
+
+
+@cache
+def error_values() -> frozenset[str]:
+    """Return, folded, what spreadsheets write into a cell whose formula failed."""
+    return frozenset(schema.fold(str(value)) for value in _content()["error_values"])
+
+
+def is_error_value(text: str) -> bool:
+    """Say whether the text of a cell is the error of a formula, or a number that did not fit into its column.
+
+    Examples
+    --------
+    >>> is_error_value("#DIV/0!"), is_error_value("########"), is_error_value("#1")
+    (True, True, False)
+    """
+    if not text.startswith(("#", "Err:")):
+        return False
+    return schema.fold(text) in error_values() or (len(text) > 3 and not text.strip("#"))
+
+
+@cache
+def _totals() -> frozenset[str]:
+    """Return the words that begin a total."""
+    return frozenset(map(key, _content()["total_rows"]))
+
+
+def is_total(text: str) -> bool:
+    """Say whether the first cell of a row says that the row is a total.
+
+    Examples
+    --------
+    >>> is_total("Summa:"), is_total("Totalt antal deltagare"), is_total("Summarum 3")
+    (True, True, False)
+    """
+    return key(text).split(" ")[0] in _totals()
+
+
+@cache
+def forbidden(name: str) -> Forbidden | None:
+    """Return what a column holds that must not be sent, by its name alone, or None.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Forbidden or None
+
+    Examples
+    --------
+    >>> forbidden("E-postadress").kind["en"], forbidden("Deltagarens namn").kind["en"], forbidden("Insatsens namn")
+    ('an e-mail address', 'a name', None)
+    """
+    sought, whole = words(name), key(name)
+    person = any(f" {key(word)} " in sought for word in _content()["person_words"])
+    for entry in _content()["forbidden_columns"]:
+        named = whole in map(key, entry.get("names", ()))
+        holds = any(f" {key(word)} " in sought for word in entry.get("words", ()))
+        of_person = person and any(f" {key(word)} " in sought for word in entry.get("with_person", ()))
+        if named or holds or of_person:
+            return Forbidden(entry["kind"], bool(entry.get("free_text")))
+    return None
+
+
+def is_free_text(texts: Iterable[str]) -> bool:
+    """Say whether a column holds a cell of several words."""
+    return any(len(text.split()) >= _SEVERAL_WORDS for text in texts)
+
+
+def other_questionnaire(titles: Iterable[str], header: Iterable[str]) -> dict[str, str] | None:
+    """Return the name of a questionnaire that is not BIP, by titles and column names, or None.
+
+    Parameters
+    ----------
+    titles : iterable of str
+        Names of file and sheet and the rows above the header.
+    header : iterable of str
+
+    Returns
+    -------
+    dict of str to str, or None
+
+    Examples
+    --------
+    >>> other_questionnaire(["Brukarenkät 2024"], [])["en"]
+    'a satisfaction survey'
+    """
+    said = [words(title) for title in titles]
+    named = [words(name) for name in header if name]
+    for entry in _content()["other_questionnaires"]:
+        if any(f" {key(phrase)} " in title for phrase in entry["phrases"] for title in said):
+            return dict(entry["name"])
+        hits = sum(any(f" {key(phrase)} " in name for phrase in entry["headings"]) for name in named)
+        if hits > 1:
+            return dict(entry["name"])
+    return None
+
+
+@cache
+def column_synonyms() -> dict[str, tuple[str, ...]]:
+    """Return what local systems call each canonical column, as keys."""
+    return {name: tuple(map(key, spellings)) for name, spellings in _content()["column_synonyms"].items()}
+
+
+@cache
+def value_synonyms() -> dict[str, dict[str, str]]:
+    """Return for each canonical column what local systems write for a code, folded."""
+    return {
+        column: {schema.fold(str(said)): code for said, code in meanings.items()}
+        for column, meanings in _content()["value_synonyms"].items()
+    }
