@@ -41,9 +41,9 @@ def leave_out_groups(
     .. math:: \hat\beta = \frac{u'y}{u't}, \qquad
               u = (I - H_W)(I - D_W)^{-1} t - (I - H_Q)(I - D_Q)^{-1} t
 
-    with :math:`H` the projections on the effects of cells (W), and on those of cells and groups (Q), and :math:`D` their
-    diagonals: a prediction of the treatment by the group in which a row has no part. Effects of cells on the outcome
-    drop out exactly. Groups and cells that no row connects are fitted apart; the numbers are those of
+    with :math:`H` the projections on the effects of cells (W), and on those of cells and groups (Q), and :math:`D`
+    their diagonals: a prediction of the treatment by the group in which a row has no part. Effects of cells on the
+    outcome drop out exactly. Groups and cells that no row connects are fitted apart; the numbers are those of
     `bipstudy.models.instrumental` with ``method="ujive"``, which lays all of them out at once. The errors take
     :math:`u` as given and are summed by group, times G / (G - 1).
 

@@ -36,6 +36,8 @@ SMALLEST_EFFECT: Mapping[str, float] = {
     "auc": 0.02,
     "other": 0.10,
 }
+# Below this p-value of the test that a comparison rests on, the verdict carries a warning.
+WARNS = 0.05
 NEEDED = ("benchmark", "scale", "outcome", "horizon_months", "adjustment", "contrast", "estimate", "std_error",
           "conf_low", "conf_high")  # fmt: skip
 NEEDS_DANISH_ERROR = (
@@ -43,8 +45,8 @@ NEEDS_DANISH_ERROR = (
     "pooled_random", "pooled_random_low", "pooled_random_high", "sceptical_p", "equivalence_p",
 )  # fmt: skip
 COLUMNS = (
-    "benchmark", "danish", "ours", "conf_low", "conf_high", "verdict", "reason", "label", "unit", "scale", "outcome",
-    "horizon_months", "adjustment", "danish_inside", "difference", "difference_low", "difference_high",
+    "benchmark", "danish", "ours", "conf_low", "conf_high", "verdict", "reason", "warning", "label", "unit", "scale",
+    "outcome", "horizon_months", "adjustment", "danish_inside", "difference", "difference_low", "difference_high",
     "smallest_danish_error", "bootstrap_share", *NEEDS_DANISH_ERROR, "reading", "differences",
 )  # fmt: skip
 
@@ -97,7 +99,8 @@ def agreement(
         One row per benchmark, in their order, with the columns `COLUMNS`. ``difference`` and its interval are ours
         minus Danish, or for ratios ours divided by Danish; the interval takes the Danish number as exact where its
         error is unpublished. ``smallest_danish_error`` is the smallest Danish standard error (of the logarithm for
-        ratios) at which the two would agree; ``bootstrap_share`` the share of replicates at least as large as the
+        ratios) at which the two would agree; ``warning`` says what speaks against our estimate (a balance test that
+        fails), and is empty where nothing does; ``bootstrap_share`` the share of replicates at least as large as the
         Danish value (for one that lies below no effect, at least as small), a description and no test. Measures that
         need a Danish standard error say "not computable".
 
@@ -124,6 +127,7 @@ def agreement(
     for benchmark in found:
         ours = _match(benchmark, estimates)
         row = _row(benchmark, ours, smallest, chosen)
+        row["warning"] = "" if pd.isna(row["ours"]) else _warning(benchmark, estimates, chosen)
         if ours is not None and not pd.isna(row["ours"]) and benchmark.unit != "sign":
             row["bootstrap_share"] = _share_beyond(drawn.get(replicate_key(ours)), row["danish"], row["scale"])
         rows.append(row)
@@ -213,6 +217,17 @@ def direction(*, low: float, high: float, danish_sign: int, smallest: float) -> 
     if low > 0:
         return "consistent"
     return "inconsistent" if high < 0 else "inconclusive"
+
+
+def _warning(benchmark: Benchmark, estimates: pd.DataFrame, language: str) -> str:
+    """Say what speaks against the estimate that meets a benchmark: the test it rests on fails or was not made."""
+    if not benchmark.check:
+        return ""
+    made = estimates.loc[estimates["contrast"] == benchmark.check]
+    value = float(made["p_value"].iloc[0]) if len(made) and "p_value" in made else math.nan
+    if math.isnan(value):
+        return text("replication.warning.not_checked", language)
+    return text(f"replication.warning.{benchmark.check}", language) if value < WARNS else ""
 
 
 def replicate_key(row: Any) -> str:

@@ -72,6 +72,9 @@ class Benchmark:
     confidence : {"SEEN", "INFER", "SEED", "RECALL"}
     also : tuple of str
         Further addresses.
+    check : str
+        Contrast of an estimate that tests what the comparison rests on: a small p-value is shown as a warning beside
+        the verdict. Empty where there is none.
     parts : tuple of Part
         The numbers of a finding that consists of several; the first is `value`.
     """
@@ -93,6 +96,7 @@ class Benchmark:
     confidence: str
     also: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    check: str = ""
 
     @property
     def reference(self) -> float:
@@ -154,7 +158,7 @@ def read_benchmarks(path: str | Path | None = None) -> tuple[Benchmark, ...]:
 def _benchmark(entry: Mapping[str, Any], number: int) -> Benchmark:
     """Build one finding from its YAML entry."""
     name = str(entry.get("id", f"#{number}"))
-    required = [field for field in Benchmark.__dataclass_fields__ if field not in ("also", "parts")]
+    required = [field for field in Benchmark.__dataclass_fields__ if field not in ("also", "parts", "check")]
     missing = [field for field in required if field not in entry]
     if missing:
         raise BipstudyError("replication.benchmark_incomplete", id=name, fields=", ".join(missing))
@@ -170,4 +174,5 @@ def _benchmark(entry: Mapping[str, Any], number: int) -> Benchmark:
         std_error=numbers["std_error"],
         also=tuple(entry.get("also", ())),
         parts=tuple(Part(part["contrast"], float(part["value"]), part["label"]) for part in entry.get("parts", ())),
+        check=str(entry.get("check", "")),
     )

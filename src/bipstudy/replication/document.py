@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -22,7 +22,7 @@ BESIDE = {
     "participants": "D1",
     "transitions": "R7",
     "indicators": "R1",
-    "belief": "R5a",
+    "belief": "R2a",
     "continuity": "R3",
     "activities": "R12",
     "progression": "R17",
@@ -92,8 +92,8 @@ def _brief(page: Document, run: Run, say: Words) -> None:
                 answer,
                 ours=ours_words(run, benchmark_of(run, BESIDE[name]), row),
                 theirs=danish_words(benchmark_of(run, BESIDE[name]), run.language),
-                verdict=f"{row['label']}: {say('verdict.' + row['verdict'])}",
-                tone=TONES.get(row["verdict"], "open"),
+                verdict=f"{row['label']}: {_judged(row, say)}",
+                tone="open" if row["warning"] else TONES.get(row["verdict"], "open"),
             )
         )
     page.answers(cards)
@@ -165,10 +165,16 @@ def _beside(run: Run, rows: pd.DataFrame, say: Words) -> pd.DataFrame:
                 row["label"],
                 danish_words(benchmark, run.language),
                 ours_words(run, benchmark, row),
-                say(f"verdict.{row['verdict']}"),
+                _judged(row, say),
             ]
         )
     return pd.DataFrame(found, columns=say.heads("id", "finding", "danish", "ours", "verdict"))
+
+
+def _judged(row: Any, say: Words) -> str:
+    """Return the verdict in words, with what speaks against it."""
+    verdict = say(f"verdict.{row['verdict']}")
+    return f"{verdict}. {row['warning']}" if row["warning"] else verdict
 
 
 def _agreement(page: Document, run: Run, say: Words) -> None:
