@@ -12,18 +12,19 @@ from typing import Any
 
 import pandas as pd
 
-from bipstudy.report import figures, tables
+from bipstudy.report import figures, style, tables
 from bipstudy.texts import text
 
 
 @dataclass
 class Section:
-    """A heading and what stands under it."""
+    """A heading and what stands under it: as markup of a page, and as plain content for print."""
 
     title: str
     anchor: str
     level: int
     blocks: list[str] = field(default_factory=list)
+    contents: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Document:
         self.stamp = stamp
         self.facts: list[tuple[str, str]] = []
         self._lead: list[str] = []
+        self._lead_contents: list[dict[str, Any]] = []
         self._sections: list[Section] = []
         self._figures = 0
         self._tables = 0
@@ -90,6 +92,7 @@ class Document:
     def lead(self, words: str) -> None:
         """Add a paragraph before the first section."""
         self._lead.append(f'<p class="lead">{escape(words)}</p>')
+        self._lead_contents.append({"kind": "lead", "words": words})
 
     def section(self, title: str, *, level: int = 2) -> None:
         """Begin a section; `level` 2 stands in the list of contents, 3 does not."""
@@ -99,15 +102,18 @@ class Document:
 
     def paragraph(self, words: str, *, quiet: bool = False) -> None:
         """Add a paragraph; a quiet one is set smaller, for method and reservations."""
-        self._add(f'<p class="quiet">{escape(words)}</p>' if quiet else f"<p>{escape(words)}</p>")
+        html = f'<p class="quiet">{escape(words)}</p>' if quiet else f"<p>{escape(words)}</p>"
+        self._add(html, {"kind": "quiet" if quiet else "paragraph", "words": words})
 
     def bullets(self, lines: Sequence[str]) -> None:
         """Add a list."""
-        self._add("<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
+        html = "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+        self._add(html, {"kind": "bullets", "lines": list(lines)})
 
     def callout(self, words: str, *, tone: str = "note") -> None:
         """Add a boxed remark; `tone` is ``note`` or ``warning``."""
-        self._add(f'<aside class="callout {tone}"><p>{escape(words)}</p></aside>')
+        html = f'<aside class="callout {tone}"><p>{escape(words)}</p></aside>'
+        self._add(html, {"kind": "callout", "words": words, "tone": tone})
 
     def answers(self, answers: Sequence[Answer]) -> None:
         """Add questions with their answers, the published number beside ours."""
@@ -126,27 +132,33 @@ class Document:
                 f'<article class="answer"><h3>{escape(answer.question)}</h3><p>{escape(answer.answer)}</p>'
                 f"{numbers}{verdict}</article>"
             )
-        self._add(f'<div class="answers">{"".join(cards)}</div>')
+        self._add(f'<div class="answers">{"".join(cards)}</div>', {"kind": "answers", "answers": [*map(vars, answers)]})
 
     def table(self, frame: pd.DataFrame, caption: str, **options: Any) -> None:
         """Add a table with a numbered caption; options as in `tables.to_html`."""
         self._tables += 1
         numbered = f"{text('report.table', self.language)} {self._tables}. {caption}"
         html = tables.to_html(frame, language=self.language, caption=numbered, **options)
-        self._add(f'<div class="scroll" tabindex="0">{html}</div>')
+        cells = tables.to_cells(frame, language=self.language, caption=numbered, **options)
+        self._add(f'<div class="scroll" tabindex="0">{html}</div>', {"kind": "table", **cells})
 
     def figure(self, figure: Any, caption: str, *, description: str = "") -> None:
         """Add a matplotlib figure with a numbered caption; the description is for those who cannot see it."""
         self._figures += 1
         numbered = f"{text('report.figure', self.language)} {self._figures}. {caption}"
-        svg = _own_ids(figures.to_svg(figure, title=caption, description=description), f"f{self._figures}")
-        self._add(f"<figure>{svg}<figcaption>{escape(numbered)}</figcaption></figure>")
+        plain = figures.to_svg(figure, title=caption, description=description, themed=False)
+        svg = _own_ids(style.themed(plain), f"f{self._figures}")
+        html = f"<figure>{svg}<figcaption>{escape(numbered)}</figcaption></figure>"
+        self._add(
+            html, {"kind": "figure", "svg": plain, "caption": numbered, "alt": f"{caption} {description}".strip()}
+        )
 
     def details(self, summary: str, frame: pd.DataFrame, **options: Any) -> None:
         """Add a table that opens when asked for; it is always open on paper."""
         html = tables.to_html(frame, language=self.language, **options)
         self._add(
-            f'<details><summary>{escape(summary)}</summary><div class="scroll" tabindex="0">{html}</div></details>'
+            f'<details><summary>{escape(summary)}</summary><div class="scroll" tabindex="0">{html}</div></details>',
+            {"kind": "table", **tables.to_cells(frame, language=self.language, **options), "caption": summary},
         )
 
     def to_html(self) -> str:
@@ -164,9 +176,25 @@ class Document:
         """Return one of the page's own words."""
         return text(f"report.{key}", self.language)
 
-    def _add(self, block: str) -> None:
+    def _add(self, block: str, content: dict[str, Any]) -> None:
         """Put a block under the latest section."""
         (self._sections[-1].blocks if self._sections else self._lead).append(block)
+        (self._sections[-1].contents if self._sections else self._lead_contents).append(content)
+
+    def contents(self) -> dict[str, Any]:
+        """Return everything on the page without markup, for print."""
+        return {
+            "title": self.title,
+            "subtitle": self.subtitle,
+            "stamp": self.stamp,
+            "language": self.language,
+            "facts": self.facts,
+            "lead": self._lead_contents,
+            "sections": [
+                {"title": section.title, "level": section.level, "blocks": section.contents}
+                for section in self._sections
+            ],
+        }
 
 
 def _own_ids(svg: str, prefix: str) -> str:

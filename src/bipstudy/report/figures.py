@@ -345,7 +345,7 @@ def chances(frame: pd.DataFrame, *, language: str, reference: float, x_label: st
     return figure
 
 
-def to_svg(figure: Any, *, title: str, description: str = "") -> str:
+def to_svg(figure: Any, *, title: str, description: str = "", themed: bool = True) -> str:
     """Return a figure as SVG that follows the page's colours and can be read out.
 
     Parameters
@@ -353,6 +353,8 @@ def to_svg(figure: Any, *, title: str, description: str = "") -> str:
     figure : matplotlib.figure.Figure
     title, description : str
         Read by screen readers in place of the picture.
+    themed : bool
+        Whether colours are the variables of a page; otherwise they are the palette's own.
 
     Returns
     -------
@@ -370,7 +372,8 @@ def to_svg(figure: Any, *, title: str, description: str = "") -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     head = f'<svg role="img" aria-label="{escape(" ".join([title, description]).strip(), quote=True)}"'
-    return style.themed(svg.replace("<svg", head, 1))
+    svg = svg.replace("<svg", head, 1)
+    return style.themed(svg) if themed else svg
 
 
 def to_png(figure: Any, *, dots_per_inch: int = 150) -> bytes:

@@ -87,13 +87,54 @@ def _decimals(values: pd.Series, decimals: Mapping[str, int] | int) -> int:
     return decimals if isinstance(decimals, int) else decimals.get(str(values.name), 2)
 
 
+def to_cells(
+    frame: pd.DataFrame,
+    *,
+    language: str,
+    caption: str = "",
+    labels: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | int = 2,
+    group: str | None = None,
+    note: str = "",
+) -> dict[str, Any]:
+    """Return a frame as plain cells, for documents that are no web page; the parameters are those of `to_html`.
+
+    Returns
+    -------
+    dict
+        ``caption, note, heads, numeric`` (whether a column holds numbers) and ``rows``, each with ``cells``, or with
+        ``group`` where it heads the rows below it.
+    """
+    shown = [str(column) for column in frame.columns if column != group]
+    rows: list[dict[str, Any]] = []
+    previous = None
+    for position in range(len(frame)):
+        if group is not None and frame[group].iloc[position] != previous:
+            previous = frame[group].iloc[position]
+            rows.append({"group": str(previous)})
+        cells = [_written(frame[name].iloc[position], _decimals(frame[name], decimals), language) for name in shown]
+        rows.append({"cells": cells})
+    return {
+        "caption": caption,
+        "note": note,
+        "heads": [(labels or {}).get(name, name) for name in shown],
+        "numeric": [bool(pd.api.types.is_numeric_dtype(frame[name].dtype)) for name in shown],
+        "rows": rows,
+    }
+
+
 def _cell(value: Any, decimals: int, language: str) -> str:
+    """Return one cell as markup."""
+    return escape(_written(value, decimals, language))
+
+
+def _written(value: Any, decimals: int, language: str) -> str:
     """Return one cell as text."""
     if isinstance(value, (bool, np.bool_)):
         return text("texts.yes" if value else "texts.no", language)
     if isinstance(value, Real):
         return number(float(value), language, decimals)
-    return "\u2013" if value is None or pd.isna(value) else escape(str(value))
+    return "\u2013" if value is None or pd.isna(value) else str(value)
 
 
 def _row(cells: Sequence[str], numeric: Sequence[bool]) -> str:
