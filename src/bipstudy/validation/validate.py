@@ -16,6 +16,7 @@ from bipstudy.texts import default_language
 from bipstudy.validation import (  # noqa: F401
     after_transition,
     chain,
+    contacts,
     coverage,
     forms,
     identifiers,
@@ -74,8 +75,9 @@ def validate(
     True
     """
     data = Data.of(submission)
-    data = replace(data, loaded=(*data.loaded, *identifiers.in_unread(submission)))
-    told = {finding.code for finding in data.loaded if finding.code in identifiers.CODES}
+    unread = (*identifiers.in_unread(submission), *contacts.in_unread(submission))
+    data = replace(data, loaded=(*data.loaded, *unread))
+    told = {finding.code for finding in data.loaded if finding.code in identifiers.CODES + contacts.CODES}
     accepted = read_exceptions(exceptions) if isinstance(exceptions, (str, Path)) else tuple(exceptions or ())
     limits = read_thresholds(thresholds or {}, _organisations(data))
     statuses, found, not_applicable = [], [], []
