@@ -88,7 +88,7 @@ def test_one_step_is_the_full_refit_for_least_squares():
 
 
 def test_one_step_is_one_newton_step():
-    from bipstudy.models.binary import row_derivatives
+    from bipstudy.models.links import row_derivatives
 
     frame = data()
     fit = discrete_hazard(frame, "y ~ x", link="cloglog")

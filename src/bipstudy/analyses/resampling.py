@@ -285,7 +285,7 @@ def _risks(fit: Any, frame: pd.DataFrame, exposure: str | None, values: Any, req
 
 def _averaged(fit: Any, matrix: FloatArray, coefficients: FloatArray, weights: FloatArray) -> FloatArray:
     """Return the mean prediction of each resample, some resamples at a time."""
-    from bipstudy.models.binary import hazard
+    from bipstudy.models.links import hazard
     from bipstudy.models.separation import limit_eta
 
     directions = np.asarray(getattr(fit, "directions", ()), dtype=np.float64)
@@ -303,3 +303,22 @@ def _averaged(fit: Any, matrix: FloatArray, coefficients: FloatArray, weights: F
         predicted = linear if link is None else hazard(linear, link)
         parts.append((weights[part] * predicted).sum(axis=1) / weights[part].sum(axis=1))
     return np.concatenate(parts)
+
+
+def of_draws(estimator: Callable[[FloatArray], FloatArray], labels: Sequence[str]) -> Resample | None:
+    """Return what resamples an estimate that is a function of how often each caseworker is drawn.
+
+    Parameters
+    ----------
+    estimator : callable
+        Takes draws, shape (replications, caseworkers), in the order of `labels`.
+    labels : sequence of str
+        Caseworkers, sorted.
+    """
+    request = _REQUEST.get()
+    return None if request is None else lambda: estimator(request.counts(list(labels)))
+
+
+def of_influence(estimate: float, influence: FloatArray, labels: Sequence[str]) -> Resample | None:
+    """Return what resamples an estimate by what each caseworker adds to it: one Newton step."""
+    return of_draws(lambda draws: estimate + (draws - 1.0) @ influence, labels)

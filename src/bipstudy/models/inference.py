@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.models.binary import fit_binary, row_derivatives
+from bipstudy.models.binary import fit_binary
 from bipstudy.models.covariance import ModelError, ProductScores, group_sums
 from bipstudy.models.estimates import Fit
 from bipstudy.models.hazard import HazardFit
 from bipstudy.models.linear import LinearFit
+from bipstudy.models.links import row_derivatives
 from bipstudy.models.solving import cross_product, inverse
 
 __all__ = [

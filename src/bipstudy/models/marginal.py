@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.models.binary import hazard
 from bipstudy.models.covariance import ModelError
 from bipstudy.models.estimates import Errors, Estimates, Fit, critical_value
 from bipstudy.models.formula import Weights
 from bipstudy.models.hazard import HazardFit
+from bipstudy.models.links import hazard
 from bipstudy.models.separation import limit_eta
 from bipstudy.models.standardised import (
     Values,

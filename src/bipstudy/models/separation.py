@@ -13,8 +13,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bipstudy.models.binary import CollinearError, Information, Link, fit_binary
+from bipstudy.models.binary import CollinearError, Information, fit_binary
 from bipstudy.models.covariance import ModelError, one_thread
+from bipstudy.models.links import Link
 from bipstudy.models.solving import cross_product, independent_columns, inverse, offsets, shift_matrix
 
 __all__ = ["BinarySolution", "limit_eta", "solve_binary"]

@@ -7,11 +7,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bipstudy.models.binary import row_derivatives
 from bipstudy.models.covariance import ModelError, ProductScores, one_thread
 from bipstudy.models.estimates import Fit
 from bipstudy.models.hazard import HazardFit
 from bipstudy.models.linear import LinearFit
+from bipstudy.models.links import row_derivatives
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
