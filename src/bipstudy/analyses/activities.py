@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.analyses.activities_beside import beside, by_indicator, next_quarter, sensitivity, within_health
+from bipstudy.analyses.activity_kinds import with_kinds
 from bipstudy.analyses.common import (
     CLUSTER,
     FlowBook,
@@ -23,8 +25,11 @@ from bipstudy.analyses.common import (
 )
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, share
 from bipstudy.analyses.history import history
+from bipstudy.analyses.quarters import item_columns, scores
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import answer_columns, build_panel
+from bipstudy.panel.assembly import read_parts
+from bipstudy.panel.days import DAYS_PER_MONTH
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError
 
@@ -45,6 +50,7 @@ CONTRASTS = {
     "mixed": "mixed_vs_none",
 }
 PUBLISHED = {"job": "R11", "other": "R13"}
+QUARTER_MONTHS = 3
 
 
 @single_threaded
@@ -58,8 +64,14 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     one before (or entry), followed from the wash-out on; for (1) those with a next answer. Danish findings: R9 (share
     without any activity), R10 (progression without activity), R11 (job alone), R12 (job in parallel against alone), R13
     (skills, social or health alone). Models: least squares; logit with censoring weights, standardised; errors
-    clustered by caseworker and participant. Cannot show: what activities bring about: who gets one, and which, is
-    selective; and progression is seen only among those who answer again. Without outcomes only progression is answered.
+    clustered by caseworker and participant.
+
+    Beside it, for progression and as hazard ratios of the transition in the quarter that follows the wash-out: each
+    focus alone; each pair of focuses side by side (two activities, at least 14 days); several side by side against one
+    after the other; days without activity; a job or study focus constantly or now and then. Each indicator by itself;
+    progression among those with a low, middle and high health answer; E-values, the strength of unmeasured confounding
+    that would explain a contrast away. Cannot show: what activities bring about: who gets one, and which, is selective;
+    and progression is seen only among those who answer again. Without outcomes only progression is answered.
 
     Parameters
     ----------
@@ -72,7 +84,7 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     Returns
     -------
     Result
-        Table ``by_activity``; figures ``progression`` and ``transition``.
+        Tables ``by_activity``, ``focuses``, ``sensitivity``; figures ``progression``, ``transition``, ``focuses``.
 
     Raises
     ------
@@ -87,22 +99,38 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     """
     panel = build_panel(study, outcome=outcome, horizon_months=horizon_months, washout_days=washout_days)
     days = _interval_days(panel)
-    book = FlowBook(NAME, panel.attrs["flow"], _with_kinds(ready(panel)).assign(interval_days=days))
+    book = FlowBook(
+        NAME,
+        panel.attrs["flow"],
+        _with_next(_with_kinds(ready(panel)).assign(interval_days=days), study, outcome, washout_days),
+    )
     book.keep_missing("activity_unknown", "activity")
     frame = book.keep_at_least("short_interval", "interval_days", SHORTEST_DAYS)
     frame, background = with_background(frame)
     frame, level = _with_level(frame)
+    parts = read_parts(study, schema.transition(outcome), "first_measurement")
+    frame = with_kinds(frame, study, parts)
+    frame = frame.assign(**item_columns(frame, parts, scores(parts)))
     adjustment = [*background, "months_since_entry", *level]
     months, named = whole_months(horizon_months), outcome_name(outcome)
     moved = frame[frame["progression"].notna()].reset_index(drop=True)
     rows = _progression(moved, adjustment)
     rows += _transition(frame, adjustment, named, months)
     rows.append(_share_without(study, outcome))
+    rows += next_quarter(frame, CONTRASTS, adjustment, NAME, named)
+    rows += beside(frame, adjustment, NAME, named)
+    rows += by_indicator(frame, CONTRASTS, adjustment, NAME)
+    rows += within_health(moved, ("job", "job_parallel"), adjustment, NAME)
     found = estimates(rows)
+    spread = float(moved["progression"].std()) if len(moved) > 1 else 0.0
     return Result(
         name=NAME,
         estimates=found,
-        tables={"by_activity": _by_activity(frame, found)},
+        tables={
+            "by_activity": _by_activity(frame, found),
+            "focuses": _focuses(found),
+            "sensitivity": sensitivity(found, CONTRASTS, spread),
+        },
         figures=_figures(found),
         flow=pd.concat([book.finish("intervals"), _next_flow(book, frame)], ignore_index=True),
         settings={"months": horizon_months, "days": washout_days},
@@ -110,7 +138,19 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
             Sentence("analyses.activities.note_selection"),
             Sentence("analyses.activities.note_answer_again", {"share": len(moved) / max(len(frame), 1)}),
             Sentence("analyses.activities.note_next"),
+            Sentence("analyses.activities.note_confounding"),
+            Sentence("analyses.activities.note_pairs"),
         ),
+    )
+
+
+def _with_next(frame: pd.DataFrame, study: Study, outcome: str, washout_days: int) -> pd.DataFrame:
+    """Add the transition in the quarter that follows the wash-out: whether it is known, and its censoring weight."""
+    horizon = QUARTER_MONTHS + washout_days / DAYS_PER_MONTH
+    # The rows of a panel do not depend on its horizon.
+    near = build_panel(study, outcome=outcome, horizon_months=horizon, washout_days=washout_days)
+    return frame.assign(
+        y_next=near["y"].to_numpy(), known_next=near["y_known"].to_numpy(), weight_next=near["ipcw"].to_numpy()
     )
 
 
@@ -267,8 +307,25 @@ def _by_activity(frame: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         }
         for prefix, scale in (("difference", "sd"), ("ratio", "risk_ratio")):
             own = found[(found["contrast"] == CONTRASTS.get(name)) & (found["scale"] == scale)]
+            own = own[own["outcome"] != "indicator_change"]
             for suffix, column in (("", "estimate"), ("_low", "conf_low"), ("_high", "conf_high")):
                 cells[prefix + suffix] = float(own[column].iloc[0]) if len(own) else np.nan
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def _focuses(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what stands beside the primary contrasts: progression and the transition in the next quarter."""
+    after = found[found["outcome"].str.endswith(":next")].set_index("contrast")
+    rows = []
+    for row in found[(found["scale"] == "sd") & found["contrast"].isin(after.index)].to_dict("records"):
+        if row["outcome"] != "progression":
+            continue
+        ratio = after.loc[row["contrast"]]
+        cells = {"contrast_key": f"analyses.contrast.{row['contrast']}"}
+        for name, source in (("difference", row), ("ratio", ratio)):
+            for suffix, column in (("", "estimate"), ("_low", "conf_low"), ("_high", "conf_high")):
+                cells[name + suffix] = source[column]
         rows.append(cells)
     return pd.DataFrame(rows)
 
@@ -289,10 +346,21 @@ def _figures(found: pd.DataFrame) -> dict[str, FigureSpec]:
         ("transition", "risk_ratio", {"axis_label_key": "analyses.axis.risk_ratio"}),
     ):
         shown = found[(found["scale"] == scale) & found["contrast"].isin(list(CONTRASTS.values()))]
+        shown = shown[shown["outcome"] != "indicator_change"]
         shown = shown.dropna(subset=["estimate", "conf_low"])
         if len(shown):
             frame = shown[["estimate", "conf_low", "conf_high"]].copy()
             frame.insert(0, "label_key", "analyses.contrast." + shown["contrast"])
             caption = f"analyses.activities.figure_{name}"
             figures[name] = FigureSpec("forest", frame.reset_index(drop=True), caption, options)
+    beside_names = set(found.loc[found["outcome"].str.endswith(":next"), "contrast"]) - set(CONTRASTS.values())
+    shown = found[(found["outcome"] == "progression") & found["contrast"].isin(beside_names)]
+    shown = shown.dropna(subset=["estimate", "conf_low"])
+    if len(shown):
+        frame = shown[["estimate", "conf_low", "conf_high"]].copy()
+        frame.insert(0, "label_key", "analyses.contrast." + shown["contrast"])
+        options = {"reference": 0.0, "log": False, "axis_label_key": "analyses.axis.progression"}
+        figures["focuses"] = FigureSpec(
+            "forest", frame.reset_index(drop=True), "analyses.activities.figure_focuses", options
+        )
     return figures

@@ -21,7 +21,7 @@ from bipstudy.analyses.common import (
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, mean
 from bipstudy.analyses.intermediate import EFFECTS, ITEM_CONTRASTS, by_indicator, differences, items_table, ratios
 from bipstudy.analyses.levels import mean_of
-from bipstudy.analyses.quarters import at_rows, earlier, every_occasion, indicators_asked, observed_again, scores, units
+from bipstudy.analyses.quarters import at_rows, earlier, every_occasion, item_columns, observed_again, scores, units
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import build_panel
 from bipstudy.panel.assembly import Parts, read_parts
@@ -130,15 +130,10 @@ def progression(study: Study, *, outcome: str = "primary", washout_days: int = 3
 def _exposures(frame: pd.DataFrame, parts: Parts, values: dict[str, Any]) -> pd.DataFrame:
     """Add levels now and at the occasion before, changes and disagreement, all in standard deviations, readier up."""
     place, unit = at_rows(frame, parts), units(parts)
-    added: dict[str, Any] = {}
+    added: dict[str, Any] = {**item_columns(frame, parts, values)}
     for name in ("p", "c"):
         added[f"level_{name}"] = values[f"level_{name}"][place]
         added[f"start_{name}"] = earlier(values[f"level_{name}"], parts)[place]
-    for each in indicators_asked():
-        now = values[each.column]
-        added[f"now_{each.item}"], added[f"start_{each.item}"] = now[place], earlier(now, parts)[place]
-        for name, suffix in (("moved", "change_before"), ("next", "change")):
-            added[f"{name}_{each.item}"] = unit[each.column] * frame[f"{each.column}_{suffix}"].to_numpy(np.float64)
     moved = [unit[name] * frame[f"{name}_change_before"].to_numpy(np.float64) for name in unit if name.startswith("c_")]
     added["moved_c"] = mean_of(moved, len(frame))
     pairs = [(f"c_{name[2:]}", name) for name in unit if name.startswith("p_") and f"c_{name[2:]}" in unit]

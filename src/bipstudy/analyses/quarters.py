@@ -107,6 +107,32 @@ def at_rows(frame: pd.DataFrame, parts: Parts) -> Ints:
     return found
 
 
+def item_columns(frame: pd.DataFrame, parts: Parts, values: dict[str, Floats]) -> dict[str, Floats]:
+    """Return each indicator's answer now and at the occasion before, the change between, and that to the next.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of a panel.
+    parts : Parts
+    values : dict
+        From `scores`.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (n,)
+        ``now_<item>``, ``start_<item>``, ``moved_<item>`` and ``next_<item>``; changes are per quarter.
+    """
+    place, unit, found = at_rows(frame, parts), units(parts), {}
+    for each in indicators_asked():
+        now = values[each.column]
+        found[f"now_{each.item}"], found[f"start_{each.item}"] = now[place], earlier(now, parts)[place]
+        for name, suffix in (("moved", "change_before"), ("next", "change")):
+            change = frame[f"{each.column}_{suffix}"].to_numpy(dtype=np.float64)
+            found[f"{name}_{each.item}"] = unit[each.column] * change
+    return found
+
+
 def earlier(values: Floats, parts: Parts) -> Floats:
     """Return, for each occasion, the value at the participant's occasion before."""
     return before(values, parts.occasions.person)

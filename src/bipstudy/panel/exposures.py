@@ -193,8 +193,8 @@ class Activities:
     recorded: Bools
 
 
-def read_activities(study: Study, coded: Coded) -> Activities:
-    """Read the activities of a study, those registered by mistake left out.
+def activity_stretches(study: Study, coded: Coded) -> tuple[pd.DataFrame, Ints, Ints, Ints]:
+    """Return the activities of a study, those registered by mistake left out, with the days on which each runs.
 
     An activity without an end that is not ongoing runs to its planned end; else it runs until the participant leaves.
 
@@ -205,10 +205,12 @@ def read_activities(study: Study, coded: Coded) -> Activities:
 
     Returns
     -------
-    Activities
+    table : DataFrame
+        Rows of ``study.activities``.
+    person, start, stop : ndarray of int64, shape (n,)
+        From `start` up to, not including, `stop`.
     """
     table, person = study.activities, coded.person["activities"]
-    recorded = _organisations_that_sent(coded, person)
     mistakes = schema.code_list("activity_end_reason").with_role("dropped")
     chosen = (person >= 0) & ~table["end_reason"].isin(mistakes).to_numpy(dtype=bool)
     table, person = table[chosen], person[chosen]
@@ -217,6 +219,23 @@ def read_activities(study: Study, coded: Coded) -> Activities:
     end = np.where((end == FAR) & ~ongoing, planned, end)
     left = first_days(coded.participants, "left_on")
     stop = _close(np.minimum(end + 1, FAR), start, left[person]) if len(person) else end
+    return table, person, start, stop
+
+
+def read_activities(study: Study, coded: Coded) -> Activities:
+    """Read the days with activities, see `activity_stretches`.
+
+    Parameters
+    ----------
+    study : Study
+    coded : Coded
+
+    Returns
+    -------
+    Activities
+    """
+    recorded = _organisations_that_sent(coded, coded.person["activities"])
+    table, person, start, stop = activity_stretches(study, coded)
     focus = {}
     for code in schema.code_list("focus").values:
         has = ((table["focus"] == code) | (table["second_focus"] == code)).to_numpy(dtype=bool)

@@ -257,6 +257,18 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
     "caseworkers.by_caseload": (_cell("clients", "count"), _cell("upper", "percent"), _cell("lower", "percent")),
     "caseworkers.reliability": (_cell("measure", "text"), _cell("value", "number"), _cell("caseworkers", "count")),
     "caseworkers.ranking": (_cell("what", "text"), _cell("value", "size")),
+    "training.by_training": (
+        _cell("training", "text"),
+        _cell("caseworkers", "count"),
+        _cell("forms", "count"),
+        _cell("answered", "percent", "share", "share"),
+        _cell("missing", "percent"),
+    ),
+    "training.by_quarter": (
+        _cell("since", "text"),
+        _cell("difference", "points", "estimate", "conf"),
+        _cell("groups", "count"),
+    ),
     "insights.insights": (
         _cell("insight", "text"),
         _cell("present", "percent"),
@@ -296,6 +308,18 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("difference", "number", "difference", "difference"),
         _cell("ratio", "number", "ratio", "ratio"),
     ),
+    "activities.focuses": (
+        _cell("contrast", "text"),
+        _cell("difference", "number", "difference", "difference"),
+        _cell("ratio", "number", "ratio", "ratio"),
+    ),
+    "activities.sensitivity": (
+        _cell("outcome", "text"),
+        _cell("contrast", "text"),
+        _cell("as_ratio", "number", "estimate", "conf"),
+        _cell("e_value", "number"),
+        _cell("e_limit", "number"),
+    ),
 }
 # Column whose value heads the rows that share it.
 GROUPS = {
@@ -314,6 +338,7 @@ GROUPS = {
     "measurement.invariance": "respondent",
     "measurement.response": "respondent",
     "measurement.reasons": "respondent",
+    "activities.sensitivity": "outcome",
 }
 # Headings that mean something else in one table.
 HEADINGS = {("indicators.items", "adjustment"): "analyses.adjustment.background"}
