@@ -115,10 +115,11 @@ def rung(sample: Common, response: str, outcome: str, months: int | None, name: 
     if adjustment is not None:
         fit = attempt(lambda: binary(sample.frame, response, GROUPS, adjustment))
         risks = None if fit is None else attempt(lambda: standardise(fit, sample.frame, None, ENDS))
+    tidy = None if risks is None else risks.tidy()
     rows: Rows = []
     for contrast, scale, term, own_role in wanted:
         label = Label(NAME, contrast, scale, outcome, "belief", months, name, own_role)
-        made = Number(n=len(sample.frame)) if risks is None else from_tidy(risks.tidy(), term, fit)
+        made = Number(n=len(sample.frame)) if tidy is None else from_tidy(tidy, term, fit)
         rows.append((label, made))
     return rows
 
@@ -179,6 +180,7 @@ def _two(
         end: {column: value[end] for column, value in values.items()} for end in ("low", "high")
     }
     risks = None if fit is None else attempt(lambda: standardise(fit, frame, None, settings))
+    tidy = None if risks is None else risks.tidy()
     rows: Rows = []
     for contrast, scale, name in (
         (f"belief_{called}", "risk_ratio", "ratio[high / low]"),
@@ -186,7 +188,7 @@ def _two(
         (f"belief_{called}_from", "risk", "risk[low]"),
     ):
         label = Label(NAME, contrast, scale, given[0], term, given[1], MAIN)
-        rows.append((label, Number(n=len(frame)) if risks is None else from_tidy(risks.tidy(), name, fit)))
+        rows.append((label, Number(n=len(frame)) if tidy is None else from_tidy(tidy, name, fit)))
     return rows
 
 
