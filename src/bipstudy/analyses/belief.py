@@ -24,7 +24,7 @@ from bipstudy.analyses.belief_contrasts import (
 )
 from bipstudy.analyses.belief_figures import figures
 from bipstudy.analyses.common import FlowBook, outcome_name, ready, single_threaded, whole_months
-from bipstudy.analyses.estimating import estimates
+from bipstudy.analyses.estimating import Number, estimates
 from bipstudy.analyses.result import Result, Sentence
 from bipstudy.panel import answer_columns, build_panel, first_measurements
 from bipstudy.panel.checks import check_definition
@@ -124,6 +124,27 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
         settings={"months": horizon_months, "days": washout_days},
         remarks=_remarks(study, found),
     )
+
+
+def headline(study: Study) -> Number:
+    """Return the relative risk by optimism above against below the median, and nothing else.
+
+    It is the estimate that R2a is held against, for whoever needs it of many studies.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Number
+    """
+    panel = build_panel(study)
+    rows = ready(panel)
+    first = design.with_optimism(first_measurements(study, "primary"))
+    own = [column for column, who, _ in answer_columns() if who == "participant" and column in rows]
+    compared = design.compared(rows, panel.attrs["flow"], first, own)
+    return design.above_against_below(compared, "y")
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,12 @@ def reduced_forms(sample: Sample, outcomes: Sequence[tuple[str, str]], months: i
     return rows
 
 
+def above_against_below(sample: Sample, response: str) -> Number:
+    """Return the relative risk by optimism above against below the median, with background and own answers."""
+    label = Label(NAME, MEDIAN, "risk_ratio", response, EARLIER, None, ADJUSTED)
+    return _reduced_form(sample.frame, response, "above", sample.covariates, label, "")[0][1]
+
+
 def _reduced_form(
     frame: pd.DataFrame, response: str, column: str, covariates: Sequence[str], label: Label, points: str
 ) -> Rows:
