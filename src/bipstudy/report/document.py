@@ -189,9 +189,9 @@ class Document:
             "stamp": self.stamp,
             "language": self.language,
             "facts": self.facts,
-            "lead": self._lead_contents,
+            "lead": [*self._lead_contents],
             "sections": [
-                {"title": section.title, "level": section.level, "blocks": section.contents}
+                {"title": section.title, "level": section.level, "blocks": [*section.contents]}
                 for section in self._sections
             ],
         }

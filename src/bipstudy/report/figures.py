@@ -26,7 +26,11 @@ def _styled(draw: Callable[P, Any]) -> Callable[P, Any]:
         import matplotlib as mpl
 
         with mpl.rc_context({**mpl.rcParamsDefault, "backend": mpl.rcParams["backend"], **style.MATPLOTLIB}):
-            return draw(*args, **kwargs)
+            figure: Any = draw(*args, **kwargs)
+            # Laid out once: otherwise each saving moves things a little, and the second file is not the first.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            return figure
 
     return inner
 
