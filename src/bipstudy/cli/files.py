@@ -62,6 +62,28 @@ def codebook(
 
 
 @command
+def draft(
+    path: SubmissionPath,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=helped("out_option"))] = None,
+    language: Language = DEFAULT_LANGUAGE,
+) -> None:
+    """Draft a mapping."""
+    from bipstudy.loaders.draft import draft_mapping
+
+    checked_language(language)
+    _checked_ending(out, ".yaml", ".yml")
+    if out is not None and out.exists():
+        raise BipstudyError("loaders.mapping_exists", path=out)
+    drafted = draft_mapping(path, language)
+    if out is None:
+        say(drafted.rstrip())
+        return
+    with writing(out):
+        out.write_text(drafted, encoding="utf-8")
+    say(text("cli.written", language, path=out))
+
+
+@command
 def validate(
     path: SubmissionPath,
     mapping: MappingPath = None,
@@ -110,6 +132,9 @@ def show_report(report: Any, language: str, *, as_json: bool = False) -> None:
     if len(findings):
         _show_rules(findings, language)
         say(text("cli.more_in_report", language))
+    if report.risk:
+        for line in report.risk.lines(language, identifiers=report.identifiers_found):
+            say(line)
     say(text("cli.counts", language, **report.counts()))
     say(text("cli.accepted" if report.ok else "cli.refused", language))
 

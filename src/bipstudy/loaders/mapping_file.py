@@ -19,7 +19,7 @@ from bipstudy.texts import BipstudyError, text
 
 # A line that still bears one of these words has not been looked at by a person.
 UNSURE = {"sv": "OSÄKERT", "en": "UNSURE"}
-_UNSURE_LINE = re.compile(rf"#.*\b(?:{'|'.join(UNSURE.values())})\b")
+_UNSURE_LINE = re.compile(rf"#\s*(?:{'|'.join(UNSURE.values())})\b")
 _MAX_BYTES = 2**20
 _KEYS = {"schema_version", "organisation", "encoding", "missing", "date_format", "ignore", "occasions", "tables"}
 _TABLE_KEYS = {"file", "sheet", "columns", "values", "ignore", "set", "missing", "date_format", "distinct", "wide"}

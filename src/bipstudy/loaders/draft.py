@@ -1,0 +1,292 @@
+"""A draft of an organisation's mapping, from names, labels and values; what is a guess is marked and not applied."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bipstudy import schema
+from bipstudy.loaders.cells import MISSING, Cells, parse
+from bipstudy.loaders.formats import read_path
+from bipstudy.loaders.grids import Grid
+from bipstudy.loaders.headers import find_header, read_body
+from bipstudy.loaders.mapping_file import UNSURE
+from bipstudy.loaders.names import column_names, key, table_by_name
+from bipstudy.loaders.recognition import column_synonyms, forbidden, value_synonyms
+from bipstudy.loaders.sheets import Source, may_be_shown
+from bipstudy.schema import fold
+from bipstudy.texts import BipstudyError, text
+
+_ALIKE = 0.84
+_READABLE = 0.95
+_FEW_VALUES = 15
+_WIDE = re.compile(
+    r"^(?P<before>[^\W\d_]*[_\-. ]?)(?P<item>\d{1,2})(?P<between>[_\-. ]*[^\W\d_]*[_\-. ]*)(?P<at>\d{1,2})$"
+)
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """Which of our columns one of theirs may be, and whether names and content both say so."""
+
+    name: str
+    canonical: str
+    sure: bool
+
+
+def draft_mapping(path: str | Path, language: str = "sv") -> str:
+    r"""Return the draft of a mapping for a file, a folder or an archive.
+
+    Names, labels and values are compared without case and accents. A line that is a guess is a comment marked OSÄKERT
+    (in English UNSURE): `load_submission` refuses a mapping as long as a mark is left.
+
+    Parameters
+    ----------
+    path : str or Path
+    language : {"sv", "en"}
+
+    Returns
+    -------
+    str
+        YAML.
+
+    Raises
+    ------
+    BipstudyError
+        There is no such file, or nothing in it can be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "klienter.csv")
+    ...     _ = file.write_text("Klientnr;Kön;Startdatum\n1;K;2024-01-01\n2;Tjej;2024-02-01\n", "utf-8")
+    ...     print("\n".join(draft_mapping(file).splitlines()[-7:]))
+          columns:
+            "Klientnr": participant_id
+            "Kön": sex
+            "Startdatum": entered_on
+          values:
+            sex:
+              # OSÄKERT "Tjej": ?
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BipstudyError("loaders.no_path", path=path)
+    grids = [grid for grid in read_path(path).grids if not grid.helper]
+    if not grids:
+        raise BipstudyError("loaders.nothing_to_map", path=path.name)
+    tables: dict[str, list[str]] = defaultdict(list)
+    comments: list[str] = []
+    for grid in grids:
+        header = find_header(grid, set())
+        if header is None:
+            continue
+        source = Source(grid, header, read_body(grid, header))
+        table, sure = _table(source)
+        if table is None:
+            comments.append(text("loaders.draft_no_table", language, place=_place(grid)))
+        else:
+            alone = len(grids) == 1
+            tables[table] += _entry(source, table, sure, language, alone)
+            if table != "measurements" and _wide(source, set()):
+                tables["measurements"] += _wide_entry(source, UNSURE[language])
+    lines = [
+        *_wrapped(text("loaders.draft_head", language, path=path.name, mark=UNSURE[language])),
+        "schema_version: 1",
+    ]
+    lines += [f"# {comment}" for comment in comments] + ["tables:"]
+    for name in schema.TABLE_NAMES:
+        lines += [f"  {name}:", *tables[name]] if tables[name] else []
+    return "\n".join(lines) + "\n"
+
+
+def _wrapped(words: str) -> list[str]:
+    """Return words as lines of a comment."""
+    import textwrap
+
+    return textwrap.wrap(words, 118, initial_indent="# ", subsequent_indent="# ")
+
+
+def _place(grid: Grid) -> str:
+    """Return what file and sheet are called."""
+    return ", ".join(filter(None, (grid.file, grid.sheet)))
+
+
+def _quoted(words: str) -> str:
+    """Return words as YAML writes them."""
+    return json.dumps(words, ensure_ascii=False)
+
+
+def _table(source: Source) -> tuple[str | None, bool]:
+    """Return the table that a sheet is most like, and whether its name says so as well."""
+    grid = source.grid
+    named = table_by_name(grid.sheet or "") or table_by_name(Path(grid.file).stem)
+    scores = {}
+    for name, table in schema.tables().items():
+        wanted = {column.name for column in table.columns if not (column.optional or column.assigned)}
+        found = {guess.canonical for guess in _guesses(source, name)}
+        items = len(found & set(schema.items())) + bool(name == "measurements" and _wide(source, set()))
+        scores[name] = len(found & wanted) - 0.5 * len(wanted - found) + 0.4 * len(found - wanted) + items
+    best = max(scores, key=lambda name: (scores[name], -list(scores).index(name)))
+    if named is not None and scores[named] >= scores[best] - 2:
+        return named, True
+    return (best, False) if scores[best] > 0 else (named, False)
+
+
+def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -> list[str]:
+    """Return the lines of one entry of a table."""
+    grid, mark = source.grid, UNSURE[language]
+    where = f"sheet: {_quoted(grid.sheet)}" if grid.sheet else f"file: {_quoted(grid.file.rsplit('/', 1)[-1])}"
+    lines = [f"    - {where}"]
+    if grid.sheet and not alone:
+        lines.append(f"      file: {_quoted(grid.file.rsplit('/', 1)[-1])}")
+    if not sure:
+        question = text("loaders.draft_table", language, table=schema.table(table).label[language])
+        lines.append(f"      # {mark} {question}")
+    guesses = list(_guesses(source, table))
+    lines.append("      columns:")
+    lines += [
+        f"        {'' if guess.sure else f'# {mark} '}{_quoted(guess.name)}: {guess.canonical}" for guess in guesses
+    ]
+    values = [line for guess in guesses for line in _values(source, table, guess, mark)]
+    lines += ["      values:", *values] if values else []
+    taken = {key(guess.name) for guess in guesses}
+    if table == "measurements":
+        lines += [f"      # {mark} {line}" for line in _wide(source, taken)]
+    taken |= _in_shapes(source, taken)
+    for position in range(len(source.header.names)):
+        name = source.shown(position)
+        if key(name) in taken or not source.spellings(position):
+            continue
+        refused = next(filter(None, map(forbidden, source.spellings(position))), None)
+        said = "loaders.draft_forbidden" if refused else "loaders.draft_unknown"
+        kind = refused.kind[language] if refused else ""
+        lines.append(f"      # {text(said, language, name=_quoted(name), kind=kind)}")
+    return lines
+
+
+def _guesses(source: Source, table: str) -> Iterator[_Guess]:
+    """Yield the columns of a sheet that may be columns of a table; no column of ours twice."""
+    found: dict[str, tuple[float, int, _Guess]] = {}
+    for position in range(len(source.header.names)):
+        if any(forbidden(name) for name in source.spellings(position)):
+            continue
+        for canonical, score in _candidates(source.spellings(position), table):
+            fits = _fits(source.body.columns[position], table, canonical)
+            guess = _Guess(source.shown(position), canonical, score == 2 or (score == 1 and fits))
+            best = (score + fits, -position, guess)
+            if canonical not in found or best[:2] > found[canonical][:2]:
+                found[canonical] = best
+    chosen: dict[int, tuple[float, int, _Guess]] = {}
+    for best in found.values():
+        if -best[1] not in chosen or best[0] > chosen[-best[1]][0]:
+            chosen[-best[1]] = best
+    yield from (chosen[position][2] for position in sorted(chosen))
+
+
+def _candidates(spellings: Sequence[str], table: str) -> Iterator[tuple[str, float]]:
+    """Yield columns of ours and how well a name says them: 2 our own name, 1 a known synonym, below 1 alike."""
+    known = column_names(table)
+    for name in spellings:
+        said = key(name)
+        if said in known:
+            yield known[said], 2
+            continue
+        for canonical, synonyms in column_synonyms().items():
+            if said in synonyms and canonical in schema.dtypes(table):
+                yield canonical, 1
+        for spelling in difflib.get_close_matches(said, list(known), 1, _ALIKE):
+            yield known[spelling], difflib.SequenceMatcher(None, said, spelling).ratio() / 2
+
+
+def _fits(cells: Cells, table: str, canonical: str) -> bool:
+    """Say whether the cells of a column can be read as one of ours."""
+    filled = [text for text in cells.distinct if text]
+    if not filled:
+        return False
+    if canonical in schema.items():
+        kind, codes = "item", None
+    elif canonical.endswith("_precision"):
+        return False
+    else:
+        column = schema.table(table).column(canonical)
+        kind, codes = column.kind, column.codes
+    if kind == "id":
+        whole = schema.table(table).key[-1] != canonical or len(filled) == len(cells.position)
+        return whole and not any(len(each.split()) > 2 for each in filled)
+    if codes:
+        spellings = {*schema.code_list(codes).spellings, *value_synonyms().get(canonical, {}), *MISSING}
+        return bool(np.mean([fold(each) in spellings for each in filled]) >= _READABLE)
+    parsed = parse(kind, Cells(filled, np.arange(len(filled))), None, MISSING)
+    return sum(map(len, parsed.problems.values())) <= (1 - _READABLE) * len(filled)
+
+
+def _values(source: Source, table: str, guess: _Guess, mark: str) -> list[str]:
+    """Return the lines on the values of a column of codes that are not ours."""
+    if guess.canonical in schema.items() or guess.canonical.endswith("_precision"):
+        return []
+    codes = schema.table(table).column(guess.canonical).codes
+    position = next(at for at in range(len(source.header.names)) if source.shown(at) == guess.name)
+    if not codes:
+        return []
+    allowed, synonyms = schema.code_list(codes), value_synonyms().get(guess.canonical, {})
+    labels = source.grid.value_labels.get(position, {})
+    lines = []
+    for said in sorted(source.body.columns[position].distinct)[: 4 * _FEW_VALUES]:
+        meant = [fold(each) for each in (said, labels.get(said, ""))]
+        if not said or any(each and (each in allowed.spellings or each in MISSING) for each in meant):
+            continue
+        near = difflib.get_close_matches(meant[0], list(allowed.spellings), 1, _ALIKE)
+        code = synonyms.get(meant[0]) or (allowed.spellings[near[0]] if near else "?")
+        if may_be_shown(said):
+            lines.append(f"          # {mark} {_quoted(said)}: {code}")
+    return [f"        {guess.canonical}:", *lines] if lines and len(lines) <= _FEW_VALUES else []
+
+
+def _wide_entry(source: Source, mark: str) -> list[str]:
+    """Return the lines of an entry of forms in a file that holds another table as well."""
+    name = source.grid.sheet or source.grid.file.rsplit("/", 1)[-1]
+    ids = [guess for guess in _guesses(source, "measurements") if guess.canonical.endswith("_id")]
+    lines = [f"    - {'sheet' if source.grid.sheet else 'file'}: {_quoted(name)}", "      columns:"]
+    lines += [f"        {'' if guess.sure else f'# {mark} '}{_quoted(guess.name)}: {guess.canonical}" for guess in ids]
+    return lines + [f"      # {mark} {line}" for line in _wide(source, set())]
+
+
+def _shapes(source: Source, taken: set[str]) -> dict[tuple[str, str], dict[str, tuple[int, int]]]:
+    """Return the columns that are items by occasions, where two or more items have one shape."""
+    shapes: dict[tuple[str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
+    for name in source.header.names:
+        found = _WIDE.match(name)
+        if found and found["between"] and key(name) not in taken:
+            shapes[found["before"], found["between"]][name] = int(found["item"]), int(found["at"])
+    return {shape: places for shape, places in shapes.items() if len({item for item, _ in places.values()}) > 1}
+
+
+def _in_shapes(source: Source, taken: set[str]) -> set[str]:
+    """Return the names, by `key`, of the columns that are items by occasions."""
+    return {key(name) for places in _shapes(source, taken).values() for name in places}
+
+
+def _wide(source: Source, taken: set[str]) -> list[str]:
+    """Return the lines of a block for columns that are items by occasions."""
+    shapes = _shapes(source, taken)
+    if not shapes:
+        return []
+    lines = ["wide:"]
+    items = list(schema.instrument().items)
+    for (before, between), places in sorted(shapes.items()):
+        lines.append(f"  - pattern: {_quoted(f'{before}{{item}}{between}{{occasion}}')}")
+        lines.append("    items:")
+        for item in sorted({item for item, _ in places.values()}):
+            meant = items[item - 1].id if 0 < item <= len(items) else "?"
+            lines.append(f'      "{item}": {meant}')
+        lines.append("    set: {respondent: participant, form_status: answered}")
+    return lines
