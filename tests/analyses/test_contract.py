@@ -28,6 +28,7 @@ NAMES = [
     "insights",
     "caseworkers",
     "measurement",
+    "training",
 ]
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "p_value"]
 EXPECTED_PRIMARY = {
@@ -42,6 +43,7 @@ EXPECTED_PRIMARY = {
     "insights": 5,
     "caseworkers": 1,
     "measurement": 3,
+    "training": 1,
 }
 ANSWERED = {
     "participants": {"D1", "D2", "D3", "D4", "D7", "D8", "D9", "D10"},
@@ -55,6 +57,7 @@ ANSWERED = {
     "insights": set(),
     "caseworkers": {"R15"},
     "measurement": set(),
+    "training": set(),
 }
 
 

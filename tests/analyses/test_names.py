@@ -21,6 +21,7 @@ NAMES = [
     "insights",
     "caseworkers",
     "measurement",
+    "training",
 ]
 
 

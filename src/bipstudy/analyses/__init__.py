@@ -8,7 +8,7 @@ Examples
 >>> import bipstudy as bip
 >>> bip.analyses.list()
 ['participants', 'transitions', 'indicators', 'readiness', 'belief', 'continuity', 'activities',
- 'progression', 'insights', 'caseworkers', 'measurement']
+ 'progression', 'insights', 'caseworkers', 'measurement', 'training']
 >>> result = bip.analyses.transitions(bip.load_example())
 >>> result.estimates.columns[:3].tolist()
 ['analysis', 'term', 'contrast']
@@ -29,6 +29,7 @@ from bipstudy.analyses.participants import participants
 from bipstudy.analyses.progression import progression
 from bipstudy.analyses.readiness import readiness
 from bipstudy.analyses.result import ESTIMATE_COLUMNS, FigureSpec, Result, Sentence
+from bipstudy.analyses.training import training
 from bipstudy.analyses.transitions import transitions
 
 # Each function has the name of its module. All modules are imported above, so the names below stay bound to the
@@ -49,6 +50,7 @@ __all__ = [
     "participants",
     "progression",
     "readiness",
+    "training",
     "transitions",
 ]
 
@@ -64,6 +66,7 @@ _ORDER = (
     "insights",
     "caseworkers",
     "measurement",
+    "training",
 )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Analysis -> placeholder of its sentence -> which estimate fills it.
 _FILLED: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "training": {"change": {"role": "primary"}, "answered": {"contrast": "share_answered"}},
     "caseworkers": {
         "sd": {"role": "primary"},
         "observed": {"contrast": "sd_observed_means"},

@@ -66,7 +66,25 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("together", "points", "together", "together"),
         _cell("n", "count"),
     ),
-    "indicators.counts": (_cell("outcome", "text"), _cell("holding", "count"), _cell("items", "count")),
+    "indicators.counts": (
+        _cell("outcome", "text"),
+        Cell("holding", "one", "holding", ("low", "high")),
+        _cell("items", "count"),
+    ),
+    "indicators.expected": (
+        _cell("size", "size_points"),
+        _cell("if_all", "one", "all", "all"),
+        _cell("if_seven", "one", "seven", "seven"),
+        _cell("found_here", "count", "found"),
+    ),
+    "indicators.more": (
+        _cell("item", "text"),
+        _cell("change_before", "points", "change", "change"),
+        _cell("disagreement", "points", "disagreement", "disagreement"),
+        _cell("lowest", "percent"),
+        _cell("highest", "percent"),
+        _cell("p_linear", "p"),
+    ),
     "readiness.performance": (
         _cell("folds", "text"),
         _cell("predictors", "text"),
@@ -411,6 +429,10 @@ def _shown(value: float, kind: str, language: str) -> str:
         return number(100 * value, language, 1)
     if kind == "fine":
         return number(value, language, 3)
+    if kind == "one":
+        return number(value, language, 0 if float(value).is_integer() else 1)
+    if kind == "size_points":
+        return number(100 * value, language, 2)
     if kind == "p":
         return small(value, language)
     if kind == "measure":
@@ -426,7 +448,7 @@ def _ends(low: float, high: float, kind: str, language: str) -> str:
     """Return an interval as printed."""
     if kind == "percent":
         return interval(low, high, language, 1, as_percent=True)
-    scale, decimals = (100.0, 1) if kind == "points" else (1.0, 3 if kind == "fine" else 2)
+    scale, decimals = (100.0, 1) if kind == "points" else (1.0, {"fine": 3, "one": 0}.get(kind, 2))
     return interval(scale * low, scale * high, language, decimals)
 
 
