@@ -17,6 +17,7 @@ from bipstudy import schema
 from bipstudy.texts import text
 from bipstudy.validation.data import Data
 from bipstudy.validation.identifiers import redact
+from bipstudy.validation.risk import Risk
 from bipstudy.validation.rules import Hits
 
 COLUMNS = ["code", "severity", "status", "table", "file", "sheet", "row", "column", "count", "message", "cure"]
@@ -78,6 +79,8 @@ class Report:
     submitted : DataFrame
         Rows by table, file and sheet.
     extracted_on : date or None
+    risk : Risk or None
+        Measures of how easily participants could be recognised; None without participants.
     """
 
     language: str
@@ -86,6 +89,12 @@ class Report:
     not_applicable: tuple[NotApplicable, ...]
     submitted: pd.DataFrame
     extracted_on: dt.date | None = None
+    risk: Risk | None = None
+
+    @property
+    def identifiers_found(self) -> bool:
+        """Whether anything was found that is, or may be, a direct identifier."""
+        return any(schema.rules()[code].personal for code in self.places["code"].unique())
 
     @property
     def ok(self) -> bool:
@@ -152,6 +161,8 @@ class Report:
         for section in grouped(self):
             lines += ["", section.title]
             lines += [f"  {group.count:>7}  {group.title} [{group.code}]" for group in section.groups]
+        if self.risk:
+            lines += ["", *self.risk.lines(self.language, identifiers=self.identifiers_found)]
         return "\n".join(lines)
 
     def to_html(self, path: str | Path | None = None) -> str:
@@ -192,6 +203,8 @@ class Report:
             "not_applicable": [
                 {"code": rule.code, "reason": rule.message(self.language)} for rule in self.not_applicable
             ],
+            "direct_identifiers_found": self.identifiers_found,
+            "risk": None if self.risk is None else self.risk.as_dict(),
             "findings": _records(findings),
         }
         return _written(json.dumps(content, ensure_ascii=False, indent=1) + "\n", path)

@@ -48,6 +48,7 @@ def page(report: Report) -> str:
         ],
         sections=sections,
         total=sum(section.count for section in sections),
+        risk=_risk(report),
         submitted=_submitted(report),
         passed=_passed(report),
         not_applicable=[
@@ -60,6 +61,21 @@ def _verdict(report: Report, counts: dict[str, int]) -> str:
     """Return the sentence under the verdict."""
     wrong = "verdict_bad_long" if counts["error"] else "verdict_unchecked_long"
     return text(f"validation.{'verdict_ok_long' if report.ok else wrong}", report.language)
+
+
+def _risk(report: Report) -> dict[str, Any] | None:
+    """Return what the section on the risk of re-identification says."""
+    if report.risk is None:
+        return None
+    language = report.language
+    return {
+        "title": text("risk.title", language),
+        "verdict": text("risk.some_found" if report.identifiers_found else "risk.none_found", language),
+        "never": text("risk.never_anonymous", language),
+        "about": text("risk.about", language, columns=", ".join(report.risk.labels(language))),
+        "heads": [text("risk.measure_column", language), text("risk.value_column", language)],
+        "rows": report.risk.rows(language),
+    }
 
 
 def _submitted(report: Report) -> list[dict[str, Any]]:

@@ -30,10 +30,20 @@ from bipstudy.validation import (  # noqa: F401
 from bipstudy.validation.accepted import Accepted, mark, read_exceptions, read_thresholds
 from bipstudy.validation.data import Data
 from bipstudy.validation.findings import NotApplicable, Report, RuleStatus, collect, ordered
+from bipstudy.validation.risk import risk
 from bipstudy.validation.rules import CHECKS, Hits, Outcome, rule_needs
 
 # Rules whose finding says that a cell cannot be used, which the loader may have said of the same cell already.
-_ABOUT_A_CELL = ("missing-value", "unknown-code", "out-of-bounds", "missing-column", "missing-table", "wrong-type")
+_ABOUT_A_CELL = (
+    "missing-value",
+    "unknown-code",
+    "out-of-bounds",
+    "missing-column",
+    "missing-table",
+    "wrong-type",
+    "answered-without-date",
+    "left-reason-without-date",
+)
 
 
 def validate(
@@ -98,6 +108,7 @@ def validate(
         not_applicable=tuple(not_applicable),
         submitted=_submitted(data),
         extracted_on=data.extracted_on,
+        risk=risk(data.tables),
     )
 
 
