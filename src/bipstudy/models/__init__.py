@@ -56,6 +56,7 @@ _PUBLIC = {
     "standardised_curves": "marginal",
     "instrumental": "instrumental",
     "dominance": "dominance",
+    "random_effects": "pooling",
     "group_time_effects": "staggered",
     "sorted_halves": "halves",
     "chance_halves": "halves",

@@ -1,162 +1,170 @@
-"""Rubin's rules: several estimates from completed data as one."""
+r"""Random-effects pooling of a few estimates: mean, heterogeneity, and where a new one would lie.
+
+Estimates :math:`y_i` with variances :math:`v_i` vary around a mean with variance :math:`\tau^2`; weights are
+:math:`w_i = 1/(v_i + \tau^2)`.
+
+* :math:`\tau^2` by the moment estimator of DerSimonian and Laird, or that of Paule and Mandel, at which the weighted
+  sum of squares :math:`Q(\tau^2) = \sum w_i (y_i - \mu)^2` is its expectation :math:`k - 1`.
+* Errors of Hartung and Knapp, and of Sidik and Jonkman: :math:`Q(\tau^2) / (k - 1) / \sum w_i` with :math:`t_{k-1}`,
+  which hold their level with few estimates where normal ones do not.
+
+References
+----------
+DerSimonian, R. and Laird, N. (1986). Meta-analysis in clinical trials. Controlled Clinical Trials 7, 177-188.
+Paule, R. C. and Mandel, J. (1982). Consensus values and weighting factors. Journal of Research of the National Bureau
+of Standards 87, 377-385. IntHout, J., Ioannidis, J. P. A. and Borm, G. F. (2014). The Hartung-Knapp-Sidik-Jonkman
+method for random effects meta-analysis is straightforward and considerably outperforms the standard
+DerSimonian-Laird method. BMC Medical Research Methodology 14, 25. Viechtbauer, W. (2007). Confidence intervals for
+the amount of heterogeneity in meta-analysis. Statistics in Medicine 26, 37-52. Higgins, J. P. T. and Thompson, S. G.
+(2002). Quantifying heterogeneity in a meta-analysis. Statistics in Medicine 21, 1539-1558.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from bipstudy.models.covariance import ModelError
-from bipstudy.models.estimates import Errors, Estimates
 
-__all__ = ["PooledEstimates", "pool_estimates"]
+__all__ = ["RandomEffects", "random_effects"]
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PooledEstimates(Estimates):
-    """Estimates pooled over imputations by Rubin's rules.
+class RandomEffects:
+    """Pooled estimates.
 
     Attributes
     ----------
-    degrees : array of shape (k,)
-        Barnard and Rubin's degrees of freedom.
-    missing_information : array of shape (k,)
-        Fraction of information lost to missing values.
-    imputations : int
+    estimate, std_error, conf_low, conf_high, p_value : float
+        Mean of the distribution that the estimates come from.
+    tau2, tau2_low, tau2_high : float
+        Variance between, with an interval by inverting Q.
+    q, q_p_value : float
+        Cochran's Q and its p-value: are they all the same?
+    i2 : float
+        Share of the variance that lies between, 0 to 1.
+    new_low, new_high : float
+        Where a new true value lies with 95 per cent probability; NaN with fewer than three estimates.
+    weights : array of shape (k,)
+        Sum to one.
+    count : int
     """
 
-    degrees: FloatArray
-    missing_information: FloatArray
-    imputations: int
-
-    def tidy(self, level: float = 0.95, *, exponentiate: bool = False) -> pd.DataFrame:
-        """Pooled estimates; tests and intervals use t with the degrees of freedom of each term.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-        exponentiate : bool, default False
-
-        Returns
-        -------
-        DataFrame
-            Columns ``term, estimate, std_error, statistic, p_value, conf_low, conf_high``.
-        """
-        from bipstudy.models.estimates import tidy_frame
-
-        return tidy_frame(self.terms, self.estimates, self.std_errors, self.degrees, level, exponentiate=exponentiate)
-
-    def glance(self) -> pd.DataFrame:
-        """One row: imputations, largest fraction of missing information, convention."""
-        return pd.DataFrame(
-            {
-                "model": ["pooled over imputations"],
-                "imputations": [self.imputations],
-                "missing_information": [float(self.missing_information.max())],
-                "convention": [self.errors.text],
-            }
-        )
+    estimate: float
+    std_error: float
+    conf_low: float
+    conf_high: float
+    p_value: float
+    tau2: float
+    tau2_low: float
+    tau2_high: float
+    q: float
+    q_p_value: float
+    i2: float
+    new_low: float
+    new_high: float
+    weights: Floats
+    count: int
 
 
-def pool_estimates(results: Sequence[Any], degrees: float | None = None) -> PooledEstimates:
-    r"""Rubin's rules for anything that has ``tidy()``.
-
-    With m results, mean variance :math:`\bar U` and variance between them B, the total is
-    :math:`T = \bar U + (1 + 1/m) B`. Degrees of freedom are those of Barnard and Rubin (1999): with
-    :math:`\lambda = (1 + 1/m) B / T`, :math:`\nu_{old} = (m-1)/\lambda^2` and
-    :math:`\nu_{obs} = \frac{\nu_{com} + 1}{\nu_{com} + 3} \nu_{com} (1 - \lambda)`,
-    :math:`\nu = \nu_{old} \nu_{obs} / (\nu_{old} + \nu_{obs})`.
+def random_effects(
+    *,
+    estimates: npt.ArrayLike,
+    errors: npt.ArrayLike,
+    method: Literal["PM", "DL"] = "PM",
+    adjusted: bool = True,
+    level: float = 0.95,
+) -> RandomEffects:
+    """Pool estimates by random effects.
 
     Parameters
     ----------
-    results : sequence
-        Fits of the same model to completed frames. A covariance is pooled if every result has ``covariance`` of the
-        size of its table, else the pooled one is diagonal.
-    degrees : float, optional
-        Degrees of freedom of the complete data, :math:`\nu_{com}`; by default those of the results' errors, infinite
-        if they say nothing.
+    estimates, errors : array of shape (k,)
+        On an additive scale (ratios as logarithms), errors above 0.
+    method : {"PM", "DL"}
+        Paule and Mandel, or DerSimonian and Laird.
+    adjusted : bool, default True
+        Errors of Hartung, Knapp, Sidik and Jonkman, with t; else the usual normal ones.
+    level : float, default 0.95
 
     Returns
     -------
-    PooledEstimates
+    RandomEffects
 
     Raises
     ------
     ModelError
-        If there are fewer than two results, or their terms differ.
+        Fewer than two estimates, one that is missing, or an error that is not above 0.
 
     Examples
     --------
-    >>> import numpy as np, pandas as pd
-    >>> from bipstudy import models
-    >>> rng = np.random.default_rng(1)
-    >>> frame = pd.DataFrame({"x": rng.normal(size=60)})
-    >>> completed = [frame.assign(y=frame["x"] + rng.normal(size=60)) for _ in range(5)]
-    >>> pooled = models.pool_estimates([models.linear_probability(each, "y ~ x") for each in completed])
-    >>> pooled.tidy()["term"].tolist()
-    ['Intercept', 'x']
-
-    References
-    ----------
-    Rubin, D. B. (1987). Multiple Imputation for Nonresponse in Surveys. Barnard, J., Rubin, D. B. (1999).
-    Small-sample degrees of freedom with multiple imputation. Biometrika 86, 948-955.
+    >>> pooled = random_effects(estimates=[0.1, 0.4, 0.7, 0.2], errors=[0.1, 0.1, 0.1, 0.1])
+    >>> round(pooled.estimate, 3), round(pooled.i2, 2), round(pooled.tau2, 3)
+    (0.35, 0.86, 0.06)
     """
-    if len(results) < 2:
-        raise ModelError("pooling needs at least two imputations")
-    tables = [result.tidy() for result in results]
-    terms = tuple(tables[0]["term"])
-    if any(tuple(table["term"]) != terms for table in tables):
-        raise ModelError("the imputations give different terms; a level or column varies in some of them only")
-    estimates = np.array([table["estimate"].to_numpy(dtype=np.float64) for table in tables])
-    errors = np.array([table["std_error"].to_numpy(dtype=np.float64) for table in tables])
-    count = len(tables)
-    within = _within(results, errors)
-    between = np.atleast_2d(np.cov(estimates, rowvar=False))
-    total = within + (1.0 + 1.0 / count) * between
-    share = (1.0 + 1.0 / count) * np.diag(between) / np.diag(total)
-    share = np.where(share > 1e-14, share, 0.0)  # less is rounding
-    complete = _complete_degrees(results) if degrees is None else degrees
-    freedom = _barnard_rubin(share, count, complete)
-    growth = share / np.maximum(1.0 - share, 1e-300)
-    information = (growth + 2.0 / (freedom + 3.0)) / (growth + 1.0)
-    text = getattr(getattr(results[0], "errors", None), "text", "errors as in each fit")
-    return PooledEstimates(
-        terms=terms,
-        estimates=estimates.mean(axis=0),
-        covariance=total,
-        errors=Errors(text=f"Rubin's rules over {count} imputations, Barnard-Rubin degrees of freedom; each: {text}"),
-        degrees=freedom,
-        missing_information=np.where(share > 0.0, information, 0.0),
-        imputations=count,
+    y, v = np.asarray(estimates, dtype=np.float64), np.asarray(errors, dtype=np.float64) ** 2
+    if y.ndim != 1 or y.shape != v.shape or len(y) < 2:
+        raise ModelError("pooling takes two or more estimates, each with its error")
+    if not (np.isfinite(y).all() and np.isfinite(v).all() and (v > 0).all()):
+        raise ModelError("pooling takes finite estimates with errors above 0")
+    from scipy.stats import chi2, norm, t
+
+    k = len(y)
+    tau2 = _moment(y, v) if method == "DL" else _root(y, v, k - 1.0)
+    weight = 1.0 / (v + tau2)
+    mean = float(weight @ y / weight.sum())
+    factor = _q(y, v, tau2) / (k - 1) if adjusted else 1.0
+    error = float(np.sqrt(factor / weight.sum()))
+    law = t(k - 1) if adjusted else norm
+    half = float(law.ppf(0.5 + level / 2))
+    tail = (1.0 - level) / 2
+    fixed = 1.0 / v
+    typical = (k - 1) * fixed.sum() / (fixed.sum() ** 2 - (fixed**2).sum())
+    new = half * float(np.sqrt(tau2 + error**2)) if k > 2 else np.nan
+    return RandomEffects(
+        estimate=mean,
+        std_error=error,
+        conf_low=mean - half * error,
+        conf_high=mean + half * error,
+        p_value=float(2 * law.sf(abs(mean) / error)) if error > 0 else np.nan,
+        tau2=tau2,
+        tau2_low=_root(y, v, float(chi2.ppf(1 - tail, k - 1))),
+        tau2_high=_root(y, v, float(chi2.ppf(tail, k - 1))),
+        q=_q(y, v, 0.0),
+        q_p_value=float(chi2.sf(_q(y, v, 0.0), k - 1)),
+        i2=float(tau2 / (tau2 + typical)),
+        new_low=mean - new,
+        new_high=mean + new,
+        weights=weight / weight.sum(),
+        count=k,
     )
 
 
-def _within(results: Sequence[Any], errors: FloatArray) -> FloatArray:
-    """Mean covariance, full where every result has one."""
-    k = errors.shape[1]
-    covariances = [getattr(result, "covariance", None) for result in results]
-    whole = [value for value in covariances if isinstance(value, np.ndarray) and value.shape == (k, k)]
-    if len(whole) == len(results):
-        return np.asarray(np.mean(np.array(whole), axis=0))
-    return np.diag((errors**2).mean(axis=0))
+def _q(y: Floats, v: Floats, tau2: float) -> float:
+    """Weighted sum of squares around the weighted mean."""
+    weight = 1.0 / (v + tau2)
+    return float(weight @ (y - weight @ y / weight.sum()) ** 2)
 
 
-def _complete_degrees(results: Sequence[Any]) -> float:
-    """Smallest degrees of freedom that the results' errors name."""
-    return min(float(getattr(getattr(result, "errors", None), "degrees", np.inf)) for result in results)
+def _moment(y: Floats, v: Floats) -> float:
+    """Variance between by DerSimonian and Laird."""
+    weight = 1.0 / v
+    spare = weight.sum() - (weight**2).sum() / weight.sum()
+    return max(0.0, (_q(y, v, 0.0) - (len(y) - 1)) / float(spare))
 
 
-def _barnard_rubin(share: FloatArray, count: int, complete: float) -> FloatArray:
-    """Degrees of freedom for the share of variance due to missing values."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        old = (count - 1.0) / share**2
-        if not np.isfinite(complete):
-            return np.where(share > 0.0, old, np.inf)
-        observed = (complete + 1.0) / (complete + 3.0) * complete * (1.0 - share)
-        return np.where(share > 0.0, old * observed / (old + observed), observed)
+def _root(y: Floats, v: Floats, target: float) -> float:
+    """Variance between at which Q is `target`, 0 if it lies below that already."""
+    if _q(y, v, 0.0) <= target:
+        return 0.0
+    from scipy.optimize import brentq
+
+    high = float(np.var(y) + v.max())
+    while _q(y, v, high) > target:
+        high *= 4.0
+    return float(brentq(lambda tau2: _q(y, v, tau2) - target, 0.0, high, xtol=1e-14, rtol=1e-13))
