@@ -156,8 +156,8 @@ def _reliability_rows(scales: Mapping[str, Any], n: int) -> list[tuple[Label, Nu
 def _number(tidy: pd.DataFrame, term: str, n: int, clusters: int | None) -> Number:
     """Return one row of a table as a number, without a test against zero, which nobody doubts."""
     row = tidy.set_index("term").loc[term]
-    values = [float(row[name]) for name in ("estimate", "std_error", "conf_low", "conf_high")]
-    return Number(*values, n=n, clusters=clusters)
+    low, high = float(row["conf_low"]), float(row["conf_high"])
+    return Number(float(row["estimate"]), float(row["std_error"]), low, high, n=n, clusters=clusters)
 
 
 def _count(solution: Any, n: int) -> Number:

@@ -155,8 +155,10 @@ def mode_estimates(first: pd.DataFrame, columns: list[str], forms: Forms, name: 
     rows = []
     for mode in MODES:
         label = Label(name, f"mode_{mode}_vs_alone", "sd", OUTCOME)
-        made = fit is not None and mode in fit.terms
-        rows.append((label, from_tidy(fit.tidy(), mode, fit) if made else Number(n=max(len(first), 1))))
+        number = Number(n=max(len(first), 1))
+        if fit is not None and mode in fit.terms:
+            number = from_tidy(fit.tidy(), mode, fit)
+        rows.append((label, number))
     return rows
 
 

@@ -231,7 +231,11 @@ def _number(sample: Sample, performance: Any, measure: str) -> Number:
         return Number(n=len(sample.frame))
     row = performance.tidy().set_index("term").loc[measure]
     return Number(
-        *(float(row[name]) for name in ("estimate", "std_error", "conf_low", "conf_high", "p_value")),
+        float(row["estimate"]),
+        float(row["std_error"]),
+        float(row["conf_low"]),
+        float(row["conf_high"]),
+        float(row["p_value"]),
         n=performance.rows,
         events=performance.events,
         clusters=performance.errors.clusters[0],

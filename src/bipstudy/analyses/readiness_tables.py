@@ -203,7 +203,7 @@ def transport_table(frame: pd.DataFrame, prediction: FloatArray | None) -> pd.Da
                 part["y"], guess, cluster=part[CLUSTER].to_numpy(dtype=object), weights=part["ipcw"]
             )
             row = made.tidy().set_index("term").loc["auc"]
-            auc = tuple(float(row[name]) for name in ("estimate", "conf_low", "conf_high"))
+            auc = float(row["estimate"]), float(row["conf_low"]), float(row["conf_high"])
         means = np.average(np.column_stack([guess, part["y"]]), weights=part["ipcw"], axis=0)
         rows.append((str(organisation), len(part), events, *means, *auc))
     return pd.DataFrame(rows, columns=columns)
