@@ -91,6 +91,7 @@ def validate(
     extracted_on: ExtractedOn = None,
     html: Annotated[Path | None, typer.Option("--html", help=helped("html_option"))] = None,
     xlsx: Annotated[Path | None, typer.Option("--xlsx", help=helped("xlsx_option"))] = None,
+    marked: Annotated[bool, typer.Option("--marked", help=helped("marked_option"))] = False,
     thresholds: Annotated[Path | None, typer.Option("--thresholds", help=helped("thresholds_option"))] = None,
     exceptions: Annotated[Path | None, typer.Option("--exceptions", help=helped("exceptions_option"))] = None,
     language: Language = DEFAULT_LANGUAGE,
@@ -110,11 +111,22 @@ def validate(
             with writing(written_to):
                 write(written_to)
     show_report(report, language, as_json=as_json)
-    for written in (html, xlsx):
+    copy = _write_marked(report, path, mapping) if marked else None
+    for written in (html, xlsx, copy):
         if written and not as_json:
             say(text("cli.written", language, path=written))
     if not report.ok:
         raise typer.Exit(DATA_FALL_SHORT)
+
+
+def _write_marked(report: Any, path: Path, mapping: Path | None) -> Path:
+    """Write the marked copy beside what was submitted, and return where."""
+    from bipstudy.loaders import read_mapping
+    from bipstudy.validation.marked import marked_path, write_marked
+
+    out = marked_path(path, report.language)
+    with writing(out):
+        return write_marked(report, path, out, read_mapping(mapping).encoding if mapping else None)
 
 
 def _checked_ending(path: Path | None, *known: str) -> None:

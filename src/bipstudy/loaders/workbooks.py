@@ -12,6 +12,7 @@ from bipstudy.loaders.names import key, table_by_name
 from bipstudy.loaders.sheet_xml import Extent
 from bipstudy.schema import Finding, fold
 from bipstudy.schema.template import helper_sheets
+from bipstudy.texts import text_forms
 
 # What a workbook may hold when unpacked; a million rows of 40 columns take about half of it.
 MAX_UNPACKED = 4 * 2**30
@@ -124,6 +125,10 @@ def _read_excel(name: str, content: bytes, known: dict[str, Extent], findings: l
     except BaseException as error:
         _let_through(error)
         findings.append(Finding("unreadable-file", file=name))
+        return []
+    if set(book.sheet_names) & set(text_forms("marked.sheet").values()):
+        # What validation wrote for the steward to look at holds the mistakes that are to be mended.
+        findings.append(Finding("marked-copy", file=name))
         return []
     grids = []
     for sheet in book.sheets_metadata:

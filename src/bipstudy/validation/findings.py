@@ -94,7 +94,7 @@ class Report:
     @property
     def identifiers_found(self) -> bool:
         """Whether anything was found that is, or may be, a direct identifier."""
-        return any(schema.rules()[code].personal for code in self.places["code"].unique())
+        return any(map(is_personal, self.places["code"].unique()))
 
     @property
     def ok(self) -> bool:
@@ -223,6 +223,11 @@ class Report:
         from bipstudy.validation.workbook import write_workbook
 
         return write_workbook(self, Path(path))
+
+
+def is_personal(code: str) -> bool:
+    """Say whether a rule is about what may name a person: the cells, or a whole column that must not be sent."""
+    return schema.rules()[code].personal or code == "forbidden-column"
 
 
 def collect(data: Data, found: Sequence[tuple[str, Hits]]) -> pd.DataFrame:
