@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.analyses import organisations
 from bipstudy.analyses.common import single_threaded
 from bipstudy.analyses.estimating import Label, Number, estimates, mean, share
 from bipstudy.analyses.history import History, history
@@ -57,7 +58,7 @@ def participants(study: Study) -> Result:
     Returns
     -------
     Result
-        Tables ``characteristics`` (table 1) and ``size``; figure ``against_danish``.
+        Tables ``characteristics`` (table 1), ``size`` and ``organisations``; figure ``against_danish``.
 
     Examples
     --------
@@ -84,7 +85,11 @@ def participants(study: Study) -> Result:
     return Result(
         name=NAME,
         estimates=found,
-        tables={"characteristics": _characteristics(table, clusters), "size": _size(study)},
+        tables={
+            "characteristics": _characteristics(table, clusters),
+            "size": _size(study),
+            "organisations": organisations.summary(_by_organisation(table, shares, clusters)),
+        },
         figures={"against_danish": _figure(found)},
         flow=_flow(table),
         remarks=tuple(remarks),
@@ -129,6 +134,19 @@ def _number(contrast: str, values: Floats, clusters: Labels) -> Number:
         # A mean share is not tested against zero.
         return Number(**{**vars(number), "p_value": np.nan})
     return share(values=values, clusters=clusters)
+
+
+def _by_organisation(table: pd.DataFrame, shares: dict[str, Floats], clusters: Labels) -> dict[str, dict[str, Number]]:
+    """Return the share of each organisation, for the shares of participants (a share of time is none)."""
+    names = table["organisation_id"].to_numpy(dtype=object)
+    return {
+        f"analyses.contrast.{contrast}": {
+            str(name): share(values=values[names == name], clusters=clusters[names == name])
+            for name in sorted(set(names))
+        }
+        for contrast, values in shares.items()
+        if contrast != "work_or_study_share_5y"
+    }
 
 
 def _characteristics(table: pd.DataFrame, clusters: Labels) -> pd.DataFrame:

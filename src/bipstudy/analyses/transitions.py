@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.analyses import resampling
+from bipstudy.analyses import organisations, resampling
 from bipstudy.analyses.common import CLUSTER, STUDY, WORK, FlowBook, outcome_name, ready, single_threaded, whole_months
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
@@ -44,7 +44,8 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
     Returns
     -------
     Result
-        Tables ``bounds``, ``by_month`` and ``by_path``; figure ``incidence``.
+        Tables ``bounds``, ``by_month``, ``by_path``, ``by_organisation`` and ``organisations``; figures ``incidence``
+        and ``organisations``.
 
     Raises
     ------
@@ -69,18 +70,34 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
     for contrast, variant, cause, named, role, benchmark in _wanted(outcome):
         label = Label(NAME, contrast, "risk", named, cause, months, "raw", role, benchmark)
         rows.append((label, _number(curves[variant], cause, horizon, frame)))
+    apart = {
+        str(name): _number(_curves(each), "any", horizon, each)
+        for name, each in frame.groupby(frame["organisation_id"].astype(object), sort=True)
+    }
+    label = Label(NAME, "organisations_mean", "risk", outcome_name(outcome), "organisations", months)
+    rows.append((label, organisations.mean_number(apart)))
     found = estimates(rows)
     by_month = _by_month(curves["observed"], frame)
     return Result(
         name=NAME,
         estimates=found,
-        tables={"bounds": _bounds(found), "by_month": by_month, "by_path": _by_path(study, frame, horizon, outcome)},
-        figures=_figures(curves["observed"], frame),
+        tables={
+            "bounds": _bounds(found),
+            "by_month": by_month,
+            "by_path": _by_path(study, frame, horizon, outcome),
+            "by_organisation": organisations.side_by_side(apart),
+            "organisations": organisations.summary({f"analyses.outcome.{outcome_name(outcome)}": apart}),
+        },
+        figures={
+            **_figures(curves["observed"], frame),
+            **organisations.figure(apart, "analyses.transitions.figure_organisations", "analyses.axis.incidence"),
+        },
         flow=book.finish("at_risk"),
         settings={"months": horizon_months},
         remarks=(
             Sentence("analyses.transitions.note_bounds", {"lost": int((frame["end_reason"] == LOST).sum())}),
             Sentence("analyses.transitions.note_competing"),
+            Sentence("analyses.note_organisations", {"fewest": organisations.FEWEST_PARTICIPANTS}),
         ),
     )
 
@@ -138,7 +155,7 @@ def _number(curves: dict[str, Any], cause: str, horizon: int, frame: pd.DataFram
     """Return the incidence of a cause at the horizon."""
     named = {"any": frame["merged"] == "any"}.get(cause, frame["kind"] == cause)
     events = int((named & (frame["stop"] <= horizon)).sum())
-    counts = {"n": len(frame), "events": events, "clusters": int(frame[CLUSTER].nunique())}
+    counts: dict[str, Any] = {"n": len(frame), "events": events, "clusters": int(frame[CLUSTER].nunique())}
     if curves[cause] is None:
         return Number(**counts)
     table = curves[cause].at(horizon)

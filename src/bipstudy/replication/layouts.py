@@ -23,7 +23,7 @@ class Cell:
         Key under ``analyses.column``.
     kind : str
         text, count, number, fine (a number with three decimals), percent, points (of a difference in proportions), p,
-        size or measure (a count, or a number with two decimals).
+        size, range (an interval of shares alone) or measure (a count, or a number with two decimals).
     column : str
         Column of the estimate.
     ends : tuple of str
@@ -41,6 +41,14 @@ def _cell(heading: str, kind: str, column: str = "", ends: str = "") -> Cell:
     return Cell(heading, kind, column or heading, (f"{ends}_low", f"{ends}_high") if ends else ())
 
 
+ORGANISATIONS = (
+    _cell("what", "text"),
+    _cell("organisations", "count"),
+    _cell("share", "percent", "estimate", "conf"),
+    Cell("new", "range", "new_low", ("new_low", "new_high")),
+    _cell("i2", "percent"),
+    _cell("p_value", "p"),
+)
 LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
     "participants.characteristics": (
         _cell("variable", "text"),
@@ -287,6 +295,15 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("difference", "points", "estimate", "conf"),
         _cell("groups", "count"),
     ),
+    "transitions.by_organisation": (
+        _cell("organisation", "text"),
+        _cell("n", "count"),
+        _cell("share", "percent", "estimate", "conf"),
+        Cell("limits", "range", "limit_low", ("limit_low", "limit_high")),
+        _cell("outside", "text"),
+    ),
+    "transitions.organisations": ORGANISATIONS,
+    "participants.organisations": ORGANISATIONS,
     "insights.insights": (
         _cell("insight", "text"),
         _cell("present", "percent"),
@@ -407,6 +424,10 @@ def _values(words: pd.DataFrame, cell: Cell, language: str) -> list[object] | pd
         return words[cell.column].astype("Int64")
     found: list[object] = []
     for row in words.to_dict("records"):
+        if cell.kind == "range":
+            low, high = (float(row[end]) for end in cell.ends)
+            found.append(unbroken(interval(low, high, language, 1, as_percent=True)))
+            continue
         value = float(row[cell.column])
         shown = _shown(value, cell.kind, language)
         if cell.ends and not math.isnan(value):

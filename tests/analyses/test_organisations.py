@@ -1,0 +1,66 @@
+"""Organisations side by side: what is shown, the funnel, and the pooled mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+import bipstudy as bip
+from bipstudy.analyses import organisations
+from bipstudy.analyses.estimating import Number, share
+from bipstudy.models import random_effects
+
+
+def drawn(shares: list[float], size: int = 400, seed: int = 1) -> dict[str, Number]:
+    rng = np.random.default_rng(seed)
+    return {f"o{place}": share(values=(rng.random(size) < p).astype(float)) for place, p in enumerate(shares)}
+
+
+def test_the_mean_is_the_pooled_logit() -> None:
+    numbers = drawn([0.1, 0.2, 0.3, 0.15])
+    p = np.array([number.estimate for number in numbers.values()])
+    errors = np.array([number.std_error for number in numbers.values()]) / (p * (1 - p))
+    expected = random_effects(estimates=logit(p), errors=errors)
+    found = organisations.mean_number(numbers)
+    assert found.estimate == pytest.approx(expit(expected.estimate))
+    assert (found.conf_low, found.conf_high) == pytest.approx(expit([expected.conf_low, expected.conf_high]))
+    row = organisations.summary({"a": numbers}).iloc[0]
+    assert row["p_value"] == pytest.approx(expected.q_p_value)
+    assert row["new_low"] < row["conf_low"] < row["estimate"] < row["conf_high"] < row["new_high"]
+
+
+def test_small_organisations_and_rare_events_are_not_shown() -> None:
+    numbers = {
+        **drawn([0.2, 0.2]),
+        "few": Number(0.5, 0.1, 0.3, 0.7, n=19, events=9),
+        "rare": Number(0.01, 0.005, 0.0, 0.02, n=400, events=4),
+        "nearly all": Number(0.99, 0.005, 0.98, 1.0, n=400, events=396),
+    }
+    assert list(organisations.shown(numbers)) == ["o0", "o1"]
+    assert organisations.side_by_side(numbers)["organisation"].tolist() == ["o0", "o1"]
+    assert np.isnan(organisations.mean_number({"o0": numbers["o0"]}).estimate)
+    assert organisations.figure({"o0": numbers["o0"]}, "caption", "axis") == {}
+
+
+def test_of_organisations_alike_one_in_twenty_lies_outside() -> None:
+    outside = [
+        (organisations.side_by_side(drawn([0.15] * 20, seed=seed))["outside_key"] == "analyses.yes").mean()
+        for seed in range(40)
+    ]
+    # 800 organisations: a standard error below a point.
+    assert 0.025 < np.mean(outside) < 0.08
+    apart = organisations.side_by_side(drawn([0.15] * 10 + [0.4]))
+    assert apart.set_index("organisation").loc["o10", "outside_key"] == "analyses.yes"
+
+
+def test_every_organisation_of_a_study_is_compared() -> None:
+    study, _ = bip.simulate_study(1500, seed=3, scenario="demo")
+    result = bip.analyses.transitions(study)
+    table = result.tables["by_organisation"]
+    assert set(table["organisation"]) <= set(study.participants["organisation_id"])
+    assert len(table) >= 4
+    mean = result.estimates.set_index("contrast").loc["organisations_mean"]
+    assert table["estimate"].min() < mean["estimate"] < table["estimate"].max()
+    assert len(result.figures["organisations"].frame) == len(table) + 1
+    assert len(bip.analyses.participants(study).tables["organisations"]) == 5
