@@ -22,7 +22,7 @@ from bipstudy.replication import (
     replicate,
 )
 from bipstudy.replication.plan import parameters
-from bipstudy.replication.plan_writing import plain
+from bipstudy.replication.plan_writing import commented, plain
 from bipstudy.replication.registration import sidecar
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError
@@ -116,6 +116,12 @@ def test_the_hash_is_of_what_the_plan_says(tmp_path: Path) -> None:
     second = read_plan(written(tmp_path, "questions:\n- participants\n- belief\nseed: 1\nversion: 1\n"))
     assert first.hash == second.hash == read_plan(written(tmp_path, plain(first))).hash
     assert read_plan(written(tmp_path, HEAD + "seed: 2")).hash != first.hash
+
+
+def test_what_no_question_uses_is_no_part_of_the_plan(tmp_path: Path) -> None:
+    plan = Plan(questions=("participants",))
+    for words in (plain(plan), commented(plan, "en")):
+        assert read_plan(written(tmp_path, words)).hash == plan.hash
 
 
 def test_every_question_gets_the_definitions_it_takes_and_no_other() -> None:

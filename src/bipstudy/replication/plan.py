@@ -97,11 +97,16 @@ class Plan:
         given = {**self.definitions, **own}
         return {name: given[name] for name in parameters(question) if name in given}
 
+    def used_definitions(self) -> dict[str, Any]:
+        """Return the shared definitions that a question of the plan takes; the others have no effect."""
+        taken = {name for question in self.questions for name in parameters(question)}
+        return {name: value for name, value in self.definitions.items() if name in taken}
+
     def as_dict(self) -> dict[str, Any]:
         """Return what the plan says, as JSON holds it and in an order of its own."""
         content: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "path"}
         content["questions"] = list(self.questions)
-        content["definitions"] = dict(sorted(self.definitions.items()))
+        content["definitions"] = dict(sorted(self.used_definitions().items()))
         content["settings"] = {name: dict(sorted(own.items())) for name, own in sorted(self.settings.items()) if own}
         content["primary"] = {
             name: [{key: value for key, value in vars(each).items() if value} for each in sorted(wanted)]

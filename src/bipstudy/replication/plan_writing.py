@@ -82,7 +82,7 @@ def _lines(plan: Plan, language: str) -> Iterator[str]:
         yield from _wrapped(_estimand(name, language), indent="  ")
         yield f"  {'' if name in plan.questions else '# '}- {name}"
     yield from ("", *_comment("definitions", language), "definitions:")
-    yield from (f"  {name}: {value}" for name, value in plan.definitions.items())
+    yield from (f"  {name}: {value}" for name, value in plan.used_definitions().items())
     yield from ("", *_comment("settings", language))
     for name in analyses.list():
         own = [f"{each}: {default}" for each, default in parameters(name).items() if each not in SHARED]
