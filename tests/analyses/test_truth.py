@@ -139,7 +139,7 @@ def test_where_nothing_acts_nothing_is_found(nothing: tuple[Study, Truth]) -> No
         found = found[found["scale"].isin(["risk_difference", "risk_ratio", "hazard_ratio", "sd"])]
         found = found[~found["outcome"].str.startswith("job_search") & found["std_error"].gt(0)]
         ratio = found["scale"].isin(["risk_ratio", "hazard_ratio"])
-        value = np.where(ratio, np.log(found["estimate"]), found["estimate"])
+        value = np.where(ratio, np.log(found["estimate"].where(ratio, 1.0)), found["estimate"])
         z = (value - null) / found["std_error"]
         assert np.abs(z).max() < FOUR, name
 
