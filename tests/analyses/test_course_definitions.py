@@ -33,7 +33,7 @@ def day_of(value: Any) -> int | None:
 @pytest.fixture(scope="module")
 def study() -> Study:
     # More caseworkers leave, so that there are departures of many kinds among few people.
-    chosen = scenario("demo").replace(caseworkers__departure_rate=0.08, design__participants=420)
+    chosen = scenario("demo").replace(caseworkers__departure_rate=0.08, design__participants=300)
     drawn, _ = bip.simulate_study(seed=17, scenario=chosen)
     for name, column in (("assignments", "start"), ("assignments", "end"), ("activities", "start")):
         assert (drawn.tables[name][f"{column}_precision"].dropna() == "day").all()

@@ -15,15 +15,17 @@ from bipstudy.analyses.quarters import Indicator, indicators_asked
 CLUSTERS = [CLUSTER, "participant"]
 LEVEL = 0.05
 MONTHS = 3
+# Adjustment in the estimates where the background enters as one number, and the level as it is.
+SCORED = "score_level"
 # Adjustment in the estimates where participant, caseworker and quarter are absorbed.
 EFFECTS = "participant_caseworker_quarter"
 ITEM_CONTRASTS = ("item_change_per_sd", "item_start_per_sd")
 
 
-def ratios(
+def hazard(
     frame: pd.DataFrame, response: str, exposures: Sequence[str], terms: Sequence[str], weights: pd.Series
-) -> list[Number]:
-    """Return the hazard ratio of each exposure, among rows with a known outcome and all exposures.
+) -> tuple[Any, Number]:
+    """Fit a hazard among rows with a known outcome and all exposures.
 
     Parameters
     ----------
@@ -36,7 +38,9 @@ def ratios(
 
     Returns
     -------
-    list of Number
+    fit : HazardFit or None
+    nothing : Number
+        Stands for what could not be estimated.
     """
     from bipstudy import models
 
@@ -47,7 +51,23 @@ def ratios(
             used, formula(response, exposures, terms), weights="weight", cluster=CLUSTERS, person="participant"
         )
     )
-    return _numbers(fit, exposures, Number(n=len(used), events=int(used[response].sum())), ratio=True)
+    return fit, Number(n=len(used), events=int(used[response].sum()))
+
+
+def ratios(
+    frame: pd.DataFrame, response: str, exposures: Sequence[str], terms: Sequence[str], weights: pd.Series
+) -> list[Number]:
+    """Return the hazard ratio of each exposure; parameters as for `hazard`."""
+    fit, nothing = hazard(frame, response, exposures, terms, weights)
+    return numbers(fit, exposures, nothing, ratio=True)
+
+
+def score(fit: Any, frame: pd.DataFrame, background: Sequence[str]) -> Any:
+    """Return the background's part of a linear predictor; what has no finite coefficient adds nothing."""
+    if fit is None:
+        return np.zeros(len(frame))
+    weights = fit.coef.reindex([*background]).to_numpy(dtype=np.float64)
+    return frame[[*background]].to_numpy(dtype=np.float64) @ np.where(np.isfinite(weights), weights, 0.0)
 
 
 def differences(
@@ -74,10 +94,10 @@ def differences(
     words = formula(response, exposures, terms)
     words += f" | participant + {CLUSTER} + quarter" if effects else ""
     fit = attempt(lambda: models.linear_probability(used, words, cluster=CLUSTERS))
-    return _numbers(fit, exposures, Number(n=len(used)), ratio=False)
+    return numbers(fit, exposures, Number(n=len(used)), ratio=False)
 
 
-def _numbers(fit: Any, exposures: Sequence[str], nothing: Number, *, ratio: bool) -> list[Number]:
+def numbers(fit: Any, exposures: Sequence[str], nothing: Number, *, ratio: bool) -> list[Number]:
     """Return the numbers of terms, nothing where they do not vary."""
     if fit is None:
         return [nothing] * len(exposures)
@@ -99,7 +119,7 @@ def by_indicator(
     Parameters
     ----------
     frame : DataFrame
-        Intervals that have ended, with ``start_<item>`` and ``moved_<item>``.
+        Intervals that have ended, with ``start_<item>``, ``moved_<item>`` and, of each response, ``score_<response>``.
     answered : DataFrame
         Occasions with a next one, with ``now_<item>``, ``next_<item>`` and ``active``.
     occasions : DataFrame
@@ -118,7 +138,7 @@ def by_indicator(
     """
     rows: list[tuple[Label, Number]] = []
     for each in indicators_asked():
-        rows += _transition(frame, each, background, analysis, outcomes)
+        rows += _transition(frame, each, analysis, outcomes)
         rows += _rise(answered, occasions, each, background, analysis)
     for adjustment, predicts, risk in (
         ("background_level", "item_change_per_sd", outcomes[1]),
@@ -136,7 +156,7 @@ def by_indicator(
 
 
 def _transition(
-    frame: pd.DataFrame, each: Indicator, background: list[str], analysis: str, outcomes: tuple[str, str]
+    frame: pd.DataFrame, each: Indicator, analysis: str, outcomes: tuple[str, str]
 ) -> list[tuple[Label, Number]]:
     """Return the hazard ratios of change and of the level at its beginning."""
     z = {}
@@ -146,10 +166,12 @@ def _transition(
     used = frame.assign(**z)
     rows = []
     for response, called in zip(("y", "y_work"), outcomes, strict=True):
-        numbers = ratios(used, response, ["z_moved", "z_start"], ["months_since_entry", *background], frame["ipcw"])
-        for contrast, number in zip(ITEM_CONTRASTS, numbers, strict=True):
-            label = Label(analysis, contrast, "hazard_ratio", called, each.item, MONTHS, "background_level")
-            rows.append((label, number))
+        terms = ["months_since_entry", f"score_{response}"]
+        found = ratios(used, response, ["z_moved", "z_start"], terms, frame["ipcw"])
+        rows += [
+            (Label(analysis, contrast, "hazard_ratio", called, each.item, MONTHS, SCORED), number)
+            for contrast, number in zip(ITEM_CONTRASTS, found, strict=True)
+        ]
     return rows
 
 
@@ -157,9 +179,10 @@ def _rise(
     answered: pd.DataFrame, occasions: pd.DataFrame, each: Indicator, background: list[str], analysis: str
 ) -> list[tuple[Label, Number]]:
     """Return the rise after an activity in the interval before, and within participants also what goes with months."""
-    level, change = f"now_{each.item}", f"next_{each.item}"
-    adjusted = differences(answered, change, ["active"], ["months_since_entry", level, *background])[0]
-    within = differences(answered, change, ["active"], [], effects=True)[0]
+    # The same names for every item: a formula is read once.
+    own = answered.assign(own_change=answered[f"next_{each.item}"], own_level=answered[f"now_{each.item}"])
+    adjusted = differences(own, "own_change", ["active"], ["months_since_entry", "own_level", *background])[0]
+    within = differences(own, "own_change", ["active"], [], effects=True)[0]
     z = standardised(occasions[each.column].to_numpy(dtype=np.float64))
     later = occasions.assign(z=np.nan if z is None else z)
     months = differences(later, "months_in_work_or_study", ["z"], [], effects=True)[0]
@@ -181,11 +204,12 @@ def _judged(rows: list[tuple[Label, Number]], adjustment: str, predicts: str, ou
     from bipstudy import models
 
     found: dict[str, list[bool | None]] = {}
+    adjustments = {adjustment, SCORED}
     for contrast, called in ((predicts, outcome), ("item_after_activity", "indicator_change")):
         own = {
             label.term: number
             for label, number in rows
-            if (label.contrast, label.outcome, label.adjustment) == (contrast, called, adjustment)
+            if (label.contrast, label.outcome) == (contrast, called) and label.adjustment in adjustments
         }
         adjusted = models.adjust_p_values(np.array([number.p_value for number in own.values()]), "holm")
         null = 1.0 if contrast == "item_change_per_sd" else 0.0
@@ -223,7 +247,8 @@ def items_table(found: pd.DataFrame, work: str) -> pd.DataFrame:
         ("rises", "item_after_activity", "indicator_change"),
     ):
         chosen = (found["contrast"] == contrast) & (found["outcome"] == called)
-        own = found[chosen & (found["adjustment"] == "background_level")].set_index("term").reindex(names)
+        chosen &= found["adjustment"].isin([SCORED, "background_level"])
+        own = found[chosen].set_index("term").reindex(names)
         holm = models.adjust_p_values(own["p_value"].to_numpy(dtype=np.float64), "holm")
         for suffix, column in (("", "estimate"), ("_low", "conf_low"), ("_high", "conf_high")):
             table[name + suffix] = own[column].to_numpy(dtype=np.float64)

@@ -19,7 +19,17 @@ from bipstudy.analyses.common import (
     with_background,
 )
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, mean
-from bipstudy.analyses.intermediate import EFFECTS, ITEM_CONTRASTS, by_indicator, differences, items_table, ratios
+from bipstudy.analyses.intermediate import (
+    EFFECTS,
+    ITEM_CONTRASTS,
+    by_indicator,
+    differences,
+    hazard,
+    items_table,
+    numbers,
+    ratios,
+    score,
+)
 from bipstudy.analyses.levels import mean_of
 from bipstudy.analyses.quarters import at_rows, earlier, every_occasion, item_columns, observed_again, scores, units
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
@@ -33,6 +43,8 @@ NAME = "progression"
 MONTHS = 3
 # A change of less than half a standard deviation is none.
 STEP = 0.5
+CHANGE = "z_progression_before"
+LEVEL_AT_START = ("z_start_p", "start_p_missing")
 # Who is followed so long after an occasion, half a quarter beyond the next one's due day, could have answered again.
 COULD_ANSWER_DAYS = days_of_months(4.5)
 
@@ -50,7 +62,8 @@ def progression(study: Study, *, outcome: str = "primary", washout_days: int = 3
     with censoring weights, errors clustered by caseworker and participant.
 
     Beside it: without adjustment and without the level; change in categories; the caseworker's answers and how far they
-    lie from the participant's; weighted for who answers again; each indicator. Participant, caseworker and quarter
+    lie from the participant's; weighted for who answers again; each indicator, with the background as one number, its
+    part of the model's prediction. Participant, caseworker and quarter
     effects are absorbed for outcomes that can recur only: progression, and the months in work or study after an
     occasion, those after the first transition too; on rows that end at the transition they would be biased.
 
@@ -97,7 +110,8 @@ def progression(study: Study, *, outcome: str = "primary", washout_days: int = 3
     work = "work" if outcome == "primary" else f"{named}:work"
     answered = everybody[everybody["progression"].notna()].reset_index(drop=True)
     occasions = every_occasion(study, parts, outcome, values)
-    rows = _hazards(frame, background, named, work)
+    frame, fits = _with_scores(frame, background)
+    rows = _hazards(frame, background, named, work, fits)
     rows += _change_itself(answered, background)
     rows += _within(answered, occasions)
     benchmark = "R17" if outcome == "primary" else ""
@@ -187,33 +201,44 @@ def _standardise(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
 
 
-def _hazards(frame: pd.DataFrame, background: list[str], named: str, work: str) -> list[tuple[Label, Number]]:
+def _with_scores(frame: pd.DataFrame, background: list[str]) -> tuple[pd.DataFrame, dict[str, tuple[Any, Number]]]:
+    """Add the background's part of the prediction of each response, and return the models it is of."""
+    terms = ["months_since_entry", *background, *LEVEL_AT_START]
+    fits = {response: hazard(frame, response, [CHANGE], terms, frame["ipcw"]) for response in ("y", "y_work")}
+    added = {f"score_{response}": score(fit, frame, background) for response, (fit, _) in fits.items()}
+    return pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1), fits
+
+
+def _hazards(
+    frame: pd.DataFrame, background: list[str], named: str, work: str, fits: dict[str, tuple[Any, Number]]
+) -> list[tuple[Label, Number]]:
     """Return every hazard ratio of change and level, all indicators together."""
-    change, alone = "z_progression_before", ["months_since_entry", *background]
-    full = [*alone, "z_start_p", "start_p_missing"]
+    alone = ["months_since_entry", *background]
+    full = [*alone, *LEVEL_AT_START]
     theirs = [*alone, "z_start_c", "start_c_missing"]
-    # Contrast, exposure, adjusted for, in words, response, weights.
-    models_of: list[tuple[str, str, list[str], str, str, str]] = [
-        ("change_per_sd", change, full, "background_level", "y", "ipcw"),
-        ("change_per_sd", change, [], "raw", "y", "ipcw"),
-        ("change_per_sd", change, alone, "background", "y", "ipcw"),
-        ("change_per_sd", change, full, "answers_again", "y", "again"),
-        ("change_per_sd", change, full, "background_level", "y_work", "ipcw"),
-        ("level_per_sd", "z_level_p", alone, "background", "y", "ipcw"),
-        ("caseworker_change_per_sd", "z_moved_c", theirs, "background_level", "y", "ipcw"),
-        ("caseworker_above_per_sd", "z_caseworker_above", [*alone, "z_level_p"], "background_level", "y", "ipcw"),
-        ("apart_per_sd", "z_apart", [*alone, "z_level_p"], "background_level", "y", "ipcw"),
+    # Contrast, exposure, adjusted for, in words, weights.
+    further: list[tuple[str, str, list[str], str, str]] = [
+        ("change_per_sd", CHANGE, [], "raw", "ipcw"),
+        ("change_per_sd", CHANGE, alone, "background", "ipcw"),
+        ("change_per_sd", CHANGE, full, "answers_again", "again"),
+        ("level_per_sd", "z_level_p", alone, "background", "ipcw"),
+        ("caseworker_change_per_sd", "z_moved_c", theirs, "background_level", "ipcw"),
+        ("caseworker_above_per_sd", "z_caseworker_above", [*alone, "z_level_p"], "background_level", "ipcw"),
+        ("apart_per_sd", "z_apart", [*alone, "z_level_p"], "background_level", "ipcw"),
     ]
-    rows: list[tuple[Label, Number]] = []
-    for contrast, exposure, terms, adjustment, response, weight in models_of:
+    rows = []
+    for response, called, role in (("y", named, "primary"), ("y_work", work, "secondary")):
+        fit, nothing = fits[response]
+        number = numbers(fit, [CHANGE], nothing, ratio=True)[0]
+        rows.append((_label("change_per_sd", called, "background_level", role, CHANGE), number))
+    for contrast, exposure, terms, adjustment, weight in further:
         weights = frame["ipcw"] * frame["again"] if weight == "again" else frame["ipcw"]
-        number = ratios(frame, response, [exposure], terms, weights)[0]
-        called, role = (named if response == "y" else work), ("secondary" if rows else "primary")
-        rows.append((_label(contrast, called, adjustment, role, exposure), number))
+        number = ratios(frame, "y", [exposure], terms, weights)[0]
+        rows.append((_label(contrast, named, adjustment, "secondary", exposure), number))
     categories = ("fell", "rose")
-    numbers = ratios(frame, "y", [*categories], full, frame["ipcw"])
+    found = ratios(frame, "y", [*categories], full, frame["ipcw"])
     labels = [_label(f"{name}_against_same", named, "background_level", "secondary", name) for name in categories]
-    return [*rows, *zip(labels, numbers, strict=True)]
+    return [*rows, *zip(labels, found, strict=True)]
 
 
 def _label(contrast: str, called: str, adjustment: str, role: str, term: str) -> Label:
