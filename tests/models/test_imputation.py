@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bipstudy.models import ModelError, discrete_hazard, linear_probability
 from bipstudy.models.censoring import censoring_weights
 from bipstudy.models.imputation import _nearest, _window, cumulative_hazard_column, impute
-from bipstudy.models.pooling import pool_estimates
+from bipstudy.models.rubin import pool_estimates
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 

@@ -46,7 +46,7 @@ _PUBLIC = {
     "oster_delta": "inference",
     "sign_flip_test": "inference",
     "impute": "imputation",
-    "pool_estimates": "pooling",
+    "pool_estimates": "rubin",
     "censoring_weights": "censoring",
     "cumulative_hazard_column": "imputation",
     "cross_validate": "prediction",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError, one_thread
-from bipstudy.models.pooling import PooledEstimates, pool_estimates
+from bipstudy.models.rubin import PooledEstimates, pool_estimates
 
 __all__ = ["Imputations", "cumulative_hazard_column", "impute"]
 
