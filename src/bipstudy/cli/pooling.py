@@ -17,6 +17,7 @@ from bipstudy.cli.console import (
     helped,
     say,
     say_json,
+    writing,
 )
 from bipstudy.cli.files import ExtractedOn, MappingPath, Organisation, SubmissionPath, show_report
 from bipstudy.texts import BipstudyError, text
@@ -155,6 +156,28 @@ def erase(
         typer.confirm(text("cli.sure_to_erase", language, pool=pool), abort=True, err=True)
     erasure = Pool(pool).erase(organisation, participant, reason=reason)
     say_json(erasure.as_dict()) if as_json else say(erasure.text(language))
+
+
+@command
+def quality(
+    pool: PoolPath,
+    organisation: Annotated[str, typer.Option("--organisation", help=helped("organisation_option"))],
+    out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))] = Path("kvalitet.html"),
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
+    """Write a page on the quality of an organisation's submissions over time."""
+    from bipstudy.pool import quality as measure
+
+    checked_language(language)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise BipstudyError("cli.bad_suffix", path=out, known=".html")
+    if not pool.exists():
+        raise BipstudyError("loaders.no_path", path=pool)
+    measures = measure(pool, organisation)
+    with writing(out):
+        measures.to_html(out, language)
+    say_json(measures.as_dict()) if as_json else say(text("cli.written", language, path=out))
 
 
 @command

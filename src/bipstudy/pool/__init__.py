@@ -3,6 +3,7 @@
 from bipstudy.pool.changes import Changes, TableChange, compare
 from bipstudy.pool.erasure import Erasure
 from bipstudy.pool.load import load_study
+from bipstudy.pool.quality import Quality, quality
 from bipstudy.pool.receipts import Receipt, ReleaseDiff
 from bipstudy.pool.store import Pool
 from bipstudy.pool.upgrade import Migration, Upgrade, upgrade_pool
@@ -12,11 +13,13 @@ __all__ = [
     "Erasure",
     "Migration",
     "Pool",
+    "Quality",
     "Receipt",
     "ReleaseDiff",
     "TableChange",
     "Upgrade",
     "compare",
     "load_study",
+    "quality",
     "upgrade_pool",
 ]
