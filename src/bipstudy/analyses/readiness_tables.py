@@ -213,6 +213,7 @@ def figures_of(found: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[
     """Return the areas under the curve, the calibration and the net benefit."""
     figures = {}
     areas = found[found["contrast"].str.startswith("auc_")].dropna(subset=["estimate", "conf_low"])
+    areas = areas.sort_values("adjustment", kind="stable")
     if len(areas):
         frame = areas[["estimate", "conf_low", "conf_high"]].copy()
         frame.insert(0, "label_key", "analyses.contrast." + areas["contrast"])

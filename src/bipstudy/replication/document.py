@@ -22,6 +22,7 @@ BESIDE = {
     "participants": "D1",
     "transitions": "R7",
     "indicators": "R1",
+    "readiness": "R14",
     "belief": "R2a",
     "continuity": "R3",
     "activities": "R12",

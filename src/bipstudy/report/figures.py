@@ -303,7 +303,7 @@ def lines(
         if shares:
             _share_axis(axis, language)
         else:
-            axis.set_major_formatter(lambda value, _: number(value, language, 1))
+            axis.set_major_formatter(lambda value, _: number(value, language, 0 if float(value).is_integer() else 1))
     axes.grid(axis="y", color=style.RULE, linewidth=0.6)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
