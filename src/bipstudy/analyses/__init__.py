@@ -29,6 +29,7 @@ from bipstudy.analyses.participants import participants
 from bipstudy.analyses.progression import progression
 from bipstudy.analyses.readiness import readiness
 from bipstudy.analyses.result import ESTIMATE_COLUMNS, FigureSpec, Result, Sentence
+from bipstudy.analyses.subgroups import by_group
 from bipstudy.analyses.training import training
 from bipstudy.analyses.transitions import transitions
 
@@ -41,6 +42,7 @@ __all__ = [
     "Sentence",
     "activities",
     "belief",
+    "by_group",
     "caseworkers",
     "continuity",
     "indicators",

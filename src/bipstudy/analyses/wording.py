@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from bipstudy import schema
@@ -191,5 +192,14 @@ def _written(row: pd.Series, language: str) -> str:
     return written(row["scale"], row["estimate"], row["conf_low"], row["conf_high"], language)
 
 
+def _by_group(found: pd.DataFrame, language: str) -> dict[str, str]:
+    """Return how many primary estimates were compared between groups, and how many differ."""
+    tests = found[found["scale"] == "other"]["p_value"].dropna().sort_values().to_numpy()
+    if not len(tests):
+        return {}
+    adjusted = np.maximum.accumulate(tests * np.arange(len(tests), 0, -1))
+    return {"tested": count(len(tests), language), "differing": count(int((adjusted < 0.05).sum()), language)}
+
+
 # Sentences that need more than picking estimates.
-_COMPOSED = {"belief": _belief, "indicators": _indicators, "insights": _insights}
+_COMPOSED = {"by_group": _by_group, "belief": _belief, "indicators": _indicators, "insights": _insights}

@@ -177,7 +177,7 @@ def dominance(fit: Fit, blocks: Mapping[str, Sequence[str]], *, draws: int = 999
     >>> frame["y"] = (rng.random(2000) < 1 / (1 + np.exp(1 - frame["a"] - 0.3 * frame["b"]))).astype(float)
     >>> fit = models.discrete_hazard(frame, "y ~ a + b", link="logit")
     >>> dominance(fit, {"a": ["a"], "b": ["b"]}, draws=99).share.round(2)
-    array([0.89, 0.11])
+    array([0.9, 0.1])
     """
     if not 2 <= len(blocks) <= MOST:
         raise ModelError(f"dominance takes 2 to {MOST} predictors, got {len(blocks)}")

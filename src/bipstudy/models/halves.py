@@ -179,6 +179,15 @@ def halves_by_chance(
     ------
     ModelError
         Fewer than two units have enough cases.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unit = np.repeat(np.arange(50), 14)
+    >>> value = (np.random.default_rng(1).random(700) < 0.14).astype(float)
+    >>> found = halves_by_chance(value=value, weight=np.ones(700), unit=unit, draws=99)
+    >>> found.drawn.mean(axis=0).round(2)
+    array([0.2 , 0.06])
     """
     cases = np.bincount(unit)
     kept = cases[unit] >= minimum_cases

@@ -1,0 +1,92 @@
+"""Estimates by group: each group as a study of its own, the test between them, and what is too small."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2
+
+import bipstudy as bip
+from bipstudy.analyses.subgroups import part
+from bipstudy.study import Study
+from bipstudy.texts import BipstudyError
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return bip.simulate_study(1500, seed=17, scenario="demo")[0]
+
+
+def test_each_group_is_what_the_analysis_gives_for_a_study_of_that_group(study: Study) -> None:
+    found = bip.analyses.by_group("transitions", study, by="mental_ill_health", horizon_months=9)
+    rows = found.estimates.set_index("term")
+    ill = study.participants[study.participants["mental_ill_health"].fillna(False).astype(bool)]
+    keys = set(zip(ill["organisation_id"], ill["participant_id"], strict=True))
+    tables = {}
+    for name in study.sent:
+        frame = study.tables[name]
+        if "participant_id" in frame:
+            own = [key in keys for key in zip(frame["organisation_id"], frame["participant_id"], strict=True)]
+            frame = frame[own]
+        tables[name] = frame
+    alone = bip.analyses.transitions(Study.from_tables(tables), horizon_months=9).primary().iloc[0]
+    for column in ("estimate", "std_error", "conf_low", "n", "events", "horizon_months"):
+        assert rows.loc["any;mental_ill_health=yes", column] == pytest.approx(alone[column])
+    value, error = rows["estimate"].to_numpy()[:2], rows["std_error"].to_numpy()[:2]
+    q = (value[0] - value[1]) ** 2 / (error**2).sum()
+    assert rows.loc["any;mental_ill_health", "estimate"] == pytest.approx(q)
+    assert rows.loc["any;mental_ill_health", "p_value"] == pytest.approx(chi2.sf(q, 1))
+
+
+def test_the_parts_of_a_study_are_the_study(study: Study) -> None:
+    women = (study.participants["sex"] == "woman").to_numpy(dtype=bool)
+    pieces = part(study, women), part(study, ~women)
+    for name, frame in study.tables.items():
+        if "participant_id" in frame:
+            assert sum(len(piece.tables[name]) for piece in pieces) == len(frame)
+        else:
+            assert all(len(piece.tables[name]) == len(frame) for piece in pieces)
+
+
+def test_ratios_are_compared_as_logarithms(study: Study) -> None:
+    rows = bip.analyses.by_group("continuity", study, by="sex").estimates
+    groups = rows[rows["scale"] == "hazard_ratio"]
+    value, error = np.log(groups["estimate"].to_numpy()), groups["std_error"].to_numpy()
+    expected = (value[0] - value[1]) ** 2 / (error**2).sum()
+    assert rows.loc[rows["scale"] == "other", "estimate"].iloc[0] == pytest.approx(expected)
+
+
+def test_small_and_unknown_groups_are_left_out_and_counted(study: Study) -> None:
+    ages = study.participants["age_group"]
+    counts = ages[ages != "unknown"].value_counts()
+    fewest = int(counts.sort_values().iloc[1])
+    result = bip.analyses.by_group("transitions", study, by="age_group", fewest=fewest)
+    shown = {term.split("=")[1] for term in result.estimates["term"] if "=" in term}
+    assert shown == set(counts[counts >= fewest].index)
+    flow = result.flow
+    assert flow["participants"].iloc[:-1].sum() == flow["participants"].iloc[-1]
+    assert flow["participants"].iloc[-1] == counts[counts >= fewest].sum()
+
+
+def test_where_groups_are_alike_they_do_not_differ() -> None:
+    alike, _ = bip.simulate_study(2500, seed=18, scenario="null")
+    rows = bip.analyses.by_group("transitions", alike, by="sex").estimates
+    assert rows.loc[rows["scale"] == "other", "p_value"].iloc[0] > 0.01
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_it_is_said_in_words_and_drawn(study: Study, language: str) -> None:
+    result = bip.analyses.by_group("transitions", study, by="birth_region")
+    for words in (result.question(language), result.estimand(language), result.answer(language)):
+        assert words
+        assert "{" not in words
+    table = result.table("groups", language)
+    assert not table.astype(str).apply(lambda column: column.str.startswith(("analyses.", "code:"))).any(axis=None)
+    assert result.figures["groups"].draw(language).axes
+    assert isinstance(table, pd.DataFrame)
+
+
+def test_an_unknown_grouping_is_refused(study: Study) -> None:
+    with pytest.raises(BipstudyError, match="shoe_size"):
+        bip.analyses.by_group("transitions", study, by="shoe_size")
