@@ -70,8 +70,8 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
     Returns
     -------
     Result
-        Tables ``by_answer, ladder, contrasts, sensitivity, optimism, instrument, balance, goes_with``; figures
-        ``by_answer, ladder, contrasts, optimism, balance``; flows ``belief`` and ``belief_optimism``.
+        Tables ``by_answer, ladder, contrasts, sensitivity, optimism, instrument, balance, goes_with, variance``;
+        figures ``by_answer, ladder, contrasts, optimism, balance``; flows ``belief`` and ``belief_optimism``.
 
     Raises
     ------
@@ -114,6 +114,7 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
         "sensitivity": _few(found, ("belief_e_value", "belief_e_value_limit", "belief_oster_delta")),
         **_optimism_tables(found, optimism, compared),
         "goes_with": _goes_with(found, context),
+        "variance": _variance(found),
     }
     return Result(
         name=NAME,
@@ -247,6 +248,13 @@ def _goes_with(found: pd.DataFrame, context: Context) -> pd.DataFrame:
     names = ["estimate", "conf_low", "conf_high", "p_value", "n"]
     past = pd.DataFrame([{"factor_key": "analyses.contrast.belief_with_past_success", **row[names].to_dict()}])
     return pd.concat([context.table, past], ignore_index=True).astype({"n": "int64"})
+
+
+def _variance(found: pd.DataFrame) -> pd.DataFrame:
+    """Return how much of the variance of belief lies between caseworkers and over time."""
+    own = found[found["contrast"].isin(["belief_between_caseworkers_share", "belief_over_time_share"])]
+    keys = {f"{name}_key": [f"analyses.{name}.{value}" for value in own[name]] for name in ("contrast", "adjustment")}
+    return pd.DataFrame({**keys, **{name: own[name].to_numpy() for name in ("estimate", "conf_low", "conf_high", "n")}})
 
 
 def _remarks(study: Study, found: pd.DataFrame) -> tuple[Sentence, ...]:

@@ -91,6 +91,9 @@ def _ratios(table: pd.DataFrame, outcome: str | None, name: str) -> FigureSpec |
     frame = pd.DataFrame({**columns, "conf_high": kept["ratio_high"]})
     if outcome is None:
         frame.insert(0, "group_key", kept["outcome_key"])
+        # Rows of one outcome stand together, the outcomes in the order in which they first come.
+        order = {key: place for place, key in enumerate(dict.fromkeys(frame["group_key"]))}
+        frame = frame.sort_values("group_key", key=lambda keys: keys.map(order), kind="stable")
     return FigureSpec(
         "forest",
         frame.reset_index(drop=True),

@@ -240,6 +240,12 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
         _cell("p_value", "p"),
         _cell("n", "count"),
     ),
+    "belief.variance": (
+        _cell("contrast", "text"),
+        _cell("adjustment", "text"),
+        _cell("share", "percent", "estimate", "conf"),
+        _cell("n", "count"),
+    ),
     "belief.ladder": (
         _cell("outcome", "text"),
         _cell("adjustment", "text"),
