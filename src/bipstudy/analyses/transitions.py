@@ -10,6 +10,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.analyses import organisations, resampling
 from bipstudy.analyses.common import CLUSTER, STUDY, WORK, FlowBook, outcome_name, ready, single_threaded, whole_months
+from bipstudy.analyses.danish_shares import danish_weights
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import CAUSES, build_episodes
@@ -74,6 +75,8 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
         str(name): _number(_curves(each), "any", horizon, each)
         for name, each in frame.groupby(frame["organisation_id"].astype(object), sort=True)
     }
+    label = Label(NAME, "everyone_danish_shares", "risk", outcome_name(outcome), "danish_shares", months)
+    rows.append((label, _with_danish_shares(frame, horizon)))
     label = Label(NAME, "organisations_mean", "risk", outcome_name(outcome), "organisations", months)
     rows.append((label, organisations.mean_number(apart)))
     found = estimates(rows)
@@ -97,6 +100,7 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
         remarks=(
             Sentence("analyses.transitions.note_bounds", {"lost": int((frame["end_reason"] == LOST).sum())}),
             Sentence("analyses.transitions.note_competing"),
+            Sentence("analyses.transitions.note_danish_shares"),
             Sentence("analyses.note_organisations", {"fewest": organisations.FEWEST_PARTICIPANTS}),
         ),
     )
@@ -136,7 +140,15 @@ def _variants(frame: pd.DataFrame, horizon: int) -> dict[str, pd.DataFrame]:
     }
 
 
-def _curves(frame: pd.DataFrame) -> dict[str, Any]:
+def _with_danish_shares(frame: pd.DataFrame, horizon: int) -> Number:
+    """Return the incidence of any transition were the participants as the Danish ones in what is published."""
+    weights = danish_weights(frame)
+    if weights is None:
+        return Number(n=len(frame))
+    return _number(_curves(frame.assign(danish=weights), "danish"), "any", horizon, frame)
+
+
+def _curves(frame: pd.DataFrame, weights: str | None = None) -> dict[str, Any]:
     """Return the incidence of any transition and of each kind; None where it cannot be estimated."""
     from bipstudy import models
 
@@ -144,7 +156,7 @@ def _curves(frame: pd.DataFrame) -> dict[str, Any]:
     for column, causes in (("merged", ("any", "competing")), ("kind", ("work", "study", "competing"))):
         curve = attempt(
             lambda column=column, causes=causes: models.cumulative_incidence(  # type: ignore[misc]
-                frame, duration="stop", cause=column, start="start", cluster=CLUSTER, causes=causes
+                frame, duration="stop", cause=column, start="start", cluster=CLUSTER, causes=causes, weights=weights
             )
         )
         found |= dict.fromkeys(causes, curve) if column == "kind" else {"any": curve}

@@ -56,6 +56,7 @@ _PUBLIC = {
     "standardised_curves": "marginal",
     "instrumental": "instrumental",
     "dominance": "dominance",
+    "rake": "raking",
     "random_effects": "pooling",
     "group_time_effects": "staggered",
     "sorted_halves": "halves",
