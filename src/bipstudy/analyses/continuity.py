@@ -129,6 +129,7 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
             Sentence("analyses.continuity.note_lag", {"days": washout_days}),
             Sentence("analyses.continuity.note_frailty"),
             Sentence("analyses.continuity.note_score"),
+            Sentence("analyses.continuity.note_reasons"),
             Sentence(
                 "analyses.continuity.note_departures",
                 {"least": DEPARTURE_LEAST, "days": DEPARTURE_DAYS, "changes": int(changes.departure.sum())},
@@ -155,7 +156,7 @@ def headline(study: Study) -> Number:
     frame = ready(episodes[list(USED)])[episodes["caseworker_gap_days"].notna().to_numpy()].reset_index(drop=True)
     frame = frame.assign(event_work=(frame["cause"] == WORK).astype(float))
     frame, background = with_background(frame)
-    periods = _periods(frame, "event_work")
+    periods = period_indicators(frame, "event_work")
     timed = pd.concat([frame, periods], axis=1)
     fit = _fit(timed, "event_work", ["first_change"], [*periods.columns, "months_since_entry", *background])
     return _ratio(fit, "first_change", timed, "event_work")
@@ -200,7 +201,7 @@ def _of_response(
     frame: pd.DataFrame, response: str, called: str, benchmark: str, background: list[str], washout: int
 ) -> list[tuple[Label, Number]]:
     """Return every hazard ratio of one kind of transition."""
-    periods = _periods(frame, response)
+    periods = period_indicators(frame, response)
     timed = pd.concat([frame, periods], axis=1)
     time = [*periods.columns, "months_since_entry"]
     main = "quarters_after_first_change"
@@ -263,7 +264,7 @@ def _washouts(
     return rows
 
 
-def _periods(frame: pd.DataFrame, response: str) -> pd.DataFrame:
+def period_indicators(frame: pd.DataFrame, response: str) -> pd.DataFrame:
     """Return indicators of the period, the first as reference; late periods with few events stand together."""
     period = frame["period"].to_numpy(dtype=np.int64)
     events = np.bincount(period, weights=frame[response].to_numpy(dtype=np.float64)) if len(frame) else np.zeros(1)

@@ -324,8 +324,10 @@ def _figures(found: pd.DataFrame, work: str) -> dict[str, FigureSpec]:
         frame = together[["estimate", "conf_low", "conf_high"]].reset_index(drop=True)
         frame.insert(0, "label_key", ("analyses.contrast." + together["contrast"]).to_numpy())
         frame.insert(1, "group_key", ("analyses.adjustment." + together["adjustment"]).to_numpy())
-        # Rows of one adjustment stand together, and one row says which outcome.
-        frame = frame[(together["outcome"] != work).to_numpy()].sort_values("group_key", kind="stable")
+        # Rows of one adjustment stand together, and work has a figure of its own.
+        order = {key: place for place, key in enumerate(dict.fromkeys(frame["group_key"]))}
+        frame = frame[(together["outcome"] != work).to_numpy()]
+        frame = frame.sort_values("group_key", key=lambda keys: keys.map(order), kind="stable")
         figures["models"] = FigureSpec(
             "forest", frame.reset_index(drop=True), "analyses.progression.figure_models", options
         )
