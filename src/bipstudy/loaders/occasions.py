@@ -79,7 +79,7 @@ def join_occasions(
     [1, 2, 2]
     """
     forms = _dated(measurements).reset_index(drop=True)
-    forms["occasion"] = measurements["occasion"].astype("Int64").to_numpy()
+    forms["occasion"] = measurements["occasion"].astype("Int64").array
     forms["row"] = np.arange(len(forms))
     person = ["organisation", "participant"]
     known = forms[~unnumbered & forms["occasion"].notna().to_numpy() & forms["date"].notna().to_numpy()]

@@ -13,6 +13,7 @@ _CHUNK = 8 * 2**20
 _CARRIED = 2**20
 _SMALL_PART = 16 * 2**20
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\sr="(\d{1,9})"')
+_PLAIN_ROW = re.compile(rb'<row r="(\d{1,9})"')
 _ERROR = re.compile(rb'<(?:\w+:)?c\b([^>]*\st="e"[^>]*)>(.*?)</(?:\w+:)?c>', re.DOTALL)
 _PLACE = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"')
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]{1,20})</")
@@ -132,7 +133,7 @@ def _extent(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Extent:
     extent, digits, last = Extent(), 1, "A"
     for piece in _pieces(archive, info):
         extent.cells += piece.count(b"<c ") + piece.count(b":c ")
-        extent.rows = max([extent.rows, *map(int, _ROW.findall(piece))])
+        extent.rows = max([extent.rows, *map(int, _row_numbers(piece))])
         digits = max(digits, len(str(extent.rows)))
         at = 0
         while beyond := _beyond(last, digits).search(piece, at):
@@ -144,6 +145,12 @@ def _extent(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Extent:
     extent.rows = max(extent.rows, 10**digits - 1)
     extent.columns = position(last) + 1
     return extent
+
+
+def _row_numbers(piece: bytes) -> list[bytes]:
+    """Return the numbers of the rows, by the plain way of writing them where that is how all are written."""
+    plain = _PLAIN_ROW.findall(piece)
+    return plain if len(plain) == piece.count(b"<row ") + piece.count(b":row ") else _ROW.findall(piece)
 
 
 def _beyond(last: str, digits: int) -> re.Pattern[bytes]:
