@@ -91,7 +91,8 @@ def test_the_belief_ladder_is_that_of_statsmodels(study: Study, panel: pd.DataFr
     frame = frame.assign(top=(frame["belief"] >= 75).astype(float), middle=(frame["belief"] == 50).astype(float))
     settings = [{"top": 0.0, "middle": 0.0}, {"top": 1.0, "middle": 0.0}]
     found = bip.analyses.belief(study).estimates
-    found = found[(found["scale"] == "risk_ratio") & (found["outcome"] == "work_or_study")].set_index("adjustment")
+    found = found[(found["scale"] == "risk_ratio") & (found["contrast"] == "belief_top_vs_bottom")]
+    found = found[found["outcome"] == "work_or_study"].set_index("adjustment")
     for rung, terms in (("raw", []), ("background", background), ("background_answers", [*background, *answers])):
         bottom, top = _logit_risks(frame, "y", ["top", "middle", *terms], settings)
         assert found.loc[rung, "estimate"] == pytest.approx(top / bottom, rel=1e-7)
