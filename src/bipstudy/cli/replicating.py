@@ -125,7 +125,7 @@ def run_with_progress(
     from bipstudy import replication
 
     chosen = replace(plan, seed=seed) if seed is not None else plan
-    with progress(len(plan.questions) + 1, quiet=quiet) as shown:
+    with progress(len(plan.questions) + plan.multiverse + 1, quiet=quiet) as shown:
         return replication.replicate(
             study,
             chosen,

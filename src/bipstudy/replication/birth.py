@@ -150,3 +150,9 @@ def key_of(study_hash: str, plan: Plan, question: str, made_by: Mapping[str, Any
         plan.replications, plan.seed, sorted((name, str(value)) for name, value in made_by.items()),
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def key_of_multiverse(study_hash: str, plan: Plan, made_by: Mapping[str, Any]) -> str:
+    """Return what a finished multiverse depends on, as one hash; parameters as for `key_of`."""
+    parts = ("multiverse", study_hash, plan.seed, sorted((name, str(value)) for name, value in made_by.items()))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bipstudy.analyses import FigureSpec
+from bipstudy.replication import worlds
 from bipstudy.replication.benchmarks import Benchmark
 from bipstudy.replication.beside import Words, records
 
@@ -32,6 +33,7 @@ def draw_figures(run: Run) -> dict[str, Any]:
         for name, result in run.results.items()
         for figure, spec in result.figures.items()
     }
+    found |= worlds.figures(run)
     found |= {f"agreement_{name}": figure for name, figure in _agreement_figures(run).items() if figure is not None}
     return found
 

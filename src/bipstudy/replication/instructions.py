@@ -134,6 +134,8 @@ def _exhibit(run: Run, path: str) -> str:
         return text(f"runs.file.{path}", run.language)
     if analysis == "agreement":
         return text(f"replication.figure_{rest}", run.language)
+    if "multiverse" in (folder, analysis):
+        return text("replication.section_multiverse", run.language) + (f": {rest or analysis}")
     title = text(f"analyses.{analysis}.title", run.language)
     if folder == "flow":
         return text("runs.file_flow", run.language, title=title)
@@ -152,6 +154,8 @@ def _program(path: str) -> str:
             if name == "resampling"
             else f"bipstudy.replication.{_MODULES.get(name, name)}"
         )
+    if "multiverse" in (folder, analysis):
+        return "bipstudy.replication.multiverse"
     return "bipstudy.replication.drawing" if analysis == "agreement" else f"bipstudy.analyses.{analysis}"
 
 

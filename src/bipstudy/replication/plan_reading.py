@@ -330,7 +330,7 @@ class _WrongValue(BipstudyError):
 
 def has_multiverse() -> bool:
     """Say whether this version can run a multiverse."""
-    return importlib.util.find_spec("bipstudy.replication.multiverse") is not None
+    return importlib.util.find_spec("bipstudy.replication.multiverse_page") is not None
 
 
 def _shared() -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from bipstudy.analyses.resampling import resampling
 from bipstudy.replication import checkpoints
 from bipstudy.replication.agreement import agreement, agreement_parts
 from bipstudy.replication.benchmarks import Benchmark, read_benchmarks
-from bipstudy.replication.birth import birth, key_of
+from bipstudy.replication.birth import birth, key_of, key_of_multiverse
 from bipstudy.replication.folder import finish, working
 from bipstudy.replication.plan import Plan
 from bipstudy.replication.plan_reading import read_plan
@@ -54,6 +54,8 @@ class Run:
         What was run.
     registration : Registration or None
         The plan as it was registered, if it was.
+    multiverse : Multiverse, BipstudyError or None
+        All sensible specifications, if the plan wants them; or why they could not be made.
     """
 
     results: Mapping[str, Result]
@@ -64,6 +66,7 @@ class Run:
     size: Mapping[str, int]
     plan: Plan = field(default_factory=Plan)
     registration: Registration | None = None
+    multiverse: Any = None
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
@@ -229,7 +232,11 @@ def replicate(
         made = _answered(study, chosen_plan, chosen, facts, folder, say)
         results = {name: each for name, each in made.items() if isinstance(each, Result)}
         skipped = {name: each for name, each in made.items() if isinstance(each, BipstudyError)}
-        run = Run(results, skipped, found, chosen, facts, _size(study), chosen_plan, registration)
+        universe = None
+        if chosen_plan.multiverse:
+            say(text("replication.section_multiverse", chosen))
+            universe = _multiverse(study, chosen_plan, facts, folder)
+        run = Run(results, skipped, found, chosen, facts, _size(study), chosen_plan, registration, universe)
         say(text("replication.step_report", chosen))
         if out is not None:
             run.write(out, pdf=pdf)
@@ -254,16 +261,31 @@ def _answered(
     study: Study, plan: Plan, language: str, facts: Mapping[str, Any], folder: Path | None, say: Callable[[str], None]
 ) -> dict[str, checkpoints.Outcome]:
     """Return what each analysis of the plan gives, from the folder where it was finished before."""
-    made_by = {**facts["versions"], "source": facts["code"]["source"], "instruments": facts["instruments"]}
     with tempfile.TemporaryDirectory() as aside:
         place = Path(aside) if folder is None else folder
         made: dict[str, checkpoints.Outcome] = {}
         for name in plan.questions:
             say(text(f"analyses.{name}.title", language))
-            key = key_of(study.hash, plan, name, made_by)
+            key = key_of(study.hash, plan, name, _made_by(facts))
             done = checkpoints.fetch(place, name, key)
             made[name] = checkpoints.store(place, name, key, _answer(study, plan, name)) if done is None else done
         return made
+
+
+def _made_by(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a birth certificate decides the numbers of an analysis, beside study and plan."""
+    return {**facts["versions"], "source": facts["code"]["source"], "instruments": facts["instruments"]}
+
+
+def _multiverse(study: Study, plan: Plan, facts: Mapping[str, Any], folder: Path | None) -> Any:
+    """Return the multiverse of a plan, from the folder where it was finished before."""
+    from bipstudy.replication import worlds
+
+    made_by = {**_made_by(facts), "questions": plan.questions}
+    with tempfile.TemporaryDirectory() as aside:
+        return worlds.made(
+            study, plan, Path(aside) if folder is None else folder, key_of_multiverse(study.hash, plan, made_by)
+        )
 
 
 def _answer(study: Study, plan: Plan, name: str) -> checkpoints.Outcome:
