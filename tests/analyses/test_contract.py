@@ -234,7 +234,8 @@ def test_what_may_be_left_out_may_be_left_out(study: Study, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["transitions", "indicators", "belief", "continuity", "progression", "insights", "caseworkers"]
+    "name",
+    ["transitions", "indicators", "readiness", "belief", "continuity", "progression", "insights", "caseworkers"],
 )
 def test_without_outcomes_an_analysis_says_so(study: Study, name: str) -> None:
     with pytest.raises(BipstudyError):
