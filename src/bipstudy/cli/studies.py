@@ -35,24 +35,32 @@ def simulate(
     participants: Participants = None,
     seed: Seed = 1,
     scenario: Annotated[str, typer.Option("--scenario", help=helped("scenario_option"))] = "demo",
+    dummy: Annotated[bool, typer.Option("--dummy", help=helped("dummy_option"))] = False,
+    defects: Annotated[float | None, typer.Option("--defects", help=helped("defects_option"))] = None,
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,
 ) -> None:
     """Draw a study and write it as organisations would send it."""
-    from bipstudy.simulation import simulate_study, write_raw
+    from bipstudy.simulation import dummy_data, simulate_study, sprinkle, write_raw
 
     checked_language(language)
     with progress(2, quiet=as_json) as shown:
         shown.step(text("cli.simulating", language))
-        study, _ = simulate_study(participants=participants, seed=seed, scenario=scenario)
+        if dummy:
+            study = dummy_data(participants=participants or 40, seed=seed)
+        else:
+            study, _ = simulate_study(participants=participants, seed=seed, scenario=scenario)
         shown.step(text("cli.writing_raw", language))
         folders = write_raw(study, raw, seed=seed)
+        planted = [] if defects is None else sprinkle(raw, defects, seed=seed)
     size = _size(study)
     if as_json:
-        say_json({**size, "folders": [str(folder) for folder in folders]})
+        say_json({**size, "folders": [str(folder) for folder in folders], "planted": len(planted)})
     else:
         say(text("cli.simulated", language, **size))
         say(text("cli.written", language, path=raw))
+        if defects is not None:
+            say(text("cli.planted", language, number=len(planted), path=raw / "planted.csv"))
 
 
 @command

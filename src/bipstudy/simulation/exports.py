@@ -50,7 +50,7 @@ CANONICAL = Dialect("utf-8", ",", ".", "\n", None, False)
 Tables = Mapping[str, pd.DataFrame]
 
 
-def write_raw(study: Study, folder: str | Path, seed: int = 1) -> list[Path]:
+def write_raw(study: Study, folder: str | Path, seed: int = 1, first_style: int = 0) -> list[Path]:
     """Write a study as the files that its organisations would send.
 
     Each organisation gets a folder with its code, and one of six ways of writing, in turn: the Excel template in
@@ -66,6 +66,8 @@ def write_raw(study: Study, folder: str | Path, seed: int = 1) -> list[Path]:
         Where to write; made if it is not there.
     seed : int
         Of the order of rows.
+    first_style : int
+        Which of the six ways of writing, from 0, the first organisation has.
 
     Returns
     -------
@@ -88,7 +90,8 @@ def write_raw(study: Study, folder: str | Path, seed: int = 1) -> list[Path]:
         target = Path(folder) / organisation
         target.mkdir(parents=True, exist_ok=True)
         tables = {name: _shuffled(frame, organisation, rng) for name, frame in study.tables.items()}
-        STYLES[place % len(STYLES)](target, organisation, {name: frame for name, frame in tables.items() if len(frame)})
+        style = STYLES[(first_style + place) % len(STYLES)]
+        style(target, organisation, {name: frame for name, frame in tables.items() if len(frame)})
         folders.append(target)
     return folders
 
