@@ -147,7 +147,7 @@ def test_after_a_departure_the_hazard_is_that_of_any_change() -> None:
 @pytest.mark.certify
 def test_side_by_side_is_more_than_one_after_the_other() -> None:
     chosen = scenario("danish_twin").replace(
-        design__participants=3000, occasions__stop_rate=0.1, activities__start_rate=0.4, activities__mean_days=200.0,
+        design__participants=2000, occasions__stop_rate=0.1, activities__start_rate=0.4, activities__mean_days=200.0,
         progression__job=0.4, progression__job_parallel=0.9, progression__noise_sd=0.0,
     )  # fmt: skip
     study, _ = bip.simulate_study(seed=45, scenario=chosen)
@@ -219,10 +219,10 @@ def test_weights_for_answering_again_restore_everybody() -> None:
 
 @pytest.mark.certify
 def test_where_nothing_acts_one_in_twenty_is_significant() -> None:
-    """Five small studies without any association: the share of p-values below 0.05 is nominal."""
+    """Two small studies without any association: the share of p-values below 0.05 is nominal."""
     p_values = []
-    for seed in range(5):
-        study, _ = bip.simulate_study(participants=1300, seed=900 + seed, scenario="null")
+    for seed in range(2):
+        study, _ = bip.simulate_study(participants=1000, seed=900 + seed, scenario="null")
         for name in ("progression", "continuity", "activities"):
             found = getattr(bip.analyses, name)(study).estimates
             # Regression to the mean is no association, and shares are not tested.
@@ -230,6 +230,6 @@ def test_where_nothing_acts_one_in_twenty_is_significant() -> None:
             enough = found["events"].isna() | (found["events"] >= 60)
             p_values.append(found.loc[enough & found["std_error"].gt(0), "p_value"].dropna())
     together = pd.concat(p_values)
-    assert len(together) > 700
-    # With some eight hundred correlated tests, worth about two hundred, three standard errors are 0.046.
-    assert 0.015 < (together < 0.05).mean() < 0.096
+    assert len(together) > 250
+    # With some three hundred correlated tests, worth about eighty, three standard errors are 0.073.
+    assert 0.0 < (together < 0.05).mean() < 0.123
