@@ -111,8 +111,8 @@ def _renumbered(delivery: Delivery, rng: np.random.Generator, name: str) -> Plan
     """Move the silent last form of a respondent to the next number, so that the one beside it stands alone."""
     grid = delivery.grids["measurements"]
     last: dict[str, int] = {}
-    for row in records(delivery, "measurements"):
-        last[row["participant_id"]] = max(last.get(row["participant_id"], 0), int(row["occasion"]))
+    for form in records(delivery, "measurements"):
+        last[form["participant_id"]] = max(last.get(form["participant_id"], 0), int(form["occasion"]))
 
     def fits(row: Record) -> bool:
         return silent(row) and int(row["occasion"]) == last[row["participant_id"]]

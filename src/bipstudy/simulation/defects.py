@@ -166,7 +166,7 @@ def _sprinkled(origin: Delivery, rate: float, rng: np.random.Generator) -> Plant
     """Plant as many defects as the rate asks for, each about another participant."""
     rows = sum(len(grid.rows) for grid in origin.grids.values())
     fitting = [each for each in defects().values() if each.level in ("cell", "row") and each.table in origin.grids]
-    delivery, planted, touched = origin, [], set[str]()
+    delivery, planted, touched = origin, list[Planted](), set[str]()
     for _ in range(int(rng.binomial(rows, rate))):
         chosen = fitting[int(rng.integers(len(fitting)))]
         result = chosen.plant(delivery, rng)

@@ -131,8 +131,9 @@ class Delivery:
             elif grid.sheet is not None:
                 found[name] = _patched(before, origin.grids[table], grid)
             else:
-                change = self.bytes_changes.get(table, lambda content: content)
-                written = None if table in self.lost else change(_csv(grid))
+                change = self.bytes_changes.get(table)
+                plain = _csv(grid)
+                written = None if table in self.lost else plain if change is None else change(plain)
                 found[name] = written if inner is None else _rezipped(before, inner, written)
         return found
 
@@ -271,7 +272,8 @@ def _patched(content: bytes, before: Grid, after: Grid) -> bytes:
             for position, text in enumerate(line):
                 if position >= len(former) or former[position] != text:
                     _write_cell(data, number + 1, position, text)
-        return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+        written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+        return written
 
     return _rewritten(content, change)
 

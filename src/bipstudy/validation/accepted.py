@@ -105,10 +105,12 @@ def read_thresholds(
     if not isinstance(content, dict) or not set(content) <= {"rules", "organisations", "schema_version"}:
         raise BipstudyError("validation.own_file_shape", path=name, line=1, wanted="rules, organisations")
     found = {code: dict(rule.threshold) for code, rule in schema.rules().items()}
-    alone = content.get("organisations", {}).get(organisations[0], {}) if len(organisations) == 1 else {}
-    for part in (content.get("rules", {}), *content.get("organisations", {}).values()):
+    everybody, own = content.get("rules") or {}, content.get("organisations") or {}
+    if not isinstance(own, dict):
+        raise BipstudyError("validation.own_file_shape", path=name, line=1, wanted="rules, organisations")
+    for part in (everybody, *own.values()):
         _check_thresholds(part, name)
-    for part in (content.get("rules", {}), alone):
+    for part in (everybody, own.get(organisations[0], {}) if len(organisations) == 1 else {}):
         for code, changed in part.items():
             found[code] |= {threshold: float(number) for threshold, number in changed.items()}
     return found
@@ -200,7 +202,7 @@ def _read(path: Path, part: str | None) -> tuple[Any, list[int]]:
         ) from error
     if part is None:
         return content, []
-    if not isinstance(content, dict) or set(content) - {part, "schema_version"}:
+    if node is None or not isinstance(content, dict) or set(content) - {part, "schema_version"}:
         raise BipstudyError("validation.own_file_shape", path=path.name, line=1, wanted=part)
     inner = next((value for key, value in node.value if key.value == part), None)
     lines = [each.start_mark.line + 1 for each in inner.value] if isinstance(inner, yaml.SequenceNode) else []
@@ -267,5 +269,5 @@ def _check_thresholds(part: Any, path: str) -> None:
         numbers = isinstance(changed, dict) and all(
             isinstance(number, (int, float)) and not isinstance(number, bool) for number in changed.values()
         )
-        if not numbers or not set(changed) <= set(known):
+        if not numbers or not set(changed or {}) <= set(known):
             raise BipstudyError("validation.threshold_unknown", path=path, name=code, known=", ".join(known) or "-")

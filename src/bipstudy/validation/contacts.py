@@ -177,7 +177,7 @@ def _contacts(values: pd.Series) -> dict[str, npt.NDArray[np.int64]]:
     distinct = pd.Series(cells, dtype=schema.STRING)
     worth = np.flatnonzero(distinct.str.contains(_WORTH_A_LOOK, regex=True).fillna(False).to_numpy(dtype=bool))
     kinds: dict[str, list[int]] = {}
-    bare = []
+    bare: list[int] = []
     for position in worth.tolist():
         cell = str(distinct.iloc[position]).strip()
         for kind in kinds_in(cell)[:1]:
