@@ -288,7 +288,7 @@ LAYOUTS: Mapping[str, tuple[Cell, ...]] = {
     ),
     "caseworkers.by_caseload": (_cell("clients", "count"), _cell("upper", "percent"), _cell("lower", "percent")),
     "caseworkers.reliability": (_cell("measure", "text"), _cell("value", "number"), _cell("caseworkers", "count")),
-    "caseworkers.ranking": (_cell("what", "text"), _cell("value", "size")),
+    "caseworkers.ranking": (_cell("what", "text"), _cell("value", "measure")),
     "training.by_training": (
         _cell("training", "text"),
         _cell("caseworkers", "count"),
