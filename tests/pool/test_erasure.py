@@ -174,6 +174,7 @@ def test_a_later_submission_that_holds_the_person_is_refused(without, tmp_path):
     history.add(submission(tmp_path / "a5", less(named("A", 7))), Verdict())
 
 
+@pytest.mark.certify
 def test_erasing_twice_is_erasing_once_and_two_may_be_erased(erased, without):
     history, first = without, erased[1]
     after = {path: path.read_bytes() for path in history.path.rglob("*") if path.is_file()}
@@ -223,6 +224,7 @@ def test_the_last_participant_of_an_organisation_can_be_erased(tmp_path):
 STOPS = [(os, "replace", after) for after in (0, 2, 4, 6, 9)] + [(Path, "rename", 1), (shutil, "rmtree", 1)]
 
 
+@pytest.mark.certify
 @pytest.mark.parametrize(("owner", "step", "after"), STOPS, ids=[f"{name}-{after}" for _, name, after in STOPS])
 def test_stopped_at_each_step(history, erased, monkeypatch, owner, step, after):
     former = seen(history)

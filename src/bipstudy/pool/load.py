@@ -6,8 +6,9 @@ from pathlib import Path
 
 from bipstudy import schema
 from bipstudy.loaders import load_submission
+from bipstudy.pool.checks import count_of, validated
 from bipstudy.pool.journal import LOG
-from bipstudy.pool.store import Pool, count_of, validated
+from bipstudy.pool.store import Pool
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, DataError
 

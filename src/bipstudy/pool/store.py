@@ -12,13 +12,14 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.loaders import Submission, load_submission
 from bipstudy.pool.changes import compare
+from bipstudy.pool.checks import check_not_older, count_of, validated
 from bipstudy.pool.contents import Contents, Tables, release_file
 from bipstudy.pool.erasure import Erasure, check_erased, erase, erased_by_organisation
 from bipstudy.pool.files import as_json, blotted, read_tables, sha256, write_tables, write_whole
 from bipstudy.pool.journal import Journal, State
 from bipstudy.pool.receipts import Receipt, ReleaseDiff
 from bipstudy.study import Study
-from bipstudy.texts import BipstudyError, DataError, default_language
+from bipstudy.texts import BipstudyError, DataError
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ class Pool:
             state = self._journal.state()
             check_erased(self.path, state, submission)
             if not older:
-                _check_not_older(submission, state)
+                check_not_older(submission, state)
             receipt = self._receipt(submission, report, tables, content, state)
             self._log_added(receipt, self._stored(receipt, tables))
         return receipt
@@ -391,26 +392,6 @@ class Pool:
         self._journal.write("add", **{name: content[name] for name in kept}, receipt=receipt_file)
 
 
-def validated(submission: Submission) -> Any:
-    """Validate a submission."""
-    from bipstudy.validation import validate
-
-    return validate(submission, language=default_language())
-
-
-def count_of(report: Any, severity: str) -> int:
-    """Return the number of findings of one severity."""
-    return int((report.findings["severity"] == severity).sum())
-
-
 def _with_rows(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return the names of the tables that have rows, in the order of the schema."""
     return [name for name in schema.TABLE_NAMES if name in tables and len(tables[name])]
-
-
-def _check_not_older(submission: Submission, state: State) -> None:
-    """Refuse a submission that was extracted before the one that it would supersede."""
-    for code in submission.organisation_ids:
-        held, given = state.extracted_on.get(code), submission.extracted_on
-        if held and given and given < dt.date.fromisoformat(held):
-            raise DataError("pool.older_extract", organisation=code, held=held, given=given.isoformat())

@@ -231,7 +231,8 @@ def _codes(people: pd.DataFrame, column: str) -> Codes:
         values = values.dt.year * 12 + values.dt.month
     elif values.dtype == schema.STRING:
         values = values.where(values != "unknown")
-    return pd.factorize(values)[0].astype(np.int64)
+    codes: Codes = pd.factorize(values)[0].astype(np.int64)
+    return codes
 
 
 def _class_of(columns: Sequence[Codes]) -> Codes:
@@ -281,7 +282,8 @@ def _first_outcome(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> 
         return np.full(len(people), -1)
     first = outcomes.sort_values([*_PERSON, "start", "status"], kind="stable").drop_duplicates(_PERSON)
     status = people[_PERSON].merge(first[[*_PERSON, "status"]], on=_PERSON, how="left")["status"]
-    return (pd.factorize(status)[0] + 1).astype(np.int64)
+    codes: Codes = (pd.factorize(status)[0] + 1).astype(np.int64)
+    return codes
 
 
 def _sequences(tables: Mapping[str, pd.DataFrame], precision: str) -> dict[str, int]:
