@@ -153,7 +153,7 @@ def known_to_the_day():
 
 @pytest.mark.parametrize("ending", ["sav", "dta"])
 def test_labels_of_values_are_understood_as_values(tmp_path, ending):
-    frames = known_to_the_day()
+    frames = {name: frame for name, frame in known_to_the_day().items() if name in {"participants", "measurements"}}
     submission = bip.load_submission(statistics(tmp_path / "in", ending, frames))
     assert submission.findings == []
     assert submission.hash == schema.content_hash(frames)
@@ -161,8 +161,7 @@ def test_labels_of_values_are_understood_as_values(tmp_path, ending):
 
 
 def test_codes_that_spss_declares_as_missing_keep_their_reason(tmp_path):
-    frames = known_to_the_day()
-    del frames["missing_answers"]
+    frames = {name: frame for name, frame in known_to_the_day().items() if name in {"participants", "measurements"}}
     frames["measurements"].loc[3, "cooperation"] = None
     folder = statistics(
         tmp_path / "in",
@@ -244,6 +243,15 @@ def test_half_of_a_file_is_refused(tmp_path, ending, share):
     everything(submission.findings)
     assert {each.code for each in submission.findings} & {"unreadable-file", "truncated-file"}
     assert len(submission.tables["participants"]) < 3
+
+
+def test_a_file_that_brings_the_reader_down_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("bipstudy.loaders.statistics_reader.__file__", str(tmp_path / "reader.py"))
+    (tmp_path / "reader.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGABRT)\n", "utf-8")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "Deltagare.sav").write_bytes(b"$FL2@(#) SPSS DATA FILE")
+    found = [(each.code, each.file) for each in bip.load_submission(tmp_path / "in").findings if each.file]
+    assert found == [("unreadable-file", "Deltagare.sav")]
 
 
 def test_a_zip_of_formats(tmp_path):
