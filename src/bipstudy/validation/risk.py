@@ -7,6 +7,7 @@ TKDD 1:3), both with how an unknown value counts stated.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -293,16 +294,19 @@ def _sequences(tables: Mapping[str, pd.DataFrame], precision: str) -> dict[str, 
         return {"participants": 0, "unique": 0}
     dated = forms.loc[forms["answered_on"].notna(), [*_PERSON, "answered_on"]]
     days = dated["answered_on"].to_numpy(dtype=f"datetime64[{precision[0].upper()}]").astype(np.int64)
-    person = pd.MultiIndex.from_frame(dated[_PERSON]).factorize()[0]
-    steps = pd.DataFrame({"person": person, "day": days}).drop_duplicates().sort_values(["person", "day"])
-    office = pd.factorize(dated["organisation_id"])[0]
-    return {"participants": int(steps["person"].nunique()), "unique": _alone(steps, person, office)}
-
-
-def _alone(steps: pd.DataFrame, person: Codes, office: Codes) -> int:
-    """Count the persons whose days, in order, nobody else in the same organisation has."""
-    written = steps.groupby("person")["day"].agg(lambda days: days.to_numpy().tobytes())
-    where = pd.Series(office, index=person)
-    where = where[~where.index.duplicated()].reindex(written.index)
-    both = pd.DataFrame({"office": where, "days": written})
-    return int((~both.duplicated(keep=False)).sum())
+    office = pd.factorize(dated["organisation_id"])[0].astype(np.int64)
+    number, names = pd.factorize(dated["participant_id"])
+    person = office * (len(names) + 1) + number
+    order = np.lexsort([days, person])
+    person, days, office = person[order], days[order], office[order]
+    again = np.zeros(len(person), dtype=bool)
+    again[1:] = (person[1:] == person[:-1]) & (days[1:] == days[:-1])
+    person, days, office = person[~again], days[~again], office[~again]
+    starts = np.flatnonzero(np.r_[True, person[1:] != person[:-1]]) if len(person) else np.zeros(0, dtype=np.int64)
+    written, ends = days.tobytes(), [*starts[1:].tolist(), len(days)]
+    size = days.itemsize
+    seen = Counter(
+        (where, written[first * size : last * size])
+        for where, first, last in zip(office[starts].tolist(), starts.tolist(), ends, strict=False)
+    )
+    return {"participants": len(starts), "unique": sum(count == 1 for count in seen.values())}
