@@ -101,8 +101,8 @@ def test_planting_changes_nothing_that_is_given(raw: Path) -> None:
 
 def test_what_is_sprinkled_is_listed_and_found(tmp_path: Path) -> None:
     for copy in ("one", "two"):
-        write_raw(dummy_data(60, organisations=2), tmp_path / copy)
-        sprinkle(tmp_path / copy, 0.02, seed=5)
+        write_raw(dummy_data(24, organisations=2), tmp_path / copy)
+        sprinkle(tmp_path / copy, 0.04, seed=5)
     listed = list(csv.DictReader((tmp_path / "one" / LIST).read_text(encoding="utf-8").splitlines()))
     assert len(listed) > 5
     assert (tmp_path / "one" / LIST).read_bytes() == (tmp_path / "two" / LIST).read_bytes()

@@ -338,7 +338,7 @@ def _spells() -> Iterator[Defect]:
             "status": "self_employment" if coded(_KIND, row["status"], "work_subsidised") else "work_subsidised",
         },
         lambda row: (
-            (row["end"] or "2025-06-30") > later(row["start"], 40)
+            (row["end"] or "2025-06-30") > later(row["start"], 20)
             and _works(row)
             and not coded(_SOURCE, row["source"], "self_report")
         ),
