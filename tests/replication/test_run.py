@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import bipstudy as bip
-from bipstudy.replication import Run, read_benchmarks, replicate
+from bipstudy.replication import Plan, Run, read_benchmarks, replicate
 from bipstudy.replication.layouts import LAYOUTS, printed
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, catalogue
@@ -21,34 +21,45 @@ from bipstudy.texts import BipstudyError, catalogue
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    drawn, _ = bip.simulate_study(participants=700, seed=5, scenario="demo")
-    return drawn
+    return bip.load_example()
 
 
 @pytest.fixture(scope="module")
-def folder(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("run")
-    replicate(study, out=out, language="sv", seed=3)
-    return out
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
 
 
 @pytest.fixture(scope="module")
-def run(study: Study) -> Run:
-    return replicate(study, language="sv", seed=3)
+def run(study: Study, folder: Path) -> Run:
+    """The one run of every question; what is written of it is in `folder`."""
+    return replicate(study, out=folder, language="sv", seed=3)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_two_runs_give_the_same_bytes(study: Study, folder: Path, tmp_path: Path) -> None:
-    shuffled = Study.from_tables(
+def _shuffled(study: Study) -> Study:
+    return Study.from_tables(
         {name: study.tables[name].sample(frac=1, random_state=1) for name in reversed(sorted(study.sent))}
     )
-    replicate(shuffled, out=tmp_path, language="sv", seed=3)
+
+
+def test_rows_in_another_order_give_the_same_bytes(study: Study, tmp_path: Path) -> None:
+    plan = Plan(questions=("participants", "continuity"), replications=99)
+    for name, each in (("a", study), ("b", _shuffled(study))):
+        replicate(each, plan, out=tmp_path / name, language="sv")
+    assert _files(tmp_path / "a") == _files(tmp_path / "b")
+
+
+@pytest.mark.certify
+@pytest.mark.usefixtures("run")
+def test_two_runs_of_every_question_give_the_same_bytes(study: Study, folder: Path, tmp_path: Path) -> None:
+    replicate(_shuffled(study), out=tmp_path, language="sv", seed=3)
     assert _files(tmp_path) == _files(folder)
 
 
+@pytest.mark.usefixtures("run")
 def test_the_manifest_says_where_the_numbers_come_from(study: Study, folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["study_hash"] == study.hash
@@ -79,6 +90,7 @@ def test_each_finding_that_is_not_met_yet_says_so(run: Run) -> None:
     assert "not comparable" not in set(verdicts)
 
 
+@pytest.mark.usefixtures("run")
 def test_the_page_holds_all_it_needs(folder: Path) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert not re.search(r'(src|href)="(https?:)?//', page)
@@ -111,8 +123,9 @@ def test_every_table_of_every_analysis_has_a_layout(run: Run) -> None:
 
 def test_progress_is_told_once_for_each_analysis_and_once_for_the_report(study: Study) -> None:
     told: list[str] = []
-    replicate(study, language="en", progress=told.append)
-    assert len(told) == len(bip.analyses.list()) + 1
+    plan = Plan(questions=("participants", "measurement"), replications=0)
+    replicate(study, plan, language="en", progress=told.append)
+    assert len(told) == len(plan.questions) + 1
     assert told[-1] == "Report"
 
 

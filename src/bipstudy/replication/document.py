@@ -154,7 +154,7 @@ def _question(page: Document, run: Run, name: str, say: Words) -> None:
     page.section(say("limits"), level=3)
     page.bullets(result.notes_in(run.language))
     page.details(say("flow_summary"), flow_table(result, run.language))
-    page.details(say("estimates_summary"), estimates_table(result, run.language))
+    page.details(say("estimates_summary"), estimates_table(result, run.language), in_pdf=False)
 
 
 def _beside(run: Run, rows: pd.DataFrame, say: Words) -> pd.DataFrame:

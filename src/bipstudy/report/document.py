@@ -153,12 +153,14 @@ class Document:
             html, {"kind": "figure", "svg": plain, "caption": numbered, "alt": f"{caption} {description}".strip()}
         )
 
-    def details(self, summary: str, frame: pd.DataFrame, **options: Any) -> None:
-        """Add a table that opens when asked for; it is always open on paper."""
+    def details(self, summary: str, frame: pd.DataFrame, *, in_pdf: bool = True, **options: Any) -> None:
+        """Add a table that opens when asked for; a printed page has it open, a PDF has it if `in_pdf`."""
         html = tables.to_html(frame, language=self.language, **options)
         self._add(
             f'<details><summary>{escape(summary)}</summary><div class="scroll" tabindex="0">{html}</div></details>',
-            {"kind": "table", **tables.to_cells(frame, language=self.language, **options), "caption": summary},
+            {"kind": "table", **tables.to_cells(frame, language=self.language, **options), "caption": summary}
+            if in_pdf
+            else {"kind": "left_out"},
         )
 
     def to_html(self) -> str:

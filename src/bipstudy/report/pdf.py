@@ -55,7 +55,8 @@ def to_pdf(document: Document) -> bytes:
         main = Path(folder) / "main.typ"
         main.write_bytes(_TEMPLATE.read_bytes())
         compiler = typst.Compiler(main, root=Path(folder), ignore_system_fonts=True)
-        pdf: bytes = compiler.compile(format="pdf", timestamp=0)
+        pdf = compiler.compile(format="pdf", timestamp=0)
+    assert isinstance(pdf, bytes)
     return pdf
 
 
