@@ -171,8 +171,10 @@ def _blotted(name: object) -> object:
 
 def _submitted(data: Data) -> pd.DataFrame:
     """Return how many rows of each table came from which file and sheet."""
-    counted: list[tuple[object, ...]] = []
+    counted: dict[tuple[object, ...], int] = {}
     for name, frame in data.provenance.items():
-        places = pd.Series(list(zip(map(_blotted, frame["file"]), map(_blotted, frame["sheet"]), strict=True)))
-        counted += [(name, file, sheet, rows) for (file, sheet), rows in places.value_counts(sort=False).items()]
-    return pd.DataFrame(counted, columns=["table", "file", "sheet", "rows"])
+        sizes = frame.groupby([frame["file"].astype(object), frame["sheet"].astype(object)], dropna=False, sort=False)
+        for (file, sheet), rows in sizes.size().items():
+            place = (name, _blotted(file), _blotted(sheet))
+            counted[place] = counted.get(place, 0) + int(rows)
+    return pd.DataFrame([(*place, rows) for place, rows in counted.items()], columns=["table", "file", "sheet", "rows"])
