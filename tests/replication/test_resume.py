@@ -14,7 +14,7 @@ import pytest
 
 import bipstudy as bip
 from bipstudy.analyses import FigureSpec, Result, Sentence
-from bipstudy.replication import Plan, checkpoints, replicate
+from bipstudy.replication import Plan, checkpoints, replicate, worlds
 from bipstudy.replication import run as runs
 from bipstudy.replication.birth import key_of
 from bipstudy.replication.folder import MANIFEST, UNFINISHED, ours, working
@@ -182,3 +182,19 @@ def test_two_runs_do_not_write_in_one_folder(study: Study, tmp_path: Path) -> No
     with working(tmp_path), pytest.raises(BipstudyError, match=r"runs\.folder_busy"), working(tmp_path):
         pass
     assert (tmp_path / UNFINISHED).is_dir()
+
+
+def test_a_multiverse_is_kept_like_a_question(tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({"question": ["belief"], "ratio": [1.5]})
+    calls = []
+
+    def made(_: Study, asked: list[str], seed: int) -> Result:
+        calls.append((asked, seed))
+        return Result("multiverse", frame, dict.fromkeys(worlds.TABLES, frame), settings={"flips": 9})
+
+    monkeypatch.setattr(worlds, "_run", made)
+    plan = Plan(questions=("participants", "belief"), seed=3)
+    first, second = (worlds.made(study, plan, tmp_path, "k") for _ in range(2))
+    assert calls == [(["belief"], 3)]
+    pd.testing.assert_frame_equal(first.table, second.table)
+    assert worlds.made(study, Plan(questions=("participants",)), tmp_path, "k") is None
