@@ -261,7 +261,7 @@ def _peak(rows: int) -> dict[str, float]:
     return {
         "table_mb": round(size),
         "peak_beyond_mb": round(beyond),
-        "peak_over_table": round((size + beyond) / size, 2),
+        "peak_over_table": round(float((size + beyond) / size), 2),
     }
 
 
