@@ -65,13 +65,15 @@ def submission(frames: dict[str, pd.DataFrame], findings: list[Finding], **more:
 def test_every_bad_row_is_a_finding() -> None:
     report = many_bad_rows(5_000)
     found = report.findings
-    assert found["code"].value_counts().to_dict() == {"answer-outside-scale": 5_000}
-    assert found["row"].tolist() == list(range(2, 5_002))
-    assert report.counts() == {"error": 5_000, "warning": 0, "note": 0, "unchecked": 0}
+    # The participants are copies of one and have one form each, which other rules tell.
+    ours = found[found["code"] == "answer-outside-scale"]
+    assert ours["row"].tolist() == list(range(2, 5_002))
+    assert report.counts()["error"] == 5_000
+    assert sum(report.counts().values()) == len(found)
     page = report.to_html()
     assert "2–5001" in page
     assert "5\u00a0000" in page
-    assert len(json.loads(report.to_json())["findings"]) == 5_000
+    assert len(json.loads(report.to_json())["findings"]) == len(found)
 
 
 def test_columns_and_types_of_the_findings() -> None:
