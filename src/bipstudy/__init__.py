@@ -27,6 +27,7 @@ _PUBLIC = {
     "analyses": ("bipstudy.analyses", ""),
     "certify": ("bipstudy.certification", "certify"),
     "replicate": ("bipstudy.replication", "replicate"),
+    "replication": ("bipstudy.replication", ""),
     "Pool": ("bipstudy.pool", "Pool"),
     "load_study": ("bipstudy.pool", "load_study"),
     "load_submission": ("bipstudy.loaders", "load_submission"),

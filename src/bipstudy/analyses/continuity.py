@@ -43,6 +43,7 @@ USED = (
 GAP_UNIT = 30.0
 NUMBERS = ("one_change", "two_changes", "three_changes")
 SCORE = "background_score"
+MAIN = "quarters_after_first_change"
 # Models beside the primary one: exposures against quarters without any, adjusted for a score of the background.
 BESIDE = {
     "gaps": ("first_change", "without_caseworker", "per_30_days_without", "left_programme"),
@@ -152,14 +153,47 @@ def headline(study: Study) -> Number:
     -------
     Number
     """
-    episodes = build_episodes(study)
+    frame, background = primary_sample(build_episodes(study))
+    return _adjusted(frame, "event_work", background)
+
+
+def primaries(study: Study, episodes: pd.DataFrame | None = None) -> list[tuple[Label, Number]]:
+    """Return the primary estimate and nothing else, for whoever needs it of many studies.
+
+    Parameters
+    ----------
+    study : Study
+    episodes : DataFrame, optional
+        The study's episodes, if there are some already.
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    frame, background = primary_sample(build_episodes(study) if episodes is None else episodes)
+    return [(_main("event", outcome_name("primary"), ""), _adjusted(frame, "event", background))]
+
+
+def primary_sample(episodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of the primary estimand, and the background that is adjusted for."""
     frame = ready(episodes[list(USED)])[episodes["caseworker_gap_days"].notna().to_numpy()].reset_index(drop=True)
-    frame = frame.assign(event_work=(frame["cause"] == WORK).astype(float))
-    frame, background = with_background(frame)
-    periods = period_indicators(frame, "event_work")
+    return with_background(
+        frame.assign(event=frame["event"].astype(float), event_work=(frame["cause"] == WORK).astype(float))
+    )
+
+
+def _adjusted(frame: pd.DataFrame, response: str, background: list[str]) -> Number:
+    """Return the hazard ratio after a first change, adjusted for quarter, time in programme and background."""
+    periods = period_indicators(frame, response)
     timed = pd.concat([frame, periods], axis=1)
-    fit = _fit(timed, "event_work", ["first_change"], [*periods.columns, "months_since_entry", *background])
-    return _ratio(fit, "first_change", timed, "event_work")
+    fit = _fit(timed, response, ["first_change"], [*periods.columns, "months_since_entry", *background])
+    return _ratio(fit, "first_change", timed, response)
+
+
+def _main(response: str, called: str, benchmark: str) -> Label:
+    """Return the label of the hazard ratio after a first change, adjusted for background."""
+    role = "primary" if response == "event" else "secondary"
+    return Label(NAME, MAIN, "hazard_ratio", called, "first_change", None, "background", role, benchmark)
 
 
 def _prepared(frame: pd.DataFrame, parts: Parts, changes: Changes, washout: int) -> pd.DataFrame:
@@ -204,15 +238,12 @@ def _of_response(
     periods = period_indicators(frame, response)
     timed = pd.concat([frame, periods], axis=1)
     time = [*periods.columns, "months_since_entry"]
-    main = "quarters_after_first_change"
     fit = _fit(timed, response, ["first_change"], [*time, *background])
-    role = "primary" if response == "event" else "secondary"
-    label = Label(NAME, main, "hazard_ratio", called, "first_change", None, "background", role, benchmark)
-    rows = [(label, _ratio(fit, "first_change", timed, response))]
+    rows = [(_main(response, called, benchmark), _ratio(fit, "first_change", timed, response))]
     raw = _fit(timed, response, ["first_change"], time)
     rows.append(
         (
-            Label(NAME, main, "hazard_ratio", called, "first_change"),
+            Label(NAME, MAIN, "hazard_ratio", called, "first_change"),
             _ratio(raw, "first_change", timed, response),
         )
     )

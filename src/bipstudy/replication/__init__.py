@@ -3,6 +3,7 @@
 from bipstudy.replication.agreement import SMALLEST_EFFECT, agreement, agreement_parts
 from bipstudy.replication.benchmarks import Benchmark, Part, read_benchmarks
 from bipstudy.replication.comparing import Comparison, compare_runs
+from bipstudy.replication.multiverse import Multiverse, multiverse
 from bipstudy.replication.plan import Estimand, Plan
 from bipstudy.replication.plan_reading import read_plan
 from bipstudy.replication.plan_writing import init_plan
@@ -15,6 +16,7 @@ __all__ = [
     "Benchmark",
     "Comparison",
     "Estimand",
+    "Multiverse",
     "Part",
     "Plan",
     "Registration",
@@ -24,6 +26,7 @@ __all__ = [
     "compare_runs",
     "deviations",
     "init_plan",
+    "multiverse",
     "read_benchmarks",
     "read_plan",
     "read_registration",

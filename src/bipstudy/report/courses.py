@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from bipstudy.report import style
-from bipstudy.report.figures import _figure, _share_axis, _styled
+from bipstudy.report.figures import new_figure, share_axis, styled
 
 
-@_styled
+@styled
 def course(frame: pd.DataFrame, *, language: str, y_label: str) -> Any:
     """Draw one line per label over named periods, such as quarters.
 
@@ -25,7 +25,7 @@ def course(frame: pd.DataFrame, *, language: str, y_label: str) -> Any:
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _figure(6.4, 3.6)
+    figure, axes = new_figure(6.4, 3.6)
     periods = list(dict.fromkeys(frame["period"]))
     marks = ("o", "s", "D", "^")
     colours = (style.PRIMARY, style.SECOND, style.THIRD, style.INK)
@@ -33,7 +33,7 @@ def course(frame: pd.DataFrame, *, language: str, y_label: str) -> Any:
         own = frame[frame["label"] == label].set_index("period")["y"].reindex(periods)
         axes.plot(range(len(periods)), own, color=colour, linewidth=1.6, marker=mark, markersize=4.5, label=label)
     axes.set_ylim(-0.03, 1.03)
-    _share_axis(axes.yaxis, language)
+    share_axis(axes.yaxis, language)
     step = -(-len(periods) // 12)
     axes.set_xticks(range(0, len(periods), step), periods[::step], rotation=45 if len(periods) > 6 else 0)
     axes.grid(axis="y", color=style.RULE, linewidth=0.6)

@@ -18,7 +18,7 @@ from bipstudy.texts import text
 P = ParamSpec("P")
 
 
-def _styled(draw: Callable[P, Any]) -> Callable[P, Any]:
+def styled(draw: Callable[P, Any]) -> Callable[P, Any]:
     """Draw under the package's style, whatever the session's own is."""
 
     @wraps(draw)
@@ -35,7 +35,7 @@ def _styled(draw: Callable[P, Any]) -> Callable[P, Any]:
     return inner
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def new_figure(width: float, height: float) -> tuple[Any, Any]:
     """Return a new figure and its axes."""
     from matplotlib.figure import Figure
 
@@ -43,7 +43,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, figure.add_subplot()
 
 
-@_styled
+@styled
 def forest(
     frame: pd.DataFrame,
     *,
@@ -74,7 +74,7 @@ def forest(
     matplotlib.figure.Figure
     """
     rows, headings = _forest_rows(frame)
-    figure, axes = _figure(7.6, 0.9 + 0.34 * (len(rows) + len(headings)))
+    figure, axes = new_figure(7.6, 0.9 + 0.34 * (len(rows) + len(headings)))
     positions = np.array([position for position, _ in rows])
     shown = frame.loc[[index for _, index in rows]]
     axes.axvline(reference, color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
@@ -95,7 +95,7 @@ def forest(
     axes.set_ylim(max([*positions, 0]) + 0.7, -0.7)
     if log:
         axes.set_xscale("log")
-        _log_ticks(axes, language)
+        log_ticks(axes, language)
     else:
         axes.xaxis.set_major_formatter(lambda value, _: number(value, language, 2))
     axes.set_xlabel(axis_label)
@@ -129,18 +129,19 @@ def _draw_benchmarks(axes: Any, shown: pd.DataFrame, positions: Any, label: str 
     return list(drawn) if label else []
 
 
-def _log_ticks(axes: Any, language: str) -> None:
+def log_ticks(axes: Any, language: str, axis: str = "x") -> None:
     """Put the ticks of a logarithmic axis where readers expect them."""
-    low, high = axes.get_xlim()
+    low, high = axes.get_xlim() if axis == "x" else axes.get_ylim()
     wanted = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200]
     inside = [tick for tick in wanted if low <= tick <= high]
     if len(inside) > 7:
         inside = [tick for tick in inside if tick not in (0.75, 1.5, 3)]
-    axes.set_xticks(inside, [number(tick, language, 2).rstrip("0").rstrip(",.") or "0" for tick in inside])
+    words = [number(tick, language, 2).rstrip("0").rstrip(",.") or "0" for tick in inside]
+    (axes.set_xticks if axis == "x" else axes.set_yticks)(inside, words)
     axes.minorticks_off()
 
 
-@_styled
+@styled
 def incidence(
     curves: pd.DataFrame, *, language: str, axis_label: str, at_risk: pd.DataFrame | None = None, months: bool = True
 ) -> Any:
@@ -162,7 +163,7 @@ def incidence(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _figure(7.0, 3.7)
+    figure, axes = new_figure(7.0, 3.7)
     unit = 365.25 / 12 if months else 1.0
     labels = list(dict.fromkeys(curves["label"]))
     for label, colour in zip(labels, (style.PRIMARY, style.SECOND, style.THIRD, style.INK), strict=False):
@@ -179,7 +180,7 @@ def incidence(
     axes.set_ylim(bottom=0)
     ticks = np.arange(0, axes.get_xlim()[1] + 1e-9, 6 if axes.get_xlim()[1] > 15 else 3)
     axes.set_xticks(ticks, [count(tick, language) for tick in ticks])
-    _share_axis(axes.yaxis, language)
+    share_axis(axes.yaxis, language)
     axes.grid(axis="y", color=style.RULE, linewidth=0.6)
     axes.set_xlabel(text("report.months_since_first_measurement", language) if months else "")
     axes.set_ylabel(axis_label)
@@ -188,7 +189,7 @@ def incidence(
     return figure
 
 
-def _share_axis(axis: Any, language: str) -> None:
+def share_axis(axis: Any, language: str) -> None:
     """Give an axis of shares ticks that are round in per cent."""
     from matplotlib.ticker import MaxNLocator
 
@@ -212,7 +213,7 @@ def _write_at_risk(axes: Any, at_risk: pd.DataFrame, unit: float, language: str)
         )
 
 
-@_styled
+@styled
 def shares(
     frame: pd.DataFrame, *, language: str, axis_label: str, benchmark_label: str | None = None, decimals: int = 0
 ) -> Any:
@@ -233,7 +234,7 @@ def shares(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _figure(7.6, 0.9 + 0.42 * len(frame))
+    figure, axes = new_figure(7.6, 0.9 + 0.42 * len(frame))
     positions = np.arange(len(frame))
     axes.barh(positions, frame["estimate"], height=0.62, color=style.BAND, zorder=1)
     axes.hlines(positions, frame["conf_low"], frame["conf_high"], color=style.PRIMARY, linewidth=2, zorder=2)
@@ -250,14 +251,14 @@ def shares(
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(frame) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    _share_axis(axes.xaxis, language)
+    share_axis(axes.xaxis, language)
     axes.set_xlabel(axis_label)
     if handles:
         figure.legend(handles=handles, loc="outside lower right", fontsize=8.5)
     return figure
 
 
-@_styled
+@styled
 def lines(
     frame: pd.DataFrame,
     *,
@@ -287,7 +288,7 @@ def lines(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _figure(6.4, 4.2)
+    figure, axes = new_figure(6.4, 4.2)
     labels = list(dict.fromkeys(frame["label"])) if "label" in frame else [""]
     if diagonal:
         end = float(max(frame["x"].max(), frame["y"].max()))
@@ -301,7 +302,7 @@ def lines(
         axes.set_ylim(bottom=floor)
     for axis in (axes.xaxis, axes.yaxis):
         if shares:
-            _share_axis(axis, language)
+            share_axis(axis, language)
         else:
             axis.set_major_formatter(lambda value, _: number(value, language, 0 if float(value).is_integer() else 1))
     axes.grid(axis="y", color=style.RULE, linewidth=0.6)
@@ -309,43 +310,6 @@ def lines(
     axes.set_ylabel(y_label)
     if "label" in frame:
         axes.legend(frameon=False, fontsize=8.5)
-    return figure
-
-
-@_styled
-def chances(frame: pd.DataFrame, *, language: str, reference: float, x_label: str, y_label: str) -> Any:
-    """Draw chances over a size, one line per label, with their Monte Carlo intervals.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Columns ``label, x, estimate, conf_low, conf_high`` (0-1), sorted by `x` within a label.
-    language : {"sv", "en"}
-    reference : float
-        Chance that is usually asked for, drawn across.
-    x_label, y_label : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    figure, axes = _figure(7.6, 4.0)
-    axes.axhline(reference, color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-    labels = list(dict.fromkeys(frame["label"]))
-    colours = (style.PRIMARY, style.SECOND, style.THIRD, style.INK)
-    for place, label in enumerate(labels):
-        line, colour = frame[frame["label"] == label], colours[place % len(colours)]
-        axes.fill_between(line["x"], line["conf_low"], line["conf_high"], color=colour, alpha=0.15, linewidth=0)
-        dashes = ("-", "--", ":")[place // len(colours) % 3]
-        axes.plot(line["x"], line["estimate"], marker="o", color=colour, linewidth=1.8, linestyle=dashes, label=label)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(lambda value, _: count(value, language))
-    _share_axis(axes.yaxis, language)
-    axes.grid(axis="y", color=style.RULE, linewidth=0.6)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    figure.legend(loc="outside lower left", fontsize=8.5)
     return figure
 
 
