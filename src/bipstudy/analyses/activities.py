@@ -144,6 +144,34 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     )
 
 
+def primaries(study: Study, panel: pd.DataFrame | None = None) -> list[tuple[Label, Number]]:
+    """Return the primary estimates and nothing else, for whoever needs them of many studies.
+
+    Parameters
+    ----------
+    study : Study
+    panel : DataFrame, optional
+        The study's panel, if there is one already.
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    frame, adjustment = primary_sample(build_panel(study) if panel is None else panel)
+    moved = frame[frame["progression"].notna()].reset_index(drop=True)
+    rows = _progression(moved, adjustment) + _transition(frame, adjustment, outcome_name("primary"), 12)
+    return [(label, number) for label, number in rows if label.role == "primary"]
+
+
+def primary_sample(panel: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of the primary estimands with the kinds of interval, and what is adjusted for."""
+    frame = _with_kinds(ready(panel)).assign(interval_days=_interval_days(panel))
+    kept = frame["activity"].notna() & (frame["interval_days"] >= SHORTEST_DAYS)
+    frame, background = with_background(frame[kept].reset_index(drop=True))
+    frame, level = _with_level(frame)
+    return frame, [*background, "months_since_entry", *level]
+
+
 def _with_next(frame: pd.DataFrame, study: Study, outcome: str, washout_days: int) -> pd.DataFrame:
     """Add the transition in the quarter that follows the wash-out: whether it is known, and its censoring weight."""
     horizon = QUARTER_MONTHS + washout_days / DAYS_PER_MONTH

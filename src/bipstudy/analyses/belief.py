@@ -92,13 +92,7 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
     asked = _Asked(outcome_name(outcome), outcome == "primary", whole_months(horizon_months))
 
     book = FlowBook(NAME, steps, rows_of_panel)
-    book.keep("first_only", rows_of_panel["first_measurement"])
-    answered = book.keep_missing("no_belief", "belief")
-    usable = book.keep("no_own_answers", answered[own].notna().any(axis=1))
-    instruments = first.set_index("participant")["instrument"]
-    sample = common_sample(
-        usable.assign(instrument=usable["participant"].map(instruments).astype(object).to_numpy()), own
-    )
+    answered, sample = _common(book, rows_of_panel, first, own)
     rows = by_published_answer(answered, asked.work, asked.months, asked.published) + answer_shares(answered)
     rows += _answers(sample, asked)
 
@@ -125,6 +119,52 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
         settings={"months": horizon_months, "days": washout_days},
         remarks=_remarks(study, found),
     )
+
+
+def _common(book: FlowBook, panel: pd.DataFrame, first: pd.DataFrame, own: list[str]) -> tuple[pd.DataFrame, Common]:
+    """Return the first measurements with a belief answer, and the common sample of every rung."""
+    book.keep("first_only", panel["first_measurement"])
+    answered = book.keep_missing("no_belief", "belief")
+    usable = book.keep("no_own_answers", answered[own].notna().any(axis=1))
+    instruments = first.set_index("participant")["instrument"]
+    used = usable.assign(instrument=usable["participant"].map(instruments).astype(object).to_numpy())
+    return answered, common_sample(used, own)
+
+
+def primaries(study: Study, panel: pd.DataFrame | None = None) -> Rows:
+    """Return the primary estimate, and what optimism goes with, for whoever needs them of many studies.
+
+    Parameters
+    ----------
+    study : Study
+    panel : DataFrame, optional
+        The study's panel, if there is one already.
+
+    Returns
+    -------
+    list of (Label, Number)
+        The primary estimate; the relative risks by optimism above against below the median, those that R2a and R2b are
+        held against; and Anderson and Rubin's interval with the p-value of no association.
+    """
+    panel = build_panel(study) if panel is None else panel
+    sample, compared = primary_samples(study, panel)
+    asked = _Asked(outcome_name("primary"), True, 12)
+    reduced = [
+        (design.main_label(called, 12), design.above_against_below(compared, response))
+        for response, called in asked.outcomes
+    ]
+    through = design.instrumented(compared, "y", asked.named, 12)
+    weak = [(label, number) for label, number in through.rows if label.contrast == "belief_iv_anderson_rubin"]
+    return [*rung(sample, "y", asked.named, 12, MAIN, "primary")[:1], *reduced, *weak]
+
+
+def primary_samples(study: Study, panel: pd.DataFrame) -> tuple[Common, design.Sample]:
+    """Return the sample of the answer, with what each rung adjusts for, and that of optimism."""
+    rows = ready(panel)
+    first = design.with_optimism(first_measurements(study, "primary"))
+    own = [column for column, who, _ in answer_columns() if who == "participant" and column in rows]
+    _, sample = _common(FlowBook(NAME, panel.attrs["flow"], rows), rows, first, own)
+    return sample, design.compared(rows, panel.attrs["flow"], first, own)
 
 
 def headline(study: Study) -> Number:

@@ -183,6 +183,12 @@ def reduced_forms(sample: Sample, outcomes: Sequence[tuple[str, str]], months: i
     return rows
 
 
+def main_label(outcome: str, months: int | None) -> Label:
+    """Return the label of the relative risk that a Danish finding is held against."""
+    benchmark = {"work_or_study": "R2a", "work": "R2b"}[outcome]
+    return Label(NAME, MEDIAN, "risk_ratio", outcome, EARLIER, months, ADJUSTED, benchmark=benchmark)
+
+
 def above_against_below(sample: Sample, response: str) -> Number:
     """Return the relative risk by optimism above against below the median, with background and own answers."""
     label = Label(NAME, MEDIAN, "risk_ratio", response, EARLIER, None, ADJUSTED)

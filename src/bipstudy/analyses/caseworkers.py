@@ -110,6 +110,24 @@ def caseworkers(
     )  # fmt: skip
 
 
+def primaries(study: Study) -> list[tuple[Label, Number]]:
+    """Return the primary estimate and nothing else, for whoever needs it of many studies.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    frame, background = with_background(_sample(study, "primary", 12, 30)[0])
+    # What chance makes is not looked at, and drawn few times.
+    effects = {"background": _effects(frame, _independent(frame, background), draws=9), "raw": None}
+    rows = _spread(effects, outcome_name("primary"), 12, frame)
+    return [(label, number) for label, number in rows if label.role == "primary"]
+
+
 def _sample(study: Study, outcome: str, months: float, washout: int) -> tuple[pd.DataFrame, FlowBook]:
     """Return the first measurements with a caseworker, with the outcome weighted for those not followed."""
     panel = build_panel(study, outcome=outcome, horizon_months=months, washout_days=washout)

@@ -133,6 +133,36 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
     )
 
 
+def primaries(study: Study, panel: pd.DataFrame | None = None) -> Rows:
+    """Return the primary estimates and nothing else, for whoever needs them of many studies.
+
+    Parameters
+    ----------
+    study : Study
+    panel : DataFrame, optional
+        The study's panel, if there is one already.
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    sample = primary_sample(build_panel(study) if panel is None else panel)
+    named = outcome_name("primary"), 12
+    return [
+        (
+            _label(each, f"per_sd_{each.respondent}", named, "background", "primary"),
+            one(sample, _answer(sample, each), "y").number,
+        )
+        for each in asked()
+    ]
+
+
+def primary_sample(panel: pd.DataFrame) -> Sample:
+    """Return the first measurements of a panel as the models take them."""
+    first = ready(panel)[panel["first_measurement"].to_numpy()].reset_index(drop=True)
+    return sample_of(*with_background(first))
+
+
 def _label(
     indicator: Indicator,
     contrast: str,

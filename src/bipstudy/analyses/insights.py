@@ -36,6 +36,7 @@ from bipstudy.study import Study
 NAME = "insights"
 CLUSTERS = [CLUSTER, "participant"]
 STEP_MONTHS = 3
+WASHOUT_DAYS = 30
 ENOUGH_EVENTS = 5
 QUARTER = "quarter_"
 # Insight -> its columns, the first being what is set to one or nought.
@@ -157,6 +158,35 @@ def insights(study: Study, *, outcome: str = "primary", horizon_months: float = 
             Sentence("analyses.note_missing_answers"),
         ),
     )
+
+
+def primaries(study: Study, episodes: pd.DataFrame | None = None) -> list[tuple[Label, Number]]:
+    """Return the primary estimates and nothing else, for whoever needs them of many studies.
+
+    Parameters
+    ----------
+    study : Study
+    episodes : DataFrame, optional
+        The study's episodes, if there are some already.
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    episodes = build_episodes(study) if episodes is None else episodes
+    frame, adjustment = primary_sample(study, episodes)
+    quarters = 12 // STEP_MONTHS
+    fit = _fit(frame, "event", adjustment, quarters)
+    rows = _contrasts(fit, frame, quarters, (outcome_name("primary"), 12, "primary"))
+    return [(label, number) for label, number in rows if label.role == "primary"]
+
+
+def primary_sample(study: Study, episodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of the primary estimands with the five insights, and what is adjusted for."""
+    so_far = _focus_so_far(study, "primary", episodes, WASHOUT_DAYS)
+    whole = _with_insights(ready(episodes), so_far, WASHOUT_DAYS)
+    kept = episodes["caseworker_gap_days"].notna() & whole[["ins_no_gaps", "ins_belief_top"]].notna().all(axis=1)
+    return _prepared(whole[kept].reset_index(drop=True))
 
 
 def _focus_so_far(study: Study, outcome: str, episodes: pd.DataFrame, washout: int) -> Floats:

@@ -30,6 +30,7 @@ OUTCOME = "questionnaire"
 BELIEF = "caseworker_belief"
 DRAWS = 100
 MOST_FACTORS = 3
+MEANS = ("mean_p", "mean_c")
 
 
 @single_threaded
@@ -93,6 +94,32 @@ def measurement(study: Study) -> Result:
             Sentence("analyses.measurement.note_mode"),
         ),
     )
+
+
+def primaries(study: Study) -> list[tuple[Label, Number]]:
+    """Return the primary estimates and nothing else, for whoever needs them of many studies.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    first, shared = primary_sample(study)
+    scales = {
+        who: _reliability(first, [f"{who[0]}_{item}" for item in shared]) for who in ("participant", "caseworker")
+    }
+    rows = [(label, number) for label, number in _reliability_rows(scales, len(first)) if label.role == "primary"]
+    return [*rows, _icc(first, MEANS, "icc_between", "icc2", "primary")]
+
+
+def primary_sample(study: Study) -> tuple[pd.DataFrame, list[str]]:
+    """Return first measurements with the mean answer of each respondent, and the questions that both answer."""
+    _, first = _first(study, code_study(study))
+    shared, _ = _items()
+    return _with_means(first, shared), shared
 
 
 def _first(study: Study, coded: Coded) -> tuple[FlowBook, pd.DataFrame]:
@@ -167,10 +194,8 @@ def _count(solution: Any, n: int) -> Number:
 
 def _between(first: pd.DataFrame, shared: list[str]) -> list[tuple[Label, Number]]:
     """Return agreement of the respondents: of their mean answers, and item by item."""
-    pairs = {"": ("mean_p", "mean_c")} | {item: (f"p_{item}", f"c_{item}") for item in shared}
-    frame = first.assign(
-        **{f"mean_{who}": _mean_answer(first, [f"{who}_{item}" for item in shared]) for who in ("p", "c")}
-    )
+    pairs = {"": MEANS} | {item: (f"p_{item}", f"c_{item}") for item in shared}
+    frame = _with_means(first, shared)
     both = frame["mean_p"].notna() & frame["mean_c"].notna()
     rows = [_icc(frame, pairs[""], "icc_between", "icc2", "primary")]
     rows.append(_icc(frame, pairs[""], "icc_between_consistency", "icc3"))
@@ -183,6 +208,13 @@ def _between(first: pd.DataFrame, shared: list[str]) -> list[tuple[Label, Number
         rows.append(_icc(frame, pairs[item], "icc_item", "icc2"))
         rows.append(_kappa(frame, pairs[item], item))
     return rows
+
+
+def _with_means(first: pd.DataFrame, shared: list[str]) -> pd.DataFrame:
+    """Add the mean answer of each respondent."""
+    return first.assign(
+        **{f"mean_{who}": _mean_answer(first, [f"{who}_{item}" for item in shared]) for who in ("p", "c")}
+    )
 
 
 def _counted(number: Number, n: int) -> Number:

@@ -71,14 +71,7 @@ def participants(study: Study) -> Result:
     followed = _history(study)
     clusters = _clusters(table, followed)
     shares = _shares(table, followed)
-    rows = [
-        (
-            Label(NAME, contrast, "share", outcome, term=contrast, role="primary", benchmark=benchmark),
-            _number(contrast, shares[contrast], clusters),
-        )
-        for contrast, outcome, benchmark in COMPARED
-    ]
-    found = estimates(rows)
+    found = estimates(_compared(shares, clusters))
     remarks = [Sentence("analyses.participants.note_registers")]
     if followed is None:
         remarks.append(Sentence("analyses.participants.note_no_outcomes"))
@@ -94,6 +87,32 @@ def participants(study: Study) -> Result:
         flow=_flow(table),
         remarks=tuple(remarks),
     )
+
+
+def primaries(study: Study) -> list[tuple[Label, Number]]:
+    """Return the primary estimates and nothing else, for whoever needs them of many studies.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    followed = _history(study)
+    return _compared(_shares(study.participants, followed), _clusters(study.participants, followed))
+
+
+def _compared(shares: dict[str, Floats], clusters: Labels) -> list[tuple[Label, Number]]:
+    """Return the shares that have a Danish counterpart."""
+    return [
+        (
+            Label(NAME, contrast, "share", outcome, term=contrast, role="primary", benchmark=benchmark),
+            _number(contrast, shares[contrast], clusters),
+        )
+        for contrast, outcome, benchmark in COMPARED
+    ]
 
 
 def _history(study: Study) -> History | None:

@@ -41,6 +41,7 @@ from bipstudy.study import Study
 
 NAME = "progression"
 MONTHS = 3
+WASHOUT_DAYS = 30
 # A change of less than half a standard deviation is none.
 STEP = 0.5
 CHANGE = "z_progression_before"
@@ -139,6 +140,32 @@ def progression(study: Study, *, outcome: str = "primary", washout_days: int = 3
             Sentence("analyses.progression.note_association"),
         ),
     )
+
+
+def primaries(study: Study) -> list[tuple[Label, Number]]:
+    """Return the primary estimate and nothing else, for whoever needs it of many studies.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    frame, terms = primary_sample(study)
+    fit, nothing = hazard(frame, "y", [CHANGE], terms, frame["ipcw"])
+    label = _label("change_per_sd", outcome_name("primary"), "background_level", "primary", CHANGE)
+    return [(label, numbers(fit, [CHANGE], nothing, ratio=True)[0])]
+
+
+def primary_sample(study: Study) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of the primary estimand, and what is adjusted for."""
+    panel = build_panel(study, horizon_months=MONTHS + WASHOUT_DAYS / DAYS_PER_MONTH, washout_days=WASHOUT_DAYS)
+    parts = read_parts(study, check_definition(study, "primary"), "first_measurement")
+    everybody, background = with_background(_exposures(ready(panel), parts, scores(parts)))
+    frame = _standardise(everybody[everybody["progression_before"].notna()].reset_index(drop=True))
+    return frame, ["months_since_entry", *background, *LEVEL_AT_START]
 
 
 def _exposures(frame: pd.DataFrame, parts: Parts, values: dict[str, Any]) -> pd.DataFrame:

@@ -155,6 +155,29 @@ def readiness(study: Study, *, outcome: str = "primary", horizon_months: float =
     )
 
 
+def primaries(study: Study, panel: pd.DataFrame | None = None) -> list[tuple[Label, Number]]:
+    """Return the primary estimate and nothing else, for whoever needs it of many studies.
+
+    Parameters
+    ----------
+    study : Study
+    panel : DataFrame, optional
+        The study's panel, if there is one already.
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    panel = build_panel(study) if panel is None else panel
+    book = FlowBook(NAME, panel.attrs["flow"], ready(panel))
+    sample = _sample(book, book.keep("first_only", panel["first_measurement"]))
+    contrast = "prediction_over_background"
+    both = [_predict(sample, name, "y", "caseworker") for name in GAINS[contrast]]
+    gain = None if any(each is None for each in both) else _performance(sample, "y", *both)
+    label = Label(NAME, contrast, "auc", outcome_name("primary"), "", 12, "folds_caseworker", "primary")
+    return [(label, _number(sample, gain, "auc"))]
+
+
 def _sample(book: FlowBook, frame: pd.DataFrame) -> Sample:
     """Return the first measurements that both answered and that were followed, with every predictor."""
     answers = [(column, who) for column, who, _ in answer_columns() if column in frame]

@@ -85,8 +85,7 @@ def training(study: Study, *, outcome: str = "primary", horizon_months: float = 
             else None
         )
         role = "primary" if name == "form_answered" else "secondary"
-        label = Label(NAME, "change_after_refresher", "risk_difference", name, "refresher", months, "not_yet", role)
-        rows.append((label, _change(fits[name], frame, 1, AFTER)))
+        rows.append((_label(name, months, role), _change(fits[name], frame, 1, AFTER)))
     label = Label(NAME, "change_before_refresher", "risk_difference", "form_answered", "refresher", None, "not_yet")
     rows.append((label, _change(fits["form_answered"], forms, -BEFORE, -2)))
     label = Label(NAME, "change_after_basic", "risk_difference", "form_answered", "basic", None, "not_yet")
@@ -111,6 +110,27 @@ def training(study: Study, *, outcome: str = "primary", horizon_months: float = 
             Sentence("analyses.training.note_recorded"),
         ),
     )  # fmt: skip
+
+
+def primaries(study: Study) -> list[tuple[Label, Number]]:
+    """Return the primary estimate and nothing else, for whoever needs it of many studies.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    forms, _ = _due_forms(study, _staff(study, "primary"))
+    label = _label("form_answered", None, "primary")
+    return [(label, _change(_effects(forms, "boost", None), forms, 1, AFTER))]
+
+
+def _label(named: str, months: int | None, role: str) -> Label:
+    """Return the label of the change after the refresher."""
+    return Label(NAME, "change_after_refresher", "risk_difference", named, "refresher", months, "not_yet", role)
 
 
 def _staff(study: Study, outcome: str) -> _Staff:

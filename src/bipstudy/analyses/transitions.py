@@ -106,6 +106,24 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
     )
 
 
+def primaries(study: Study) -> list[tuple[Label, Number]]:
+    """Return the primary estimate and nothing else, for whoever needs it of many studies.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    list of (Label, Number)
+    """
+    episodes = build_episodes(study, step_months=_WHOLE_TIME, washout_days=0)
+    frame = _causes(ready(episodes[~episodes["participant"].duplicated()].reset_index(drop=True)))
+    contrast, _, cause, named, role, benchmark = _wanted("primary")[0]
+    label = Label(NAME, contrast, "risk", named, cause, 12, "raw", role, benchmark)
+    return [(label, _number(_curves(frame), cause, days_of_months(12), frame))]
+
+
 def _wanted(outcome: str) -> list[tuple[str, str, str, str, str, str]]:
     """Return contrast, variant of the data, cause, outcome, role and benchmark of each estimate."""
     anything = outcome_name(outcome)
