@@ -180,7 +180,8 @@ def _curvature(eta: FloatArray, data: Data, link: str) -> FloatArray:
     """Return the expected information of each row by its linear predictor."""
     from bipstudy.models.links import row_derivatives
 
-    return data.weights * row_derivatives(eta, data.response, link).expected  # type: ignore[arg-type]
+    expected: FloatArray = row_derivatives(eta, data.response, link).expected  # type: ignore[arg-type]
+    return np.asarray(data.weights * expected)
 
 
 def _moved(eta: FloatArray, move: FloatArray, link: str, weights: FloatArray) -> tuple[float, float]:
@@ -287,7 +288,7 @@ def _within_strata(data: Data) -> FloatArray:
         return data.nuisance
     centred = data.nuisance - data.nuisance.mean(axis=0)
     if data.group is None:
-        return centred
+        return np.asarray(centred)
     within = absorb(centred, [np.unique(data.group, return_inverse=True)[1].astype(np.int64)]).columns
     varies = np.flatnonzero((within**2).sum(axis=0) > 1e-9 * (centred**2).sum(axis=0))
     part = within[:, varies]
