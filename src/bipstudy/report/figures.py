@@ -350,5 +350,14 @@ def to_png(figure: Any, *, dots_per_inch: int = 150) -> bytes:
 
     buffer = io.BytesIO()
     with mpl.rc_context(style.MATPLOTLIB):
-        figure.savefig(buffer, format="png", dpi=dots_per_inch, facecolor="white", metadata={"Software": None})
+        # Text is a little wider in pixels than where the figure was laid out; a tight box keeps all of it.
+        figure.savefig(
+            buffer,
+            format="png",
+            dpi=dots_per_inch,
+            facecolor="white",
+            bbox_inches="tight",
+            pad_inches=0.08,
+            metadata={"Software": None},
+        )
     return buffer.getvalue()
