@@ -225,3 +225,38 @@ def test_clustered_intervals_of_the_auc_cover():
         covered.append(row.conf_low <= truth <= row.conf_high)
     # 200 data sets: three Monte Carlo errors are 4.6 points; sixty clusters cost about one point.
     assert 0.89 <= np.mean(covered) <= 0.99
+
+
+def test_a_useless_prediction_of_rows_left_out_has_an_area_of_one_half_within_folds() -> None:
+    within, across = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        frame = pd.DataFrame(rng.normal(size=(400, 5)), columns=list("abcde")).assign(g=np.arange(400) // 10)
+        frame["y"] = (rng.random(400) < 0.1).astype(float)
+        found = cross_validate(frame, "y ~ a + b + c + d + e", "g", folds=10)
+        for areas, strata in ((across, None), (within, found.folds)):
+            fit = prediction_performance(frame["y"], found.predictions, cluster=frame["g"], strata=strata)
+            areas.append(fit.coef["auc"])
+    # One area has a standard error of about 0.05, the mean of twelve one of 0.015. Across folds a fold with many events
+    # leaves few to those that predict it.
+    assert abs(np.mean(within) - 0.5) < 3 * 0.015
+    assert np.mean(across) < 0.5 - 3 * 0.015
+
+
+def test_the_influences_of_the_area_within_strata_are_its_derivatives_by_the_weights() -> None:
+    rng = np.random.default_rng(7)
+    y, guess = (rng.random(60) < 0.3).astype(float), rng.random(60).round(1)
+    weights, strata = rng.uniform(0.5, 2.0, 60), rng.integers(4, size=60)
+    fit = prediction_performance(y, guess, weights=weights, strata=strata)
+    # Pair by pair, ties counting half.
+    pairs = np.outer(weights * y, weights * (1 - y)) * (strata[:, None] == strata)
+    right = (guess[:, None] > guess) + 0.5 * (guess[:, None] == guess)
+    assert fit.coef["auc"] == pytest.approx((pairs * right).sum() / pairs.sum(), rel=1e-12)
+    for row in (0, 17, 59):
+        ends = []
+        for step in (1e-5, -1e-5):
+            moved = weights.copy()
+            moved[row] *= 1 + step
+            ends.append(prediction_performance(y, guess, weights=moved, strata=strata).coef["auc"])
+        # Central differences of a smooth function: an error of the order of the squared step.
+        assert fit.influence[row, 0] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-8)

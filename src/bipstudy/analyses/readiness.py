@@ -83,12 +83,21 @@ class Sample:
         return [column for block in SETS[name] for column in self.blocks[block]]
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """Risks of rows that took no part in the fit, and the fold in which each was left out; arrays of shape (n,)."""
+
+    risk: npt.NDArray[np.float64]
+    fold: npt.NDArray[np.int64]
+
+
 @single_threaded
 def readiness(study: Study, *, outcome: str = "primary", horizon_months: float = 12, washout_days: int = 30) -> Result:
     """Answer how well the indicators predict reaching work or study, beyond register background.
 
-    Estimand: gain in the cross-validated area under the curve (the chance that who makes the transition has the higher
-    predicted risk) when both respondents' answers and the belief are added to background. Population: first
+    Estimand: gain in the cross-validated area under the curve (the chance that of two left out together, who makes the
+    transition has the higher predicted risk) when both respondents' answers and the belief are added to background.
+    Pairs are compared within folds only: across them, a useless prediction falls short of one half. Population: first
     measurements with answers of both respondents, followed to the horizon (weighted for those who are not). Danish
     finding: R14, met by the gain for work. Models: ridge logits whose penalty is chosen inside the rows that are
     fitted, and boosted trees; folds of whole caseworkers, and then of whole organisations; errors by influence
@@ -172,8 +181,8 @@ def primaries(study: Study, panel: pd.DataFrame | None = None) -> list[tuple[Lab
     book = FlowBook(NAME, panel.attrs["flow"], ready(panel))
     sample = _sample(book, book.keep("first_only", panel["first_measurement"]))
     contrast = "prediction_over_background"
-    both = [_predict(sample, name, "y", "caseworker") for name in GAINS[contrast]]
-    gain = None if any(each is None for each in both) else _performance(sample, "y", *both)
+    full, short = (_predict(sample, name, "y", "caseworker") for name in GAINS[contrast])
+    gain = None if full is None or short is None else _performance(sample, "y", full, short)
     label = Label(NAME, contrast, "auc", outcome_name("primary"), "", 12, "folds_caseworker", "primary")
     return [(label, _number(sample, gain, "auc"))]
 
@@ -213,9 +222,7 @@ def _ordered(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return frame.iloc[np.lexsort(keys)].reset_index(drop=True)
 
 
-def _predict(
-    sample: Sample, name: str, response: str, grouping: str, model: str = "ridge"
-) -> npt.NDArray[np.float64] | None:
+def _predict(sample: Sample, name: str, response: str, grouping: str, model: str = "ridge") -> Predicted | None:
     """Return the risk of each row as predicted from other caseworkers or organisations; None if it cannot be."""
     from bipstudy import models
 
@@ -233,17 +240,26 @@ def _predict(
             weights="ipcw",
         )
     )
-    return None if found is None else found.predictions.to_numpy(dtype=np.float64)
+    if found is None:
+        return None
+    return Predicted(found.predictions.to_numpy(dtype=np.float64), found.folds.to_numpy(dtype=np.int64, na_value=-1))
 
 
-def _performance(sample: Sample, response: str, prediction: Any, other: Any = None) -> Any:
+def _performance(sample: Sample, response: str, prediction: Predicted, other: Predicted | None = None) -> Any:
     """Return the measures of a prediction, or of the difference of two; None if they cannot be made."""
     from bipstudy import models
 
     frame = sample.frame
+    # Two ways of leaving out are compared on rows that lie together in both.
+    strata = prediction.fold if other is None else prediction.fold * (1 + other.fold.max()) + other.fold
     return attempt(
         lambda: models.prediction_performance(
-            frame[response], prediction, other, cluster=frame[CLUSTER].to_numpy(dtype=object), weights=frame["ipcw"]
+            frame[response],
+            prediction.risk,
+            None if other is None else other.risk,
+            cluster=frame[CLUSTER].to_numpy(dtype=object),
+            weights=frame["ipcw"],
+            strata=strata,
         )
     )
 
@@ -284,8 +300,8 @@ def _of_grouping(
                 label = Label(NAME, f"{measure}_{name}", scale, outcome, "", months, folds)
                 rows.append((label, _number(sample, made, measure)))
     for contrast, (more, less) in GAINS.items():
-        both = predictions[more], predictions[less]
-        gain = None if any(each is None for each in both) else _performance(sample, "y", *both)
+        full, short = predictions[more], predictions[less]
+        gain = None if full is None or short is None else _performance(sample, "y", full, short)
         main = (contrast, folds) == ("prediction_over_background", "folds_caseworker")
         role = "primary" if main else "secondary"
         label = Label(NAME, contrast, "auc", outcome, "", months, folds, role)
@@ -308,8 +324,8 @@ def _of_boosted(
 
 def _work(sample: Sample, outcome: str, named: str, months: int | None) -> tuple[Label, Number]:
     """Return the gain for work, which the Danish finding is about."""
-    both = [_predict(sample, name, "y_work", "caseworker") for name in ("all", "background")]
-    gain = None if any(each is None for each in both) else _performance(sample, "y_work", *both)
+    full, short = (_predict(sample, name, "y_work", "caseworker") for name in ("all", "background"))
+    gain = None if full is None or short is None else _performance(sample, "y_work", full, short)
     label = Label(
         NAME, "prediction_over_background", "auc", "work" if outcome == "primary" else f"{named}:work", "", months,
         "folds_caseworker", benchmark="R14" if outcome == "primary" else "",
@@ -319,17 +335,18 @@ def _work(sample: Sample, outcome: str, named: str, months: int | None) -> tuple
 
 def _tables(sample: Sample, found: pd.DataFrame, predictions: Mapping[tuple[str, str], Any]) -> dict[str, pd.DataFrame]:
     """Return every table."""
-    both = {name: predictions["caseworker", name] for name in ("background", "all")}
+    risks = {key: None if each is None else each.risk for key, each in predictions.items()}
+    both = {name: risks["caseworker", name] for name in ("background", "all")}
     # With one organisation only, the score is tried on other caseworkers.
-    abroad = predictions["organisation", "indicators"]
-    tried = predictions["caseworker", "indicators"] if abroad is None else abroad
+    abroad = risks["organisation", "indicators"]
+    tried = risks["caseworker", "indicators"] if abroad is None else abroad
     blocks = {name: sample.blocks[name] for name in SETS["indicators"]}
-    weights, risks = score_tables(sample.frame, blocks, tried)
+    weights, by_score = score_tables(sample.frame, blocks, tried)
     return {
         "performance": performance_table(found, [*SETS]),
         "calibration": calibration_table(sample.frame, both["all"]),
         "decision": decision_table(sample.frame, both),
         "score_weights": weights,
-        "score_risk": risks,
-        "transport": transport_table(sample.frame, predictions["organisation", "all"]),
+        "score_risk": by_score,
+        "transport": transport_table(sample.frame, risks["organisation", "all"]),
     }
