@@ -155,6 +155,23 @@ def test_the_error_is_that_of_leaving_out_each_cluster() -> None:
     assert math.isclose(found.std_error, whole, rel_tol=0.03)
 
 
+def test_a_resample_by_influence_is_near_a_refit_with_the_drawn_caseworkers() -> None:
+    drawn = _effects(2)
+    found = relative_risk(**drawn)
+    draws = np.random.default_rng(5).multinomial(60, np.full(60, 1 / 60), size=40)
+    steps = (draws - 1.0) @ found.influence
+    refits = []
+    for counts in draws:
+        weights = drawn["weights"] * counts[drawn["cluster"]]
+        own = {name: values[weights > 0] for name, values in {**drawn, "weights": weights}.items()}
+        refits.append(relative_risk(**own).log_ratio - found.log_ratio)
+    # One step with the information of the whole: near in each resample, and of the same spread.
+    assert np.corrcoef(steps, refits)[0, 1] > 0.97
+    assert math.isclose(np.std(steps), np.std(refits), rel_tol=0.1)
+    # The penalty on covariates keeps the sum of the influences from being 0 by little.
+    assert abs(found.influence.sum()) < 0.05 * found.std_error
+
+
 def test_the_ratio_is_that_of_the_shares_where_nothing_else_differs() -> None:
     y = np.repeat([1.0, 0.0, 1.0, 0.0], [6, 54, 9, 31])
     z = np.repeat([0.0, 1.0], [60, 40])

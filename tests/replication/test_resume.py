@@ -14,8 +14,7 @@ import pytest
 
 import bipstudy as bip
 from bipstudy.analyses import FigureSpec, Result, Sentence
-from bipstudy.replication import Plan, checkpoints, replicate, worlds
-from bipstudy.replication import run as runs
+from bipstudy.replication import Plan, answering, checkpoints, replicate, worlds
 from bipstudy.replication.birth import key_of
 from bipstudy.replication.folder import MANIFEST, UNFINISHED, ours, working
 from bipstudy.study import Study
@@ -55,8 +54,8 @@ def test_a_killed_run_goes_on(study: Study, whole: dict[str, bytes], tmp_path: P
     killed(tmp_path, kind, number)
     assert not (tmp_path / MANIFEST).exists()
     made = []
-    answer = runs._answer
-    monkeypatch.setattr(runs, "_answer", lambda *given: made.append(given[-1]) or answer(*given))
+    answer = answering._answer
+    monkeypatch.setattr(answering, "_answer", lambda *given: made.append(given[-1].name) or answer(*given))
     replicate(study, PLAN, tmp_path, language="sv")
     assert made == (["transitions"] if kind == "question" else [])
     assert files(tmp_path) == whole
@@ -70,6 +69,11 @@ def test_a_run_killed_twice_goes_on(
     killed(tmp_path, kind, number)
     killed(tmp_path, "file", 4)
     replicate(study, PLAN, tmp_path, language="sv")
+    assert files(tmp_path) == whole
+
+
+def test_processes_give_the_same_bytes(study: Study, whole: dict[str, bytes], tmp_path: Path) -> None:
+    replicate(study, PLAN, tmp_path, language="sv", n_jobs=2)
     assert files(tmp_path) == whole
 
 
@@ -188,7 +192,7 @@ def test_a_multiverse_is_kept_like_a_question(tmp_path: Path, study: Study, monk
     frame = pd.DataFrame({"question": ["belief"], "ratio": [1.5]})
     calls = []
 
-    def made(_: Study, asked: list[str], seed: int) -> Result:
+    def made(_: Study, asked: list[str], seed: int, n_jobs: int) -> Result:
         calls.append((asked, seed))
         return Result("multiverse", frame, dict.fromkeys(worlds.TABLES, frame), settings={"flips": 9})
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bipstudy.analyses import resampling
 from bipstudy.analyses.common import FlowBook, formula, ready, standardised, with_answers, with_background
 from bipstudy.analyses.estimating import Label, Number, Z, attempt, from_tidy
 from bipstudy.analyses.leave_out import leave_out_groups
@@ -217,7 +218,9 @@ def _reduced_form(
         return [(each, Number(n=len(known))) for each in (label, difference, risk)]
     share = float(np.average(known[column], weights=known["ipcw"])) if label.contrast == MEDIAN else None
     ratio = _number(math.exp(found.log_ratio), found, found.std_error, ratio=True)
-    return [(label, ratio), *_in_points(found, share, difference, risk)]
+    labels = np.unique(known["answering_caseworker"].to_numpy(dtype=object).astype(str)).tolist()
+    drawn = resampling.of_draws(lambda draws: np.exp(found.log_ratio + (draws - 1.0) @ found.influence), labels)
+    return [(label, replace(ratio, resample=drawn)), *_in_points(found, share, difference, risk)]
 
 
 def _in_points(found: RelativeRisk, share: float | None, difference: Label, risk: Label) -> Rows:

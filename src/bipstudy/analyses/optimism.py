@@ -7,7 +7,7 @@ its sources are described in the chapter "The optimism of the caseworker" of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -148,7 +148,7 @@ def _sums_before(
 
 @dataclass(frozen=True)
 class RelativeRisk:
-    """Relative risk of an exposure within cells.
+    r"""Relative risk of an exposure within cells.
 
     Attributes
     ----------
@@ -158,6 +158,10 @@ class RelativeRisk:
         Weighted risk of everybody.
     rows, events, clusters : int
         Rows with a known outcome, those with the event, and clusters among them.
+    influence : array of shape (clusters,)
+        What each cluster, in the order of its code, adds to the logarithm: one Newton step with the information of the
+        whole (0 for a cluster without rows in a cell with events). A resample that draws cluster g :math:`d_g` times
+        has :math:`\hat\beta + \sum_g (d_g - 1) \iota_g`.
     """
 
     log_ratio: float
@@ -166,6 +170,7 @@ class RelativeRisk:
     rows: int
     events: int
     clusters: int
+    influence: FloatArray = field(default_factory=lambda: np.zeros(0), compare=False, repr=False)
 
 
 def relative_risk(
@@ -230,7 +235,8 @@ def relative_risk(
     3.0
     """
     everybody = _weighted(outcome, weights)
-    rows, events, clusters = len(outcome), int((outcome > 0).sum()), len(np.unique(cluster))
+    every = np.unique(cluster)
+    rows, events, clusters = len(outcome), int((outcome > 0).sum()), len(every)
     used = _informative(outcome, cell)
     y, z, w = outcome[used], exposure[used], weights[used]
     if clusters < 2 or not len(y) or np.ptp(z) == 0.0 or np.ptp(z[y > 0]) == 0.0:
@@ -241,7 +247,9 @@ def relative_risk(
     _, groups = np.unique(cluster[used], return_inverse=True)
     beta, centred, expected, bread = _maximise(y, matrix, codes, w, penalties)
     spread = _jackknife(centred, w * (y - expected), w * expected, bread, groups)
-    return RelativeRisk(float(beta[0]), float(np.sqrt(spread[0, 0])), everybody, rows, events, clusters)
+    scores = group_sums(centred * (w * (y - expected))[:, None], np.searchsorted(every, cluster[used]), clusters)
+    influence = np.linalg.solve(bread, scores.T)[0]
+    return RelativeRisk(float(beta[0]), float(np.sqrt(spread[0, 0])), everybody, rows, events, clusters, influence)
 
 
 def _weighted(values: FloatArray, weights: FloatArray) -> float:

@@ -18,6 +18,8 @@ ESTIMATE_COLUMNS = (
 )  # fmt: skip
 SCALES = ("risk", "risk_difference", "risk_ratio", "hazard_ratio", "sd", "share", "auc", "other")
 RATIOS = ("risk_ratio", "hazard_ratio")
+# What the definitions of a transition are called in the estimates; the usual one first.
+TRANSITIONS = ("work_or_study", "work_narrow", "work_or_study_broad")
 FLOW_COLUMNS = ("flow", "step_key", "kind", "participants", "rows")
 
 
@@ -174,8 +176,9 @@ class Result:
 
     def _goal(self, language: str) -> str:
         """Return what a transition is called, in the definition that was asked for."""
-        outcomes = self.estimates.loc[self.estimates["role"] == "primary", "outcome"]
-        words = text(f"analyses.outcome.{outcomes.iloc[0] if len(outcomes) else 'work_or_study'}", language)
+        of = self.estimates["role"].eq("primary") & self.estimates["outcome"].isin(TRANSITIONS)
+        named = self.estimates.loc[of, "outcome"]
+        words = text(f"analyses.outcome.{named.iloc[0] if len(named) else TRANSITIONS[0]}", language)
         return words[:1].lower() + words[1:]
 
     def primary(self) -> pd.DataFrame:

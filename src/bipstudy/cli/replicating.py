@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,8 @@ PlanPath = Annotated[Path, typer.Argument(help=helped("plan_argument"))]
 RunPath = Annotated[Path, typer.Argument(help=helped("run_argument"))]
 # So many numbers that differ are shown; the others are counted, and --json has them all.
 SHOWN = 20
+# More processes than this gain little: a study is answered by a dozen analyses of unlike length.
+JOBS = min(2, os.cpu_count() or 1)
 
 
 @command
@@ -85,6 +88,7 @@ def replicate(
     release: Annotated[int | None, typer.Option("--release", help=helped("release_option"))] = None,
     seed: Annotated[int | None, typer.Option("--seed", help=helped("seed_option"))] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help=helped("pdf_option"))] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help=helped("run_jobs_option"))] = JOBS,
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +99,7 @@ def replicate(
     checked_language(language)
     chosen = Plan() if plan is None else read_plan(plan)
     study = load_study(pool, release=chosen.release if release is None else release)
-    run = run_with_progress(study, chosen, out, language, seed=seed, pdf=pdf, quiet=as_json)
+    run = run_with_progress(study, chosen, out, language, seed=seed, pdf=pdf, quiet=as_json, jobs=jobs)
     report = out / "report.html"
     if as_json:
         say_json(
@@ -119,7 +123,15 @@ def replicate(
 
 
 def run_with_progress(
-    study: Any, plan: Any, out: Path, language: str, *, seed: int | None = None, pdf: bool = False, quiet: bool = False
+    study: Any,
+    plan: Any,
+    out: Path,
+    language: str,
+    *,
+    seed: int | None = None,
+    pdf: bool = False,
+    quiet: bool = False,
+    jobs: int = 1,
 ) -> Any:
     """Run a plan with progress and return the run."""
     from bipstudy import replication
@@ -133,6 +145,7 @@ def run_with_progress(
             language=language,
             progress=lambda name: shown.step(text("cli.analysing", language, name=name)),
             pdf=pdf,
+            n_jobs=jobs,
         )
 
 
@@ -140,6 +153,7 @@ def run_with_progress(
 def verify(
     run: RunPath,
     pool: Annotated[Path, typer.Option("--pool", help=helped("pool_argument"))],
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help=helped("run_jobs_option"))] = JOBS,
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,
 ) -> None:
@@ -151,7 +165,10 @@ def verify(
     manifest, _ = read_run(run)
     with progress(len(manifest["settings"]) + 1, quiet=as_json) as shown:
         found = replication.verify(
-            run, pool, progress=lambda name: shown.step(text("cli.analysing", language, name=name))
+            run,
+            pool,
+            progress=lambda name: shown.step(text("cli.analysing", language, name=name)),
+            n_jobs=jobs,
         )
     _show(found, language, as_json=as_json)
     if not found.same:

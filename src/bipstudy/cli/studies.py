@@ -21,7 +21,7 @@ from bipstudy.cli.console import (
     say_json,
 )
 from bipstudy.cli.files import show_report
-from bipstudy.cli.replicating import run_with_progress
+from bipstudy.cli.replicating import JOBS, run_with_progress
 from bipstudy.texts import BipstudyError, text
 
 Seed = Annotated[int, typer.Option("--seed", help=helped("seed_option"))]
@@ -90,7 +90,7 @@ def demo(
         shown.step(text("cli.releasing", language))
         number = pool.release(note="demo")
     say(text("cli.released", language, number=number))
-    run_with_progress(load_study(out / "pool"), Plan(), out / "report", language, seed=seed)
+    run_with_progress(load_study(out / "pool"), Plan(), out / "report", language, seed=seed, jobs=JOBS)
     say(text("cli.demo_is_simulated", language))
     say(text("cli.report_is_here", language, path=(out / "report" / "report.html").resolve()))
 

@@ -70,7 +70,7 @@ def _agreement_figures(run: Run) -> dict[str, Any]:
     say = Words(run.language)
     rows, signs = [], []
     for row in records(run.agreement.dropna(subset=["ours", "conf_low"])):
-        label = f"{row['benchmark']}  {_short(row['label'])}"
+        label = f"{row['benchmark']}  {row['label']}"
         ends = {"conf_low": row["conf_low"], "conf_high": row["conf_high"]}
         if row["unit"] == "sign" and row["scale"] == "sd":
             signs.append({"label": label, "estimate": row["ours"], **ends})
@@ -87,11 +87,3 @@ def _agreement_figures(run: Run) -> dict[str, Any]:
         if signs
         else None,
     }
-
-
-def _short(label: str, longest: int = 58) -> str:
-    """Return a label on at most two lines."""
-    if len(label) <= longest:
-        return label
-    cut = label.rfind(" ", 0, longest)
-    return f"{label[:cut]}\n{label[cut + 1 :]}"

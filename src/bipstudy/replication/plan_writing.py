@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bipstudy import analyses
-from bipstudy.analyses.common import BACKGROUND
+from bipstudy.analyses.common import BACKGROUND, outcome_name
 from bipstudy.replication.plan import AS_DESIGNED, SHARED, Plan, parameters
 from bipstudy.replication.plan_reading import VERSION, has_multiverse
 from bipstudy.texts import BipstudyError, default_language, text, text_forms
@@ -130,7 +130,8 @@ def _estimand(name: str, language: str) -> str:
     """Return what the primary estimate of a question is of, with the default definitions."""
     known = {"months": "horizon_months", "days": "washout_days"}
     own = {**Plan().definitions, **parameters(name)}
-    values = {**own, **{word: f"{own[key]:g}" for word, key in known.items()}}
+    goal = text(f"analyses.outcome.{outcome_name(str(own['outcome']))}", language)
+    values = {**own, **{word: f"{own[key]:g}" for word, key in known.items()}, "goal": goal[:1].lower() + goal[1:]}
     return text_forms(f"analyses.{name}.estimand")[language].format_map(_Filled(values))
 
 

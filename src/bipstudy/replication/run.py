@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bipstudy import analyses
 from bipstudy.analyses import Result
-from bipstudy.analyses.common import background_without
 from bipstudy.analyses.estimating import estimates as empty_estimates
-from bipstudy.analyses.resampling import resampling
-from bipstudy.replication import checkpoints
 from bipstudy.replication.agreement import agreement, agreement_parts
+from bipstudy.replication.answering import answered, universe_of
 from bipstudy.replication.benchmarks import Benchmark, read_benchmarks
-from bipstudy.replication.birth import birth, key_of, key_of_multiverse
+from bipstudy.replication.birth import birth
 from bipstudy.replication.folder import finish, working
 from bipstudy.replication.plan import Plan
 from bipstudy.replication.plan_reading import read_plan
@@ -171,6 +167,7 @@ def replicate(
     benchmarks: tuple[Benchmark, ...] | None = None,
     pdf: bool = False,
     registration: Registration | None = None,
+    n_jobs: int = 1,
 ) -> Run:
     """Rerun the Danish analyses on a study and hold the estimates against the Danish findings.
 
@@ -197,6 +194,8 @@ def replicate(
         Write the report as PDF too.
     registration : Registration, optional
         In place of the one beside the plan's file.
+    n_jobs : int, default 1
+        Processes; the files are the same bytes for any number.
 
     Returns
     -------
@@ -229,13 +228,13 @@ def replicate(
     facts = birth(study, chosen_plan, registration, found, chosen)
     place: AbstractContextManager[Any] = nullcontext() if out is None else working(Path(out))
     with place as folder:
-        made = _answered(study, chosen_plan, chosen, facts, folder, say)
+        made = answered(study, chosen_plan, chosen, facts, folder, say, n_jobs)
         results = {name: each for name, each in made.items() if isinstance(each, Result)}
         skipped = {name: each for name, each in made.items() if isinstance(each, BipstudyError)}
         universe = None
         if chosen_plan.multiverse:
             say(text("replication.section_multiverse", chosen))
-            universe = _multiverse(study, chosen_plan, facts, folder)
+            universe = universe_of(study, chosen_plan, facts, folder, n_jobs)
         run = Run(results, skipped, found, chosen, facts, _size(study), chosen_plan, registration, universe)
         say(text("replication.step_report", chosen))
         if out is not None:
@@ -255,48 +254,6 @@ def _plan(plan: str | Path | Plan | None) -> tuple[Plan, Registration | None]:
     if not isinstance(plan, Plan):
         raise BipstudyError("runs.plan_of_other_kind")
     return plan, None if plan.path is None else read_registration(plan.path)
-
-
-def _answered(
-    study: Study, plan: Plan, language: str, facts: Mapping[str, Any], folder: Path | None, say: Callable[[str], None]
-) -> dict[str, checkpoints.Outcome]:
-    """Return what each analysis of the plan gives, from the folder where it was finished before."""
-    with tempfile.TemporaryDirectory() as aside:
-        place = Path(aside) if folder is None else folder
-        made: dict[str, checkpoints.Outcome] = {}
-        for name in plan.questions:
-            say(text(f"analyses.{name}.title", language))
-            key = key_of(study.hash, plan, name, _made_by(facts))
-            done = checkpoints.fetch(place, name, key)
-            made[name] = checkpoints.store(place, name, key, _answer(study, plan, name)) if done is None else done
-        return made
-
-
-def _made_by(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a birth certificate decides the numbers of an analysis, beside study and plan."""
-    return {**facts["versions"], "source": facts["code"]["source"], "instruments": facts["instruments"]}
-
-
-def _multiverse(study: Study, plan: Plan, facts: Mapping[str, Any], folder: Path | None) -> Any:
-    """Return the multiverse of a plan, from the folder where it was finished before."""
-    from bipstudy.replication import worlds
-
-    made_by = {**_made_by(facts), "questions": plan.questions}
-    with tempfile.TemporaryDirectory() as aside:
-        return worlds.made(
-            study, plan, Path(aside) if folder is None else folder, key_of_multiverse(study.hash, plan, made_by)
-        )
-
-
-def _answer(study: Study, plan: Plan, name: str) -> checkpoints.Outcome:
-    """Return what one analysis gives, or why it gives nothing."""
-    try:
-        with background_without(plan.leave_out), resampling(plan.replications, plan.seed) as drawn:
-            result: Result = getattr(analyses, name)(study, **plan.arguments(name))
-        return replace(result, replicates=drawn.found)
-    except BipstudyError as error:
-        # One question that the data cannot answer does not stop the others; the report says why.
-        return error
 
 
 def _size(study: Study) -> dict[str, int]:

@@ -15,7 +15,13 @@ from bipstudy.study import Study
 from bipstudy.texts import DataError
 
 
-def verify(run: str | Path, study: Study | str | Path, *, progress: Callable[[str], None] | None = None) -> Comparison:
+def verify(
+    run: str | Path,
+    study: Study | str | Path,
+    *,
+    progress: Callable[[str], None] | None = None,
+    n_jobs: int = 1,
+) -> Comparison:
     """Make a run again from its plan and its release, and compare every number.
 
     Parameters
@@ -26,6 +32,8 @@ def verify(run: str | Path, study: Study | str | Path, *, progress: Callable[[st
         The study, or the pool it is a release of; the release is the one in the manifest.
     progress : callable, optional
         Called with what is done next.
+    n_jobs : int, default 1
+        Processes; what is found is the same for any number.
 
     Returns
     -------
@@ -56,6 +64,7 @@ def verify(run: str | Path, study: Study | str | Path, *, progress: Callable[[st
             progress=progress,
             pdf="report.pdf" in files,
             registration=registered,
+            n_jobs=n_jobs,
         )
         new, again = read_run(aside)
     return comparison(manifest, files, new, again)

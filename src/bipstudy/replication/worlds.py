@@ -21,7 +21,7 @@ QUESTIONS = ("belief", "continuity", "indicators", "activities")
 TABLES = ("excluded", "summary", "variance")
 
 
-def made(study: Study, plan: Plan, folder: Path, key: str) -> Any:
+def made(study: Study, plan: Plan, folder: Path, key: str, *, n_jobs: int = 1) -> Any:
     """Return the multiverse of the questions that a plan asks, or why there is none.
 
     Parameters
@@ -32,6 +32,8 @@ def made(study: Study, plan: Plan, folder: Path, key: str) -> Any:
         Where finished work is kept.
     key : str
         What the multiverse depends on.
+    n_jobs : int, default 1
+        Processes.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def made(study: Study, plan: Plan, folder: Path, key: str) -> Any:
     if not asked:
         return None
     kept = checkpoints.fetch(folder, NAME, key)
-    kept = checkpoints.store(folder, NAME, key, _run(study, asked, plan.seed)) if kept is None else kept
+    kept = checkpoints.store(folder, NAME, key, _run(study, asked, plan.seed, n_jobs)) if kept is None else kept
     if isinstance(kept, BipstudyError):
         return kept
     from bipstudy.replication.multiverse import Multiverse
@@ -50,12 +52,12 @@ def made(study: Study, plan: Plan, folder: Path, key: str) -> Any:
     return Multiverse(table=kept.estimates, **{name: kept.tables[name] for name in TABLES}, facts=kept.settings)
 
 
-def _run(study: Study, asked: list[str], seed: int) -> checkpoints.Outcome:
+def _run(study: Study, asked: list[str], seed: int, n_jobs: int) -> checkpoints.Outcome:
     """Return all specifications in the form in which results are kept."""
     from bipstudy.replication.multiverse import multiverse
 
     try:
-        found = multiverse(study, asked, seed=seed)
+        found = multiverse(study, asked, seed=seed, n_jobs=n_jobs)
     except BipstudyError as error:
         return error
     return Result(NAME, found.table, {name: getattr(found, name) for name in TABLES}, settings=dict(found.facts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
@@ -73,8 +74,9 @@ def forest(
     -------
     matplotlib.figure.Figure
     """
-    rows, headings = _forest_rows(frame)
-    figure, axes = new_figure(7.6, 0.9 + 0.34 * (len(rows) + len(headings)))
+    frame = frame.assign(label=[wrapped(label) for label in frame["label"]])
+    rows, headings, height = _forest_rows(frame)
+    figure, axes = new_figure(7.6, 0.9 + 0.34 * height)
     positions = np.array([position for position, _ in rows])
     shown = frame.loc[[index for _, index in rows]]
     axes.axvline(reference, color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
@@ -92,7 +94,7 @@ def forest(
     axes.set_yticks(positions, shown["label"])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(max([*positions, 0]) + 0.7, -0.7)
+    axes.set_ylim(max(height - 0.3, 0.7), -0.7)
     if log:
         axes.set_xscale("log")
         log_ticks(axes, language)
@@ -104,8 +106,13 @@ def forest(
     return figure
 
 
-def _forest_rows(frame: pd.DataFrame) -> tuple[list[tuple[float, Any]], list[tuple[float, str]]]:
-    """Return the height of each row and of each group's heading, counted downwards."""
+def wrapped(label: str, longest: int = 46) -> str:
+    """Return a label on as many lines as it needs to leave room for what is drawn."""
+    return "\n".join(line for part in str(label).split("\n") for line in textwrap.wrap(part, longest) or [""])
+
+
+def _forest_rows(frame: pd.DataFrame) -> tuple[list[tuple[float, Any]], list[tuple[float, str]], float]:
+    """Return the height of each row and of each group's heading, counted downwards, and of all of them."""
     rows: list[tuple[float, Any]] = []
     headings: list[tuple[float, str]] = []
     height = 0.0
@@ -116,9 +123,11 @@ def _forest_rows(frame: pd.DataFrame) -> tuple[list[tuple[float, Any]], list[tup
             headings.append((height, str(group)))
             height += 1
             previous = group
-        rows.append((height, index))
-        height += 1
-    return rows, headings
+        # A label of two lines has room in a row; each further line needs half a row more.
+        more = max(0, frame["label"].loc[index].count("\n") - 1) / 2
+        rows.append((height + more / 2, index))
+        height += 1 + more
+    return rows, headings, height
 
 
 def _draw_benchmarks(axes: Any, shown: pd.DataFrame, positions: Any, label: str | None) -> list[Any]:
@@ -246,7 +255,7 @@ def shares(
         if "n" in frame:
             words += f"   n = {count(row.n, language)}"
         axes.text(1.02, position, words, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
-    axes.set_yticks(positions, frame["label"])
+    axes.set_yticks(positions, [wrapped(label) for label in frame["label"]])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(frame) - 0.4, -0.6)

@@ -1,0 +1,161 @@
+"""Columns of the printed tables on participants, indicators, readiness and the questionnaire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bipstudy.replication.layout_cells import Cell, cell
+
+ANSWERS: Mapping[str, tuple[Cell, ...]] = {
+    "participants.characteristics": (
+        cell("variable", "text"),
+        cell("value", "text"),
+        cell("n", "count"),
+        cell("share", "percent", "estimate", "conf"),
+    ),
+    "participants.size": (cell("what", "text"), cell("value", "size")),
+    "transitions.bounds": (cell("contrast", "text"), cell("share", "percent", "estimate", "conf")),
+    "transitions.by_month": (
+        cell("months", "text"),
+        cell("cause", "text"),
+        cell("share", "percent", "estimate", "conf"),
+        cell("at_risk", "count"),
+    ),
+    "transitions.by_path": (cell("path", "text"), cell("n", "count"), cell("share", "percent")),
+    "indicators.items": (
+        cell("item", "text"),
+        cell("respondent", "text"),
+        cell("raw", "points"),
+        cell("adjustment", "points", "estimate", "conf"),
+        cell("p_holm", "p"),
+        cell("together", "points", "together", "together"),
+        cell("n", "count"),
+    ),
+    "indicators.counts": (
+        cell("outcome", "text"),
+        Cell("holding", "one", "holding", ("low", "high")),
+        cell("items", "count"),
+    ),
+    "indicators.expected": (
+        cell("size", "size_points"),
+        cell("if_all", "one", "all", "all"),
+        cell("if_seven", "one", "seven", "seven"),
+        cell("found_here", "count", "found"),
+    ),
+    "indicators.more": (
+        cell("item", "text"),
+        cell("change_before", "points", "change", "change"),
+        cell("disagreement", "points", "disagreement", "disagreement"),
+        cell("lowest", "percent"),
+        cell("highest", "percent"),
+        cell("p_linear", "p"),
+    ),
+    "readiness.performance": (
+        cell("folds", "text"),
+        cell("predictors", "text"),
+        cell("auc", "number", "auc", "auc"),
+        cell("gain", "fine", "gain", "gain"),
+        cell("slope", "number", "slope", "slope"),
+        cell("n", "count"),
+    ),
+    "readiness.calibration": (
+        cell("tenth", "text"),
+        cell("n", "count"),
+        cell("predicted", "percent"),
+        cell("observed_share", "percent", "observed", "conf"),
+    ),
+    "readiness.decision": (
+        cell("threshold", "percent"),
+        cell("benefit_everybody", "points", "everybody"),
+        cell("benefit_background", "points", "background"),
+        cell("benefit_all", "points", "all"),
+        cell("benefit_gain", "points", "gain", "gain"),
+    ),
+    "readiness.score_weights": (
+        cell("respondent", "text"),
+        cell("item", "text"),
+        cell("per_sd", "number"),
+        cell("per_step", "number"),
+    ),
+    "readiness.score_risk": (
+        cell("score", "text"),
+        cell("n", "count"),
+        cell("predicted", "percent"),
+        cell("observed_share", "percent", "observed", "conf"),
+    ),
+    "readiness.transport": (
+        cell("organisation", "text"),
+        cell("n", "count"),
+        cell("events", "count"),
+        cell("predicted", "percent"),
+        cell("observed_share", "percent", "observed"),
+        cell("auc", "number", "auc", "auc"),
+    ),
+    "measurement.respondents": (
+        cell("scale_of", "text", "scale"),
+        cell("omega", "number", "omega", "omega"),
+        cell("alpha", "number", "alpha", "alpha"),
+        cell("factors", "count"),
+        cell("n", "count"),
+    ),
+    "measurement.items": (
+        cell("respondent", "text"),
+        cell("item", "text"),
+        cell("n", "count"),
+        cell("missing", "percent"),
+        cell("floor", "percent"),
+        cell("ceiling", "percent"),
+        cell("item_rest", "number"),
+        cell("alpha_without", "number"),
+        cell("loading", "number"),
+    ),
+    "measurement.agreement": (
+        cell("item", "text"),
+        cell("kappa", "number", "kappa", "kappa"),
+        cell("icc", "number", "icc", "icc"),
+        cell("n", "count"),
+    ),
+    "measurement.factors": (
+        cell("respondent", "text"),
+        cell("item", "text"),
+        cell("factor1", "number"),
+        cell("factor2", "number"),
+        cell("factor3", "number"),
+        cell("communality", "number"),
+    ),
+    "measurement.correlations": (
+        cell("item", "text"),
+        cell("other", "text"),
+        cell("of_participant", "number", "participant", "participant"),
+        cell("of_caseworker", "number", "caseworker", "caseworker"),
+    ),
+    "measurement.invariance": (
+        cell("respondent", "text"),
+        cell("step", "text"),
+        cell("cfi", "fine"),
+        cell("rmsea", "fine"),
+        cell("cfi_change", "fine"),
+        cell("p_value", "p"),
+        cell("holds", "text"),
+        cell("organisations", "count"),
+        cell("n", "count"),
+    ),
+    "measurement.response": (
+        cell("respondent", "text"),
+        cell("status", "text"),
+        cell("n", "count"),
+        cell("share", "percent"),
+    ),
+    "measurement.modes": (
+        cell("mode", "text"),
+        cell("n", "count"),
+        cell("missing", "percent"),
+        cell("difference", "number", "difference", "difference"),
+    ),
+    "measurement.reasons": (
+        cell("respondent", "text"),
+        cell("reason", "text"),
+        cell("n", "count"),
+        cell("share", "percent"),
+    ),
+}
