@@ -248,6 +248,7 @@ def _interval(row: dict[str, Any], codes: Any, before: Any, parts: Parts, course
         "b_days": len(running),
         "b_seen": seen,
         "b_two": two,
+        "b_activities": sum(each[0] < stop and each[1] >= start for each in own),
         "b_gap": sum(not each for each in running.values()),
         "b_either": either / max(len(running), 1),
         **{f"b_{name}": value for name, value in pairs.items()},
@@ -269,10 +270,12 @@ def test_kinds_of_intervals(study: Study, parts: Parts, intervals: pd.DataFrame)
             assert row[f"alone_{focus}"] == (row["b_seen"] == {focus})
         assert row["one_focus"] == (len(row["b_seen"]) == 1)
         assert row["parallel"] == together
-        assert row["in_turn"] == (len(row["b_seen"]) > 1 and not together)
+        several = len(row["b_seen"]) > 1 and not together
+        assert row["in_turn"] == (several and row["b_activities"] > 1)
+        assert row["two_in_one"] == (several and row["b_activities"] == 1)
         assert row["job_or_study_constant"] == (row["b_either"] >= 0.9)
         assert row["job_or_study_intermittent"] == (0 < row["b_either"] < 0.9)
-    assert found[["parallel", "in_turn", "job_or_study_constant"]].sum().min() > 10
+    assert found[["parallel", "in_turn", "two_in_one", "job_or_study_constant"]].sum().min() > 5
 
 
 def test_job_alone_and_in_parallel(study: Study, intervals: pd.DataFrame) -> None:

@@ -51,8 +51,8 @@ def beside(frame: pd.DataFrame, adjustment: Sequence[str], analysis: str, outcom
     rare = frame[[name for name in pairs if name not in common]].max(axis=1) if len(common) < len(pairs) else 0.0
     frame = frame.assign(rare_pair=rare)
     families: list[tuple[list[str], list[str], list[str]]] = [
-        ([*focuses, *pairs], [*focuses, *common], ["in_turn", "rare_pair", *adjustment]),
-        ([*ORDER], [*ORDER], [*adjustment]),
+        ([*focuses, *pairs], [*focuses, *common], ["in_turn", "two_in_one", "rare_pair", *adjustment]),
+        ([*ORDER], [*ORDER], ["two_in_one", *adjustment]),
         ([*GAPS], [*GAPS], ["length", *adjustment]),
         ([*SHARES], [*SHARES], [*adjustment]),
     ]

@@ -11,7 +11,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.analyses.quarters import at_rows, earlier
 from bipstudy.panel.assembly import Parts
-from bipstudy.panel.days import Cover, Ints, cover
+from bipstudy.panel.days import Cover, Ints, cover, key
 from bipstudy.panel.exposures import PARALLEL_DAYS, activity_stretches
 from bipstudy.study import Study
 
@@ -46,7 +46,8 @@ def with_kinds(frame: pd.DataFrame, study: Study, parts: Parts) -> pd.DataFrame:
     DataFrame
         With ``alone_<focus>`` (no other focus), ``pair_<focus>_<focus>`` (two different activities, one with each
         focus, side by side on at least 14 days), ``one_focus``, ``parallel`` (some pair side by side), ``in_turn``
-        (several focuses, no pair side by side so long), ``job_or_study_constant`` (nine days in ten or more) and
+        (several focuses in several activities, no pair side by side so long), ``two_in_one`` (several focuses, but in
+        one activity: neither side by side nor one after the other), ``job_or_study_constant`` (nine days in ten or more) and
         ``job_or_study_intermittent`` (fewer, but some), ``per_30_gap_days`` and ``length`` (days).
     """
     place = at_rows(frame, parts)
@@ -71,6 +72,7 @@ def _assembled(frame: pd.DataFrame, study: Study, parts: Parts, person: Ints, st
         name: days.days(person, start, stop) >= PARALLEL_DAYS for name, days in _pairs(whose, begins, ends, has).items()
     }
     together = np.any(list(pairs.values()), axis=0)
+    number = _running(whose, begins, ends, person, start, stop)
     either = has["job"] | has["study"]
     days = cover(whose[either], begins[either], ends[either]).days(person, start, stop)
     length = np.maximum(stop - start, 1)
@@ -78,7 +80,8 @@ def _assembled(frame: pd.DataFrame, study: Study, parts: Parts, person: Ints, st
     added |= {
         "one_focus": count == 1,
         "parallel": together,
-        "in_turn": (count > 1) & ~together,
+        "in_turn": (count > 1) & ~together & (number > 1),
+        "two_in_one": (count > 1) & ~together & (number <= 1),
         "job_or_study_constant": days >= CONSTANT * length,
         "job_or_study_intermittent": (days > 0) & (days < CONSTANT * length),
         "per_30_gap_days": frame["gap_days"] / GAP_UNIT,
@@ -86,6 +89,15 @@ def _assembled(frame: pd.DataFrame, study: Study, parts: Parts, person: Ints, st
     }
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in added.items()}
     return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
+
+
+def _running(whose: Ints, begins: Ints, ends: Ints, person: Ints, start: Ints, stop: Ints) -> Ints:
+    """Return how many activities each participant named has on some day of the interval."""
+    real = ends > begins
+    begun, over = (np.sort(key(whose[real], days[real])) for days in (begins, ends))
+    # All of the participants before have begun and ended alike often, so that they cancel.
+    before = np.searchsorted(over, key(person, start), side="right")
+    return (np.searchsorted(begun, key(person, stop), side="left") - before).astype(np.int64)
 
 
 def _pairs(person: Ints, start: Ints, stop: Ints, has: dict[str, Any]) -> dict[str, Cover]:

@@ -350,7 +350,7 @@ def _dominance(fit: Any, outcome: str, count: int) -> tuple[list[tuple[Label, Nu
             (Label(NAME, f"insight_{name}", "share", "fit", name, None, "background_answers"), nothing)
             for name in INSIGHTS
         ]
-        label = Label(NAME, "insight_first_less_second", "risk_difference", "fit", "", None, "background_answers")
+        label = Label(NAME, "insight_first_less_second", "other", "fit", "", None, "background_answers")
         return [*rows, (label, nothing)], []
     counts = {"n": int(fit.source.used), "events": fit.events, "clusters": None}
     rows = [
@@ -363,9 +363,7 @@ def _dominance(fit: Any, outcome: str, count: int) -> tuple[list[tuple[Label, Nu
     order = sorted(INSIGHTS, key=lambda name: -found.share[found.names.index(name)])
     first, second = order[:2]
     estimate, low, high = found.difference(first, second)
-    label = Label(
-        NAME, "insight_first_less_second", "risk_difference", "fit", f"{first}:{second}", None, "background_answers"
-    )
+    label = Label(NAME, "insight_first_less_second", "other", "fit", f"{first}:{second}", None, "background_answers")
     rows.append((label, Number(estimate, np.nan, low, high, np.nan, **counts)))
     joint = float(fit.wald_test([column for column in COLUMNS if column in fit.terms])["p_value"].iloc[0])
     return rows, [Sentence("analyses.insights.note_nothing")] if not joint < 0.05 else []
