@@ -39,6 +39,14 @@ def test_each_group_is_what_the_analysis_gives_for_a_study_of_that_group(study: 
     assert rows.loc["any;mental_ill_health", "p_value"] == pytest.approx(chi2.sf(q, 1))
 
 
+def test_the_short_way_gives_what_the_whole_analysis_gives(study: Study) -> None:
+    found = bip.analyses.by_group("transitions", study, by="sex").estimates.set_index("term")
+    women = part(study, (study.participants["sex"] == "woman").to_numpy(dtype=bool))
+    whole = bip.analyses.transitions(women).primary().iloc[0]
+    for column in ("estimate", "std_error", "conf_low", "conf_high", "n", "events"):
+        assert found.loc["any;sex=woman", column] == whole[column]
+
+
 def test_the_parts_of_a_study_are_the_study(study: Study) -> None:
     women = (study.participants["sex"] == "woman").to_numpy(dtype=bool)
     pieces = part(study, women), part(study, ~women)

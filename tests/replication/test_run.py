@@ -129,6 +129,21 @@ def test_progress_is_told_once_for_each_analysis_and_once_for_the_report(study: 
     assert told[-1] == "Report"
 
 
+def test_a_plan_may_ask_for_the_estimates_by_group(study: Study, tmp_path: Path) -> None:
+    plan = Plan(questions=("transitions", "measurement"), replications=0, by_group=True)
+    run = replicate(study, plan, out=tmp_path, language="en")
+    assert [*run.groups] == ["transitions"]
+    own = run.groups["transitions"].estimates
+    by_sex = own[own["term"].str.contains("sex")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(by_sex, bip.analyses.by_group("transitions", study, by="sex").estimates)
+    kept = pd.read_csv(tmp_path / "groups" / "transitions.csv")
+    np.testing.assert_array_equal(kept["estimate"], own["estimate"])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Region of birth" in page
+    # What is made by group belongs to no question's own estimates.
+    assert not run.estimates["term"].str.contains("sex").any()
+
+
 def test_a_question_that_cannot_be_answered_does_not_stop_the_others(study: Study, tmp_path: Path) -> None:
     without = Study.from_tables({name: study.tables[name] for name in study.sent - {"outcomes"}})
     run = replicate(without, out=tmp_path, language="sv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -70,9 +71,7 @@ def by_group(name: str, study: Study, *, by: str = "sex", fewest: int = FEWEST, 
     values = _values(study, by)
     counts = values.value_counts()
     kept = sorted(str(level) for level in counts.index if counts[level] >= fewest)
-    analysis = getattr(importlib.import_module("bipstudy.analyses"), name)
-    found = {level: analysis(part(study, (values == level).to_numpy(dtype=bool)), **options) for level in kept}
-    frames = {level: result.primary() for level, result in found.items()}
+    frames = {level: _primary(name, part(study, (values == level).to_numpy(dtype=bool)), options) for level in kept}
     rows = [row for level, frame in frames.items() for row in _of_group(frame, by, level)]
     rows += _tests(frames, name, by)
     table = _table(frames, by)
@@ -87,6 +86,53 @@ def by_group(name: str, study: Study, *, by: str = "sex", fewest: int = FEWEST, 
             Sentence("analyses.by_group.note_smallest", {"fewest": fewest}),
         ),
     )
+
+
+def every_grouping(name: str, study: Study, **options: Any) -> Result:
+    """Make the primary estimates of an analysis by sex, age, birth region and mental ill-health.
+
+    Parameters
+    ----------
+    name : str
+        Name of the analysis.
+    study : Study
+    **options
+        Handed on to the analysis.
+
+    Returns
+    -------
+    Result
+        The estimates of `by_group` for every grouping; a table for each, by its name.
+
+    Examples
+    --------
+    >>> import bipstudy as bip
+    >>> from bipstudy.analyses.subgroups import every_grouping
+    >>> [*every_grouping("transitions", bip.load_example()).tables]
+    ['sex', 'age_group', 'birth_region', 'mental_ill_health']
+    """
+    found = {by: by_group(name, study, by=by, **options) for by in GROUPINGS}
+    first = found["sex"]
+    return replace(
+        first,
+        estimates=pd.concat([result.estimates for result in found.values()], ignore_index=True),
+        tables={by: result.tables["groups"] for by, result in found.items()},
+        figures={},
+        flow=pd.concat([result.flow.assign(flow=f"{NAME}_{by}") for by, result in found.items()], ignore_index=True),
+    )
+
+
+def _primary(name: str, study: Study, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the primary estimates of an analysis; with the usual definitions, without all that stands beside them."""
+    from bipstudy.analyses.headlines import headlines
+
+    analysis = getattr(importlib.import_module("bipstudy.analyses"), name)
+    usual = inspect.signature(analysis).parameters
+    if any(usual[option].default != value for option, value in options.items()):
+        primary: pd.DataFrame = analysis(study, **options).primary()
+        return primary
+    found = headlines(study, [name])
+    return found[found["role"] == "primary"].reset_index(drop=True)
 
 
 def part(study: Study, chosen: Any) -> Study:

@@ -93,7 +93,7 @@ def written(scale: str, estimate: float, low: float, high: float, language: str)
         ends = interval(100 * low, 100 * high, language, decimals)
     else:
         value, ends = number(estimate, language, decimals), interval(low, high, language, decimals)
-    return value if math.isnan(low) and not math.isnan(estimate) else f"{value} ({ends})"
+    return value if math.isnan(low) else f"{value} ({ends})"
 
 
 def answer(result: Result, language: str) -> str:

@@ -61,7 +61,8 @@ def inverse(information: FloatArray) -> FloatArray:
     ModelError
         If the matrix is singular to working precision.
     """
-    scale = np.sqrt(np.diag(information))
+    with np.errstate(invalid="ignore"):
+        scale = np.sqrt(np.diag(information))
     if not np.all(np.isfinite(scale)) or np.any(scale <= 0.0):
         raise ModelError("the information matrix is singular: a term does not vary in the rows that carry information")
     scaled = information / np.outer(scale, scale)

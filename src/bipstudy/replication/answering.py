@@ -13,21 +13,30 @@ from bipstudy import analyses
 from bipstudy.analyses import Result
 from bipstudy.analyses.common import background_without
 from bipstudy.analyses.resampling import resampling
+from bipstudy.analyses.subgroups import every_grouping
 from bipstudy.replication import checkpoints
 from bipstudy.replication.birth import key_of, key_of_multiverse
 from bipstudy.replication.plan import Plan
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, text
 
+_BY_GROUP = "by_group_"
+# Questions whose primary estimates are few and are of persons: the others by group would be pages of numbers.
+GROUPED = ("transitions", "belief", "continuity", "activities", "progression")
 # What takes longest begins first, so that no process is left with a long one at the end.
 LONGEST = ("readiness", "belief", "progression", "continuity", "activities", "insights", "caseworkers", "indicators")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One analysis as another process is told of it: what it is called with, and what it depends on."""
+    """One analysis as another process is told of it: what it is called with, and what it depends on.
+
+    `file` is what it is kept as; `grouped` says that its primary estimates are made by group.
+    """
 
     name: str
+    file: str
+    grouped: bool
     key: str
     arguments: dict[str, Any]
     leave_out: tuple[str, ...]
@@ -66,27 +75,45 @@ def answered(
     dict of str to Result or BipstudyError
         In the order of the plan.
     """
-    made_by = _made_by(facts)
-    tasks = [
-        Task(
-            name,
-            key_of(study.hash, plan, name, made_by),
-            plan.arguments(name),
-            plan.leave_out,
-            plan.replications,
-            plan.seed,
-        )
-        for name in plan.questions
-    ]
+    tasks = _tasks(study, plan, _made_by(facts))
     with _place(folder) as place:
-        kept = {task.name: checkpoints.fetch(place, task.name, task.key) for task in tasks}
-        made = {name: outcome for name, outcome in kept.items() if outcome is not None}
-        for name in made:
-            say(text(f"analyses.{name}.title", language))
-        waiting = [task for task in tasks if task.name not in made]
+        kept = {task.file: checkpoints.fetch(place, task.file, task.key) for task in tasks}
+        made = {file: outcome for file, outcome in kept.items() if outcome is not None}
+        for task in tasks:
+            if task.file in made and not task.grouped:
+                say(text(f"analyses.{task.name}.title", language))
+        waiting = [task for task in tasks if task.file not in made]
         for task, outcome in _spread(study, waiting, place, n_jobs, lambda name: say(text(name, language))):
-            made[task.name] = outcome
-    return {name: made[name] for name in plan.questions}
+            made[task.file] = outcome
+    return {task.file: made[task.file] for task in tasks}
+
+
+def grouped(made: Mapping[str, checkpoints.Outcome]) -> dict[str, Result]:
+    """Return what was made by group, by question, from what `answered` gives."""
+    return {
+        file.removeprefix(_BY_GROUP): each
+        for file, each in made.items()
+        if file.startswith(_BY_GROUP) and isinstance(each, Result)
+    }
+
+
+def whole(made: Mapping[str, checkpoints.Outcome]) -> dict[str, checkpoints.Outcome]:
+    """Return what was made of the whole study, by question, from what `answered` gives."""
+    return {file: each for file, each in made.items() if not file.startswith(_BY_GROUP)}
+
+
+def _tasks(study: Study, plan: Plan, made_by: Mapping[str, Any]) -> list[Task]:
+    """Return the analyses of a plan, and after them those by group."""
+    tasks = []
+    for by_group in (False, True) if plan.by_group else (False,):
+        for name in plan.questions:
+            if by_group and name not in GROUPED:
+                continue
+            file = f"{_BY_GROUP}{name}" if by_group else name
+            key = key_of(study.hash, plan, name, {**made_by, **({"grouped": True} if by_group else {})})
+            own = plan.arguments(name)
+            tasks.append(Task(name, file, by_group, key, own, plan.leave_out, plan.replications, plan.seed))
+    return tasks
 
 
 def universe_of(study: Study, plan: Plan, facts: Mapping[str, Any], folder: Path | None, n_jobs: int = 1) -> Any:
@@ -119,8 +146,9 @@ def _spread(
     """Make analyses here or in processes, and give each when it is made."""
     if n_jobs == 1 or len(tasks) < 2:
         for task in tasks:
-            say(f"analyses.{task.name}.title")
-            yield task, checkpoints.store(place, task.name, task.key, _answer(study, task))
+            if not task.grouped:
+                say(f"analyses.{task.name}.title")
+            yield task, checkpoints.store(place, task.file, task.key, _answer(study, task))
         return
     from joblib import Parallel, delayed
 
@@ -132,20 +160,24 @@ def _spread(
     pool = Parallel(n_jobs=min(n_jobs, len(order)), return_as="generator", pre_dispatch="n_jobs", max_nbytes=None)
     finished = pool(delayed(_keep)(sent, task, place) for task in order)
     for task in order:
-        say(f"analyses.{task.name}.title")
+        if not task.grouped:
+            say(f"analyses.{task.name}.title")
         next(finished)
-        kept = checkpoints.fetch(place, task.name, task.key)
+        kept = checkpoints.fetch(place, task.file, task.key)
         yield task, _answer(study, task) if kept is None else kept
 
 
 def _keep(study: Study, task: Task, place: Path) -> None:
     """Make an analysis and keep it, in a process of its own."""
-    checkpoints.store(place, task.name, task.key, _answer(study, task))
+    checkpoints.store(place, task.file, task.key, _answer(study, task))
 
 
 def _answer(study: Study, task: Task) -> checkpoints.Outcome:
     """Return what one analysis gives, or why it gives nothing."""
     try:
+        if task.grouped:
+            with background_without(task.leave_out):
+                return every_grouping(task.name, study, **task.arguments)
         with background_without(task.leave_out), resampling(task.replications, task.seed) as drawn:
             result: Result = getattr(analyses, task.name)(study, **task.arguments)
         return replace(result, replicates=drawn.found)

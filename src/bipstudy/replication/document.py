@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bipstudy.analyses.wording import written
-from bipstudy.replication import worlds
+from bipstudy.replication import groups, worlds
 from bipstudy.replication.appendix import errors_table, estimates_table, flow_table, method, planned, provenance
 from bipstudy.replication.beside import Words, benchmark_of, danish_words, difference, ours_words, records
 from bipstudy.replication.layouts import group_heading, printed
@@ -57,6 +57,7 @@ def compose(run: Run) -> Document:
     for name in run.plan.questions:
         _question(page, run, name, say)
     _agreement(page, run, say)
+    groups.section(page, run, say)
     worlds.section(page, run, say)
     planned(page, run, say)
     method(page, run, say)

@@ -20,7 +20,7 @@ _TOP = (
     "README.md", "agreement.csv", "agreement_parts.csv", "bootstrap.csv", "codecheck.yml", "deviations.csv",
     "estimates.csv", "estimates.json", "planned.csv", "plan.yaml", "registration.json", "report.html", "report.pdf",
 )  # fmt: skip
-_FOLDERS = ("figures", "flow", "multiverse", "tables")
+_FOLDERS = ("figures", "flow", "groups", "multiverse", "tables")
 
 
 @contextmanager

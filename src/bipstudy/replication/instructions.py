@@ -137,6 +137,8 @@ def _exhibit(run: Run, path: str) -> str:
     if "multiverse" in (folder, analysis):
         return text("replication.section_multiverse", run.language) + (f": {rest or analysis}")
     title = text(f"analyses.{analysis}.title", run.language)
+    if folder == "groups":
+        return text("replication.groups_table", run.language, title=title)
     if folder == "flow":
         return text("runs.file_flow", run.language, title=title)
     result = run.results[analysis]
@@ -156,6 +158,8 @@ def _program(path: str) -> str:
         )
     if "multiverse" in (folder, analysis):
         return "bipstudy.replication.multiverse"
+    if folder == "groups":
+        return "bipstudy.analyses.subgroups"
     return "bipstudy.replication.drawing" if analysis == "agreement" else f"bipstudy.analyses.{analysis}"
 
 

@@ -165,6 +165,8 @@ def _tasks(wanted: Sequence[Specification]) -> list[list[Specification]]:
     return sorted(groups, key=lambda group: (-len(group), group[0]))
 
 
+# Of the logarithm of a ratio: its interval then spans more powers of ten than there are people.
+_WIDEST = 20.0
 Answers = list[tuple[Specification, tuple[Fitted | None, tuple[int, int, int]]]]
 
 
@@ -198,7 +200,14 @@ def _answer(each: Specification, frame: Any, shared: Shared) -> tuple[Fitted | N
     made = [one for one in fits if one is not None]
     if len(made) < len(fits) or not made:
         return None, counts
-    return (made[0] if len(made) == 1 else _pooled(made)), counts
+    found = made[0] if len(made) == 1 else _pooled(made)
+    return (found if _bounded(found) else None), counts
+
+
+def _bounded(found: Fitted) -> bool:
+    """Say whether the data bound a ratio at all; where they do not, its interval has no finite ends."""
+    spread = abs(found.slope_ratio) * found.std_error
+    return bool(min(found.low_risk, found.high_risk) > 0 and spread < _WIDEST)
 
 
 def _pooled(fits: Sequence[Fitted]) -> Fitted:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bipstudy.analyses import ESTIMATE_COLUMNS
-from bipstudy.replication import worlds
+from bipstudy.replication import groups, worlds
 from bipstudy.replication.folder import MANIFEST, hashes, write_folder
 from bipstudy.replication.instructions import codecheck, readme
 from bipstudy.replication.plan_writing import plain
@@ -76,7 +76,7 @@ def tables(run: Run) -> dict[str, bytes]:
         files[f"flow/{name}.csv"] = _csv(result.flow)
         for table in result.tables:
             files[f"tables/{name}_{table}.csv"] = _csv(result.table(table, run.language))
-    files |= {path: _csv(frame) for path, frame in worlds.frames(run).items()}
+    files |= {path: _csv(frame) for path, frame in {**groups.frames(run), **worlds.frames(run)}.items()}
     contents = {path: words.encode() for path, words in files.items()}
     if run.registration is not None:
         contents["registration.json"] = run.registration.to_json()

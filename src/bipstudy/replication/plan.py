@@ -63,6 +63,8 @@ class Plan:
     replications : int
         Bootstrap resamples of caseworkers, 0 for none.
     multiverse : bool
+    by_group : bool
+        Whether the primary estimates are also made by sex, age, birth region and mental ill-health.
     seed : int
     release : int or None
         Release the plan is for, None for the newest.
@@ -86,6 +88,7 @@ class Plan:
     smallest_effect: Mapping[str, float] = field(default_factory=lambda: dict(SMALLEST_EFFECT))
     replications: int = REPLICATIONS
     multiverse: bool = False
+    by_group: bool = False
     seed: int = 1
     release: int | None = None
     missing_data: str = MISSING_DATA

@@ -17,7 +17,7 @@ from bipstudy.texts import BipstudyError, text
 VERSION = 1
 KEYS = (
     "version", "release", "questions", "definitions", "settings", "primary", "leave_out", "missing_data",
-    "smallest_effect", "replications", "multiverse", "seed",
+    "smallest_effect", "replications", "multiverse", "by_group", "seed",
 )  # fmt: skip
 # Fewer resamples say nothing about a share of them.
 LEAST_REPLICATIONS = 99
@@ -80,6 +80,7 @@ class _Reader:
             "smallest_effect": self._smallest,
             "replications": self._replications,
             "multiverse": self._multiverse,
+            "by_group": lambda node: self._yes_or_no(node, "by_group"),
             "seed": lambda node: self._whole(node, "seed", 0),
             "definitions": lambda node: self._definitions(node, questions),
             "settings": lambda node: self._settings(node, questions),
@@ -306,11 +307,16 @@ class _Reader:
 
     def _multiverse(self, node: Any) -> bool:
         """Return whether the multiverse is run."""
-        value = self._value(node)
-        if not isinstance(value, bool):
-            raise self._wrong(node, "multiverse", "yes_or_no")
+        value = self._yes_or_no(node, "multiverse")
         if value and not has_multiverse():
             raise BipstudyError("runs.plan_no_multiverse", path=self.name, line=self._line(node))
+        return value
+
+    def _yes_or_no(self, node: Any, name: str) -> bool:
+        """Return a switch."""
+        value = self._value(node)
+        if not isinstance(value, bool):
+            raise self._wrong(node, name, "yes_or_no")
         return value
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from bipstudy.analyses import Result
 from bipstudy.analyses.estimating import estimates as empty_estimates
 from bipstudy.replication.agreement import agreement, agreement_parts
-from bipstudy.replication.answering import answered, universe_of
+from bipstudy.replication.answering import answered, grouped, universe_of, whole
 from bipstudy.replication.benchmarks import Benchmark, read_benchmarks
 from bipstudy.replication.birth import birth
 from bipstudy.replication.folder import finish, working
@@ -52,6 +52,8 @@ class Run:
         The plan as it was registered, if it was.
     multiverse : Multiverse, BipstudyError or None
         All sensible specifications, if the plan wants them; or why they could not be made.
+    groups : mapping of str to Result
+        The primary estimates by group, by name of the analysis, if the plan wants them.
     """
 
     results: Mapping[str, Result]
@@ -63,6 +65,7 @@ class Run:
     plan: Plan = field(default_factory=Plan)
     registration: Registration | None = None
     multiverse: Any = None
+    groups: Mapping[str, Result] = field(default_factory=dict)
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
@@ -228,14 +231,16 @@ def replicate(
     facts = birth(study, chosen_plan, registration, found, chosen)
     place: AbstractContextManager[Any] = nullcontext() if out is None else working(Path(out))
     with place as folder:
-        made = answered(study, chosen_plan, chosen, facts, folder, say, n_jobs)
+        everything = answered(study, chosen_plan, chosen, facts, folder, say, n_jobs)
+        made = whole(everything)
         results = {name: each for name, each in made.items() if isinstance(each, Result)}
         skipped = {name: each for name, each in made.items() if isinstance(each, BipstudyError)}
         universe = None
         if chosen_plan.multiverse:
             say(text("replication.section_multiverse", chosen))
             universe = universe_of(study, chosen_plan, facts, folder, n_jobs)
-        run = Run(results, skipped, found, chosen, facts, _size(study), chosen_plan, registration, universe)
+        size, groups = _size(study), grouped(everything)
+        run = Run(results, skipped, found, chosen, facts, size, chosen_plan, registration, universe, groups)
         say(text("replication.step_report", chosen))
         if out is not None:
             run.write(out, pdf=pdf)
