@@ -276,7 +276,17 @@ def _maximise(
     """Return coefficients, columns less their means within cells, expected events and the penalised information."""
     cells = int(cell.max()) + 1
     observed = np.bincount(cell, weights=w * y, minlength=cells)
+
+    def value(at: FloatArray) -> float:
+        """Log-likelihood given the events of each cell, less the penalty."""
+        predictor = matrix @ at
+        top = np.full(cells, -np.inf)
+        np.maximum.at(top, cell, predictor)
+        total = np.bincount(cell, weights=w * np.exp(predictor - top[cell]), minlength=cells)
+        return float((w * y) @ predictor - observed @ (np.log(total) + top) - 0.5 * penalties @ at**2)
+
     beta = np.zeros(matrix.shape[1])
+    now = value(beta)
     for _ in range(100):
         relative = np.exp(np.clip(matrix @ beta, -50.0, 50.0))
         expected = relative * (observed / np.bincount(cell, weights=w * relative, minlength=cells))[cell]
@@ -285,9 +295,16 @@ def _maximise(
         if information[0, 0] <= 1e-10 * max(1.0, float(np.abs(matrix[:, 0]).max()) ** 2):
             break
         step = np.linalg.solve(information, centred.T @ (w * (y - expected)) - penalties * beta)
-        beta = beta + np.clip(step, -2.0, 2.0)
         if np.abs(step).max() < 1e-10:
             return beta, centred, expected, information
+        # A rare level is many standard deviations away, and a whole step can overshoot without end.
+        after = value(beta + step)
+        for _ in range(40):
+            if after >= now - 1e-12 * (1.0 + abs(now)):
+                break
+            step = step / 2
+            after = value(beta + step)
+        beta, now = beta + step, after
     raise ModelError("the comparison of optimism within cells has no finite estimate: there are too few events")
 
 
