@@ -56,12 +56,10 @@ pd.DataFrame(
 # %% [markdown]
 # ## Agreement
 #
-# `bip.replicate` does this for all questions at once, with a plan and a report; see [The replication, rerun](replication.ipynb). By hand, for two:
+# `bip.replicate` does this for all questions at once, with a plan and a report; see [The replication, rerun](replication.ipynb). By hand, for one:
 
 # %%
-results = [bip.analyses.belief(study), bip.analyses.continuity(study)]
-estimates = pd.concat([result.estimates for result in results], ignore_index=True)
-met = agreement(estimates, language="en").dropna(subset=["ours"])
+met = agreement(bip.analyses.belief(study).estimates, language="en").dropna(subset=["ours"])
 met[["benchmark", "label", "danish", "ours", "conf_low", "conf_high", "verdict", "reason"]]
 
 # %% [markdown]
