@@ -402,3 +402,9 @@ def test_many_instruments_bias_two_stages_but_not_ujive_and_anderson_rubin_keeps
     # 99.5 % of binomial(100, 0.95) lies within 0.88 and 1. UJIVE's normal interval is a little short at this strength.
     assert 0.88 <= covered / rounds <= 1.0
     assert 0.85 <= inside / rounds <= 1.0
+
+
+def test_an_outcome_without_events_has_no_anderson_rubin_test() -> None:
+    fit = instrumental(judges().assign(y=0.0), "y ~ x | cell | d ~ lenient", cluster="worker")
+    with pytest.raises(ModelError, match="no variation"):
+        fit.anderson_rubin_test()

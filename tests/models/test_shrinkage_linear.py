@@ -371,3 +371,9 @@ def test_bias_and_coverage_of_the_linear_model() -> None:
     assert (inside / rounds >= 0.88).all()
     # REML estimates the variance without bias but for the boundary, which is out of reach here.
     assert abs(np.mean(variances) - 0.49) < 3.5 * np.std(variances) / np.sqrt(rounds)
+
+
+def test_an_outcome_that_does_not_vary_is_refused_in_words() -> None:
+    frame = pd.DataFrame({"y": 0.0, "x": np.tile([0.0, 1.0, 3.0], 4), "g": np.repeat(list("abcd"), 3)})
+    with pytest.raises(ModelError, match="does not vary"):
+        random_intercept(frame, "y ~ x", group="g")

@@ -119,14 +119,13 @@ def _of_caseworker(study: Study, frame: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _trained(study: Study, frame: pd.DataFrame, day: npt.NDArray[Any], kind: str) -> FloatArray:
-    """Return whether who gave the answer had been trained by that day; NaN where no trainings were sent."""
-    if "trainings" not in study.sent:
-        return np.full(len(frame), np.nan)
+    """Return whether who gave the answer had been trained by that day; NaN where the organisation sent no trainings."""
+    known = frame["organisation_id"].isin(set(study.trainings["organisation_id"].dropna())).to_numpy(dtype=bool)
     table = study.trainings[(study.trainings["kind"] == kind).to_numpy(dtype=bool)]
     key = (table["organisation_id"] + "/" + table["caseworker_id"]).astype(object)
     first = table.assign(key=key.to_numpy()).groupby("key")["held_on"].min()
     held = frame["answering_caseworker"].astype(object).map(first).to_numpy(dtype="datetime64[D]")
-    return np.asarray(~np.isnat(held) & (held <= day), dtype=np.float64)
+    return np.where(known, (~np.isnat(held) & (held <= day)).astype(np.float64), np.nan)
 
 
 def _missed(study: Study, frame: pd.DataFrame) -> FloatArray:

@@ -170,7 +170,6 @@ def _due_forms(study: Study, staff: _Staff) -> tuple[pd.DataFrame, pd.DataFrame]
     parts, table = staff.parts, study.measurements
     person, day = parts.coded.person["measurements"], first_days(table, "due_on")
     main = caseworker_exposures(parts.periods, np.maximum(person, 0), day, parts.entered[np.maximum(person, 0)])["main"]
-    on_form = parts.coded.caseworker["measurements"]
     answered = (table["form_status"] == "answered").to_numpy(dtype=np.float64)
     frame = pd.DataFrame(
         {
@@ -183,7 +182,8 @@ def _due_forms(study: Study, staff: _Staff) -> tuple[pd.DataFrame, pd.DataFrame]
             "day": day,
         }
     )
-    frame = _with_training(frame, staff, np.where(main >= 0, main, on_form), day)
+    # Who is named on the form does not count: a form that nobody answered often names nobody.
+    frame = _with_training(frame, staff, main, day)
     frame = frame[(person >= 0)].reset_index(drop=True)
     book = FlowBook(NAME, (), frame)
     book.begin("forms_sent")

@@ -203,7 +203,8 @@ class InstrumentalFit(Fit):
         )
         covariance = result.covariance
         # Dummies of the clusters themselves: residuals add to nothing in every cluster, and what is left is rounding.
-        if np.linalg.eigvalsh(covariance / np.outer(_sizes(residuals, k), _sizes(residuals, k)))[0] < 1e-10:
+        sizes = _sizes(residuals, k)
+        if not sizes.all() or np.linalg.eigvalsh(covariance / np.outer(sizes, sizes))[0] < 1e-10:
             covariance = np.full_like(covariance, np.nan)
         return ReducedForms(coefficients[:, 0], coefficients[:, 1], covariance, self.errors.degrees)
 

@@ -331,6 +331,8 @@ def _criteria(moments: GroupMoments, ratios: Floats, reml: bool) -> Floats:
     scale = 1.0 + np.outer(ratios, moments.block_mass)
     cross = np.stack([moments.within + moments.between(moments.block_mass / row) for row in scale])
     diagonal = np.sqrt(np.einsum("kii->ki", cross))
+    if not diagonal.all():
+        raise ModelError("the outcome does not vary")
     roots = _factor(cross / (diagonal[:, :, None] * diagonal[:, None, :]))
     factor = np.einsum("kii->ki", roots) * diagonal
     free = moments.rows - (factor.shape[1] - 1 if reml else 0)
