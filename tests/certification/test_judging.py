@@ -123,6 +123,7 @@ def test_every_design_has_its_words_and_those_that_differ_their_reason():
     for each in designs():
         assert f"design.{each.name}" in words
         assert getattr(bip.models, each.estimator.removeprefix("models."))
+        assert each.kind == "estimator"
         assert bool(each.reason) == (each.coverage != 0.95 or each.bias != 0)
         assert not each.reason or f"reason.{each.reason}" in words
 
@@ -171,6 +172,7 @@ def few(monkeypatch):
     """Two designs instead of all."""
     chosen = [design(right), design(halved, name="cox")]
     monkeypatch.setattr(certificate_module, "designs", lambda: tuple(chosen))
+    monkeypatch.setattr(certificate_module, "estimand_designs", tuple)
     return chosen
 
 
@@ -219,12 +221,15 @@ def test_progress_is_told_as_often_as_announced(monkeypatch):
     monkeypatch.setattr(certificate_module, "run_designs", lambda chosen, progress, **_: [
         (progress(each.name), run_designs([design(right, name=each.name)], replicates=2)[0])[1] for each in chosen
     ])  # fmt: skip
+    monkeypatch.setattr(certificate_module, "run_studies", lambda chosen, progress, **_: (
+        [progress(scenario) for scenario in dict.fromkeys(each.scenario for each in chosen)] and ()
+    ))  # fmt: skip
     monkeypatch.setattr(evidence_module, "run_modules", lambda root, modules: {key: {"ok": True} for key in modules})
-    certify(replicates=2, progress=calls.append)
+    certify(replicates=2, studies=2, progress=calls.append)
     assert len(calls) == steps()
 
 
-@pytest.mark.parametrize("wrong", [{"language": "da"}, {"replicates": 1}, {"seed": -1}])
+@pytest.mark.parametrize("wrong", [{"language": "da"}, {"replicates": 1}, {"studies": 1}, {"seed": -1}])
 def test_a_wrong_call_is_refused(few, wrong):
     with pytest.raises(BipstudyError):
         certify(tests=False, **{"replicates": 2, **wrong})

@@ -16,12 +16,15 @@ import pandas as pd
 
 from bipstudy.certification.coverage import judge, run_designs
 from bipstudy.certification.designs import designs
+from bipstudy.certification.estimands import PARTICIPANTS, estimand_designs
 from bipstudy.certification.evidence import Evidence, checkout, gather, not_run, requirements
+from bipstudy.certification.studies import run_studies
 from bipstudy.texts import LANGUAGES, BipstudyError, text
 
 __all__ = ["Certificate", "certify", "steps"]
 
 SHORT, FULL = 200, 1000
+STUDIES_SHORT, STUDIES_FULL = 20, 300
 # Packages whose version may decide a digit.
 PACKAGES = ("numpy", "scipy", "pandas", "numba", "formulaic", "joblib")
 
@@ -33,11 +36,12 @@ class Certificate:
     Attributes
     ----------
     rows : DataFrame
-        One row per design, see `bipstudy.certification.judge`.
+        One row per design, see `bipstudy.certification.judge`; first the estimators, then the primary estimands.
     evidence : Evidence
         What the tests of the checkout said, or why they were not run.
     facts : dict
-        ``created`` (UTC), ``seed, replicates, full, code`` (hash of the package's source) and ``versions``.
+        ``created`` (UTC), ``seed, replicates, studies`` (of each scenario), ``participants`` (of each study), ``full,
+        code`` (hash of the package's source) and ``versions``.
     language : str
         Of the page.
     """
@@ -86,15 +90,16 @@ def certify(
     progress: Callable[[str], None] | None = None,
     *,
     replicates: int | None = None,
+    studies: int | None = None,
     tests: bool = True,
 ) -> Certificate:
-    """Try every estimator on data with known truth, and run the tests that hold reference values.
+    """Try every estimator and primary estimand on known truth, and run the tests that hold reference values.
 
     Parameters
     ----------
     full : bool, default False
-        1,000 replicates per design and all tests, else 200 and the tests of the estimators. With fewer replicates the
-        bands of coverage are wider, by the same rule.
+        1,000 replicates per design, 300 simulated studies of each scenario and all tests; else 200, 20 and the tests of
+        the estimators. With fewer replicates the bands of coverage are wider, by the same rule.
     seed : int, default 1
     n_jobs : int, default 1
         Processes; the numbers are the same for any.
@@ -104,7 +109,9 @@ def certify(
     progress : callable of str, optional
         Called with a line for a person when a part begins, `steps` times in all.
     replicates : int, optional
-        Another number of replicates.
+        Another number of replicates of the estimators.
+    studies : int, optional
+        Another number of simulated studies, 0 for none; none by default where `replicates` is given.
     tests : bool, default True
         Whether to run the tests of the checkout.
 
@@ -116,20 +123,23 @@ def certify(
     Raises
     ------
     BipstudyError
-        If the language is unknown, the seed negative or there are fewer than two replicates.
+        If the language is unknown, the seed negative or there are fewer than two replicates or one study.
 
     Examples
     --------
     >>> import bipstudy as bip
     >>> certificate = bip.certify(replicates=2, tests=False)
     >>> sorted(certificate.facts)
-    ['code', 'created', 'full', 'replicates', 'seed', 'versions']
+    ['code', 'created', 'full', 'participants', 'replicates', 'seed', 'studies', 'versions']
     """
     if language not in LANGUAGES:
         raise BipstudyError("certification.bad_language", given=language)
     count = replicates if replicates is not None else FULL if full else SHORT
     if count < 2:
         raise BipstudyError("certification.too_few", given=count)
+    many = studies if studies is not None else 0 if replicates is not None else STUDIES_FULL if full else STUDIES_SHORT
+    if many != 0 and many < 2:
+        raise BipstudyError("certification.too_few", given=many)
 
     def tell(key: str, name: str) -> None:
         if progress is not None:
@@ -145,6 +155,13 @@ def certify(
         n_jobs=n_jobs,
         progress=lambda name: tell("certification.simulating", text(f"certification.design.{name}", language)),
     )
+    asked = run_studies(
+        estimand_designs() if many else (),
+        replicates=many,
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=lambda name: tell("certification.simulating", text(f"certification.scenario.{name}", language)),
+    )
     evidence = not_run("not_asked")
     if tests:
         evidence = gather(
@@ -155,11 +172,15 @@ def certify(
         "created": created.isoformat(),
         "seed": seed,
         "replicates": count,
+        "studies": many,
+        "participants": PARTICIPANTS,
         "full": full,
         "code": _hash_of_source(),
         "versions": _versions(),
     }
-    certificate = Certificate(judge(runs), evidence, facts, language)
+    # Estimators and whole analyses are two families, each with its own bands.
+    rows = pd.concat([judge(family) for family in (runs, asked) if family], ignore_index=True)
+    certificate = Certificate(rows, evidence, facts, language)
     if out is not None:
         _write(certificate, Path(out))
     return certificate
@@ -181,7 +202,8 @@ def steps(*, full: bool = False) -> int:
     >>> steps() <= steps(full=True)
     True
     """
-    return len(designs()) + (len(requirements(full=full)) if checkout() is not None else 0)
+    scenarios = {design.scenario for design in estimand_designs()}
+    return len(designs()) + len(scenarios) + (len(requirements(full=full)) if checkout() is not None else 0)
 
 
 def _write(certificate: Certificate, folder: Path) -> None:

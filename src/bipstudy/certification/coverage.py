@@ -154,8 +154,9 @@ def run_designs(
 def judge(runs: Sequence[Run]) -> pd.DataFrame:
     """Judge runs together.
 
-    A row holds when no replicate failed, the bias is below three Monte Carlo errors or a tenth of the standard error
-    (of the spread of the estimates, where there is no error), and coverage lies within `bands`.
+    A row holds when no replicate failed, the bias is below three Monte Carlo errors (that of the truth counted in) or a
+    tenth of the standard error (of the spread of the estimates, where there is no error), and coverage lies within
+    `bands`.
 
     Parameters
     ----------
@@ -164,10 +165,10 @@ def judge(runs: Sequence[Run]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``name, estimator, kind, truth, replicates, failed, mean, bias, bias_limit, std_error, spread, error_ratio,
-        coverage, expected, band_low, band_high, reason, bias_ok, coverage_ok, ok``; `bias` is against what theory
-        expects, `error_ratio` the mean standard error over the standard deviation of the estimates. Without an
-        interval coverage and its bands are missing.
+        ``name, estimator, kind, scenario, truth, replicates, failed, mean, bias, bias_limit, std_error, spread,
+        error_ratio, coverage, expected, band_low, band_high, rejects, reason, bias_ok, coverage_ok, ok``; `bias` is
+        against what theory expects, `error_ratio` the mean standard error over the standard deviation of the estimates,
+        `rejects` the share of intervals that exclude no effect. Without an interval coverage and its bands are missing.
 
     Examples
     --------
@@ -175,7 +176,7 @@ def judge(runs: Sequence[Run]) -> pd.DataFrame:
     >>> judge(run_designs(designs()[:1], replicates=10))[["name", "replicates", "failed"]].values.tolist()
     [['cox', 10, 0]]
     """
-    counted = sum(bool(np.isfinite(run.intervals[:, 2:]).any()) for run in runs)
+    counted = sum(run.design.judged != "nothing" and not np.isnan(run.intervals[:, 2]).all() for run in runs)
     return pd.DataFrame([_row(run, max(counted, 1)) for run in runs])
 
 
@@ -189,31 +190,47 @@ def _row(run: Run, rows: int) -> dict[str, object]:
     # An error that was not given once is an error that is not given: a mean over the rest would hide it.
     yardstick = spread if np.isnan(error).all() else size
     bias = float(estimate.mean() - design.truth - design.bias)
-    limit = max(3.0 * spread / np.sqrt(max(len(known), 1)), 0.1 * yardstick)
-    has_interval = bool(np.isfinite(low).any())
+    monte_carlo = float(np.hypot(spread / np.sqrt(max(len(known), 1)), design.truth_error))
+    limit = max(3.0 * monte_carlo, 0.1 * yardstick)
+    has_interval = not np.isnan(low).all()
     share = float(((low <= design.truth) & (design.truth <= high)).mean()) if has_interval else np.nan
     band = bands(len(run.intervals), rows, design.coverage) if has_interval else (np.nan, np.nan)
-    bias_ok = bool(abs(bias) <= limit)
-    coverage_ok = not has_interval or bool(band[0] <= share <= band[1])
+    if design.at_least:
+        band = band[0], 1.0
+    if design.judged != "both":
+        bias = limit = np.nan
+    if design.judged == "nothing":
+        share, band = np.nan, (np.nan, np.nan)
+    bias_ok = design.judged != "both" or bool(abs(bias) <= limit)
+    coverage_ok = np.isnan(share) or bool(band[0] <= share <= band[1])
     return {
         "name": design.name,
         "estimator": design.estimator,
         "kind": design.kind,
-        "truth": design.truth,
+        "scenario": design.scenario,
+        "truth": np.nan if design.judged == "nothing" else design.truth,
         "replicates": len(run.intervals),
         "failed": len(run.failures),
-        "mean": float(estimate.mean()),
+        "mean": np.nan if design.judged != "both" and np.isnan(size) else float(estimate.mean()),
         "bias": bias,
         "bias_limit": float(limit),
         "std_error": size,
         "spread": spread,
-        "error_ratio": size / spread,
+        "error_ratio": size / spread if spread > 0 else np.nan,
         "coverage": share,
-        "expected": design.coverage if has_interval else np.nan,
+        "expected": np.nan if np.isnan(share) else design.coverage,
         "band_low": band[0],
         "band_high": band[1],
+        "rejects": _rejects(design, low, high) if has_interval else np.nan,
         "reason": design.reason,
         "bias_ok": bias_ok,
         "coverage_ok": coverage_ok,
         "ok": bias_ok and coverage_ok and not run.failures,
     }
+
+
+def _rejects(design: Design, low: Floats, high: Floats) -> float:
+    """Return the share of intervals that exclude no effect."""
+    if design.no_effect is None:
+        return float("nan")
+    return float(((low > design.no_effect) | (high < design.no_effect)).mean())

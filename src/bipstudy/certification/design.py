@@ -41,6 +41,16 @@ class Design:
         Key of the reason, where coverage or bias is not nominal.
     kind : {"estimator", "analysis"}
         Whether an estimator is tried alone, or a whole analysis on simulated studies.
+    scenario : str
+        Of the simulated studies.
+    truth_error : float, default 0.0
+        Monte Carlo error of a truth that comes from a large draw.
+    no_effect : float, optional
+        What would mean that there is nothing: how often intervals exclude it is size or power.
+    judged : {"both", "coverage", "nothing"}
+        Bias and coverage; coverage alone; or nothing but that there is an answer, where no truth can be defined.
+    at_least : bool, default False
+        More coverage than expected is no fault: the test is one-sided, or at the edge of what is possible.
 
     Examples
     --------
@@ -59,6 +69,11 @@ class Design:
     bias: float = 0.0
     reason: str = ""
     kind: Literal["estimator", "analysis"] = "estimator"
+    scenario: str = ""
+    truth_error: float = 0.0
+    no_effect: float | None = None
+    judged: Literal["both", "coverage", "nothing"] = "both"
+    at_least: bool = False
 
 
 def interval_of(table: pd.DataFrame, term: str | None = None, *, log: bool = False) -> Interval:

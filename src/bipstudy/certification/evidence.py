@@ -22,23 +22,55 @@ _COLUMNS = ["requirement", "module", "passed", "failed", "skipped", "ok"]
 _ESTIMATORS = {
     "cox": ("tests/models/test_cox*.py", "tests/models/test_cause_specific.py", "tests/models/test_survival_edges.py"),
     "curves": ("tests/models/test_incidence.py", "tests/models/test_fine_gray.py"),
-    "hazards": ("tests/models/test_hazard*.py", "tests/models/test_standardised.py"),
-    "linear": ("tests/models/test_linear.py", "tests/models/test_instrumental.py"),
+    "hazards": (
+        "tests/models/test_hazard*.py",
+        "tests/models/test_standardised.py",
+        "tests/models/test_screening.py",
+        "tests/models/test_dominance.py",
+    ),
+    "linear": (
+        "tests/models/test_linear.py",
+        "tests/models/test_instrumental.py",
+        "tests/models/test_staggered.py",
+    ),
     "inference": (
         "tests/models/test_inference.py",
         "tests/models/test_estimates_covariance.py",
         "tests/models/test_bootstrap.py",
     ),
-    "groups": ("tests/models/test_shrinkage*.py",),
-    "missing": ("tests/models/test_imputation.py",),
-    "prediction": ("tests/models/test_prediction.py",),
+    "groups": ("tests/models/test_shrinkage*.py", "tests/models/test_halves.py", "tests/models/test_pooling.py"),
+    "missing": ("tests/models/test_imputation.py", "tests/models/test_raking.py"),
+    "prediction": ("tests/models/test_prediction*.py",),
     "psychometrics": ("tests/models/test_psychometrics*.py",),
+    "mutations": ("tests/validation/test_mutations.py",),
+    "determinism": ("tests/simulation/test_determinism.py",),
 }
 _WHOLE = {
+    "mutations": ("tests/validation/test_*.py", "tests/simulation/test_defects.py"),
+    "determinism": (
+        "tests/simulation/test_determinism.py",
+        "tests/replication/test_run.py",
+        "tests/replication/test_resume.py",
+        "tests/replication/test_verify.py",
+        "tests/planning/test_power.py",
+        "tests/pool/test_order_of_submissions.py",
+    ),
+    "truths": (
+        "tests/certification/test_design_truths.py",
+        "tests/certification/test_estimand_truths.py",
+        "tests/simulation/test_model.py",
+        "tests/simulation/test_readings.py",
+    ),
     "panel": ("tests/panel/test_*.py",),
-    "mutations": ("tests/validation/test_*.py",),
     "analyses": ("tests/analyses/test_*.py",),
-    "determinism": ("tests/simulation/test_determinism.py", "tests/replication/test_run.py"),
+    "agreement": (
+        "tests/replication/test_agreement.py",
+        "tests/replication/test_measures.py",
+        "tests/replication/test_benchmarks.py",
+        "tests/replication/test_multiverse.py",
+        "tests/replication/test_resampling.py",
+        "tests/replication/test_warning.py",
+    ),
 }
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compose"]
 
+RULES = ("bias", "coverage", "size", "ratio", "failed", "chance", "rerun")
+
 
 def compose(certificate: Certificate) -> Document:
     """Write the certificate as a document.
@@ -32,14 +34,17 @@ def compose(certificate: Certificate) -> Document:
     page = Document(say("title"), certificate.language, subtitle=say("subtitle"))
     page.fact(say("created"), facts["created"].replace("T", " ").replace("+00:00", " UTC"))
     page.fact(say("replicates"), number(facts["replicates"], certificate.language, 0))
+    page.fact(say("studies"), number(facts["studies"], certificate.language, 0))
     page.fact(say("seed"), str(facts["seed"]))
     page.fact(say("command"), f"bipstudy certify{' --full' if facts['full'] else ''} --seed {facts['seed']}")
     page.fact(say("code"), facts["code"][:12])
     _verdict(page, certificate, say)
     _designs(page, certificate, say)
+    if (certificate.rows["kind"] == "analysis").any():
+        _estimands(page, certificate, say)
     _evidence(page, certificate, say)
     page.section(say("rules_title"))
-    page.bullets([say(f"rule_{name}") for name in ("bias", "coverage", "ratio", "failed", "chance", "rerun")])
+    page.bullets([say(f"rule_{name}") for name in RULES])
     page.section(say("versions_title"))
     versions = pd.DataFrame(list(facts["versions"].items()), columns=[say("package"), say("version")])
     page.table(versions, say("versions_caption"))
@@ -59,7 +64,10 @@ class _Words:
 def _verdict(page: Document, certificate: Certificate, say: _Words) -> None:
     """Say first whether everything holds, and what does not."""
     rows, tests = certificate.rows, certificate.evidence.rows
-    page.lead(say("lead", designs=len(rows), replicates=certificate.facts["replicates"]))
+    alone = int((rows["kind"] == "estimator").sum())
+    page.lead(say("lead", designs=alone, replicates=certificate.facts["replicates"]))
+    if alone < len(rows):
+        page.paragraph(say("lead_estimands", rows=len(rows) - alone, **_sizes(certificate)))
     failed = rows[~rows["ok"]]
     modules = tests[~tests["ok"].astype(bool)]
     if certificate.ok:
@@ -72,9 +80,49 @@ def _verdict(page: Document, certificate: Certificate, say: _Words) -> None:
         page.bullets([say("failed_module", **row) for row in columns.to_dict("records")])
 
 
+def _sizes(certificate: Certificate) -> dict[str, str]:
+    """Return how many studies there are and how large they are, in words."""
+    return {name: number(certificate.facts[name], certificate.language, 0) for name in ("studies", "participants")}
+
+
+def _name(row: object, say: _Words) -> str:
+    """Return what a row is called."""
+    name, scenario = row.name, row.scenario  # type: ignore[attr-defined]
+    if not scenario:
+        return say(f"design.{name}")
+    return say("in_scenario", what=estimand_words(name, say.language), scenario=say(f"scenario.{scenario}"))
+
+
+def estimand_words(name: str, language: str) -> str:
+    """Return what the estimand of a row is called.
+
+    Parameters
+    ----------
+    name : str
+        Of the row: scenario, analysis and what is estimated.
+    language : {"en", "sv"}
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> estimand_words("null.indicators.job_search", "en")
+    'Job search behaviour, per standard deviation'
+    """
+    from bipstudy import schema
+
+    _, analysis, what = name.split(".", 2)
+    items = schema.items()
+    if analysis == "indicators" and what in items:
+        return text("certification.estimand.indicator", language, item=items[what].label[language])
+    return text(f"certification.estimand.{analysis}_{what}", language)
+
+
 def _failure(row: object, say: _Words) -> str:
     """Say in words what is wrong with a row."""
-    values = {name: getattr(row, name) for name in ("name", "bias", "bias_limit", "coverage", "band_low", "band_high")}
+    values = {name: getattr(row, name) for name in ("bias", "bias_limit", "coverage", "band_low", "band_high")}
     parts = []
     if not row.bias_ok:  # type: ignore[attr-defined]
         bias, limit = (number(abs(values[name]), say.language, 4) for name in ("bias", "bias_limit"))
@@ -84,7 +132,7 @@ def _failure(row: object, say: _Words) -> str:
         parts.append(say("fails_coverage", **shares))
     if row.failed:  # type: ignore[attr-defined]
         parts.append(say("fails_replicates", failed=row.failed))  # type: ignore[attr-defined]
-    return say("failure", design=say(f"design.{values['name']}"), what=" ".join(parts))
+    return say("failure", design=_name(row, say), what=" ".join(parts))
 
 
 _SHARES = (("coverage", "coverage"), ("low", "band_low"), ("high", "band_high"))
@@ -92,7 +140,7 @@ _SHARES = (("coverage", "coverage"), ("low", "band_low"), ("high", "band_high"))
 
 def _designs(page: Document, certificate: Certificate, say: _Words) -> None:
     """Show every design, then why some are expected to differ from the nominal."""
-    rows = certificate.rows
+    rows = certificate.rows[certificate.rows["kind"] == "estimator"]
     page.section(say("designs_title"))
     page.paragraph(say("designs_words"))
     marked = [say(f"design.{row.name}") + ("*" if row.reason else "") for row in rows.itertuples(index=False)]
@@ -126,6 +174,42 @@ def _designs(page: Document, certificate: Certificate, say: _Words) -> None:
             for row in rows[rows["reason"] != ""].itertuples()
         ]
     )
+
+
+def _estimands(page: Document, certificate: Certificate, say: _Words) -> None:
+    """Show the primary estimand of every analysis, scenario by scenario, then what each truth is."""
+    rows = certificate.rows[certificate.rows["kind"] == "analysis"]
+    page.section(say("estimands_title"))
+    page.paragraph(say("estimands_words", **_sizes(certificate)))
+    for scenario, part in rows.groupby("scenario", sort=False):
+        shown = pd.DataFrame(
+            {
+                "estimand": [estimand_words(name, say.language) for name in part["name"]],
+                "truth": part["truth"].to_numpy(),
+                "mean": part["mean"].to_numpy(),
+                "bias": part["bias"].to_numpy(),
+                "bias_limit": part["bias_limit"].to_numpy(),
+                "error_ratio": part["error_ratio"].to_numpy(),
+                "coverage": [percent(share, say.language) for share in part["coverage"]],
+                "band": [_band(row, say.language) for row in part.itertuples()],
+                "rejects": [percent(share, say.language) for share in part["rejects"]],
+                "ok": [say("holds") if ok else say("fails") for ok in part["ok"]],
+                "analysis": [say(f"analysis.{name.split('.')[1]}") for name in part["name"]],
+            }
+        )
+        heads = {name: say(f"head_{name}") for name in shown.columns}
+        page.table(
+            shown,
+            say(f"estimands_caption.{scenario}"),
+            labels=heads,
+            decimals={"truth": 3, "mean": 3, "bias": 4, "bias_limit": 4, "error_ratio": 2},
+            group="analysis",
+            note=say("estimands_note"),
+        )
+    page.section(say("truths_title"))
+    page.paragraph(say("truths_words"))
+    analyses = dict.fromkeys(name.split(".")[1] for name in rows["name"])
+    page.bullets([f"{say(f'analysis.{name}')}: {say(f'truth.{name}')}" for name in analyses])
 
 
 def _band(row: object, language: str) -> str:
