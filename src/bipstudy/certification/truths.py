@@ -486,9 +486,9 @@ def write(name: str, truths: dict[str, Truth], path: Path = FILE, **settings: in
 
 def _main(names: list[str]) -> None:
     """Compute and write the truths of the scenarios named."""
-    settings = {"draws": DRAWS, "participants": PARTICIPANTS, "seed": SEED}
     for name in names or ["danish_twin"]:
-        write(name, compute(scenario(name), **settings), **settings)
+        truths = compute(scenario(name), draws=DRAWS, participants=PARTICIPANTS, seed=SEED)
+        write(name, truths, draws=DRAWS, participants=PARTICIPANTS, seed=SEED)
 
 
 if __name__ == "__main__":
