@@ -47,8 +47,8 @@ def with_kinds(frame: pd.DataFrame, study: Study, parts: Parts) -> pd.DataFrame:
         With ``alone_<focus>`` (no other focus), ``pair_<focus>_<focus>`` (two different activities, one with each
         focus, side by side on at least 14 days), ``one_focus``, ``parallel`` (some pair side by side), ``in_turn``
         (several focuses in several activities, no pair side by side so long), ``two_in_one`` (several focuses, but in
-        one activity: neither side by side nor one after the other), ``job_or_study_constant`` (nine days in ten or more) and
-        ``job_or_study_intermittent`` (fewer, but some), ``per_30_gap_days`` and ``length`` (days).
+        one activity: neither side by side nor one after the other), ``job_or_study_constant`` (nine days in ten or
+        more) and ``job_or_study_intermittent`` (fewer, but some), ``per_30_gap_days`` and ``length`` (days).
     """
     place = at_rows(frame, parts)
     person, stop = parts.occasions.person[place], parts.occasions.answered[place]

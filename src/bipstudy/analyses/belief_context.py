@@ -79,10 +79,10 @@ def goes_with(study: Study, panel: pd.DataFrame, own: Sequence[str]) -> Context:
     rows: Rows = []
     for factor in FACTORS:
         label = Label(NAME, f"belief_with_{factor}", "sd", OUTCOME, factor, None, "background_together")
-        made = fit is not None and factor in fit.terms
-        rows.append(
-            (label, replace(from_tidy(fit.tidy(), factor, fit), events=None) if made else Number(n=max(len(frame), 1)))
-        )
+        number = Number(n=max(len(frame), 1))
+        if fit is not None and factor in fit.terms:
+            number = replace(from_tidy(fit.tidy(), factor, fit), events=None)
+        rows.append((label, number))
     table = [{"factor_key": f"analyses.contrast.{label.contrast}", **_shown(number)} for label, number in rows]
     for name, columns in groups.items():
         joint = Number(n=len(frame)) if fit is None else _joint(fit, list(columns))
@@ -125,7 +125,7 @@ def _trained(study: Study, frame: pd.DataFrame, day: npt.NDArray[Any], kind: str
     key = (table["organisation_id"] + "/" + table["caseworker_id"]).astype(object)
     first = table.assign(key=key.to_numpy()).groupby("key")["held_on"].min()
     held = frame["answering_caseworker"].astype(object).map(first).to_numpy(dtype="datetime64[D]")
-    return np.where(known, (~np.isnat(held) & (held <= day)).astype(np.float64), np.nan)
+    return np.asarray(np.where(known, ~np.isnat(held) & (held <= day), np.nan), dtype=np.float64)
 
 
 def _missed(study: Study, frame: pd.DataFrame) -> FloatArray:
@@ -139,7 +139,8 @@ def _missed(study: Study, frame: pd.DataFrame) -> FloatArray:
     places = np.sort(people.get_indexer(key) * span + missed["occasion"].to_numpy(dtype=np.int64, na_value=0))
     person = people.get_indexer(frame["participant"].astype(object)) * span
     number = frame["occasion"].to_numpy(dtype=np.int64)
-    return (np.searchsorted(places, person + number) - np.searchsorted(places, person)).astype(np.float64)
+    before = np.searchsorted(places, person + number) - np.searchsorted(places, person)
+    return np.asarray(before, dtype=np.float64)
 
 
 def _usable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

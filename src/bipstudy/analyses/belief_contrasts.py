@@ -140,7 +140,7 @@ def contrasts(sample: Common, response: str, outcome: str, months: int | None) -
     parts = ["belief_within", "belief_between"]
     for column, called in zip(parts, ("within_caseworkers", "between_caseworkers"), strict=True):
         rest = next(other for other in parts if other != column)
-        values = {column: around, rest: {"low": None, "high": None}}
+        values: dict[str, Mapping[str, float | None]] = {column: around, rest: {"low": None, "high": None}}
         rows += _two(frame, response, parts, values, adjustment, given, called)
     return rows
 

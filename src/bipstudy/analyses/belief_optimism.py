@@ -413,4 +413,5 @@ def _ujive(frame: pd.DataFrame, response: str) -> Number | None:
 
 def _codes(labels: pd.Series) -> npt.NDArray[np.int64]:
     """Return labels as numbers in their order."""
-    return pd.factorize(labels, sort=True)[0].astype(np.int64)
+    codes: npt.NDArray[np.int64] = pd.factorize(labels, sort=True)[0].astype(np.int64)
+    return codes

@@ -183,7 +183,7 @@ def _due_forms(study: Study, staff: _Staff) -> tuple[pd.DataFrame, pd.DataFrame]
         }
     )
     # Who is named on the form does not count: a form that nobody answered often names nobody.
-    frame = _with_training(frame, staff, main, day)
+    frame = _with_training(frame, staff, main.astype(np.int64), day)
     frame = frame[(person >= 0)].reset_index(drop=True)
     book = FlowBook(NAME, (), frame)
     book.begin("forms_sent")
