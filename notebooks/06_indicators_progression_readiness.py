@@ -37,7 +37,7 @@ from bipstudy.replication import agreement
 os.environ["BIPSTUDY_LANGUAGE"] = "en"  # figures, tables and notes in English; Swedish without this line
 pd.set_option("display.max_colwidth", None, "display.float_format", "{:.3f}".format)
 
-study, truth = bip.simulate_study(participants=2000, seed=1, scenario="danish_twin")
+study, truth = bip.simulate_study(participants=1500, seed=1, scenario="danish_twin")
 
 # %% [markdown]
 # ## Which levels go with the transition
