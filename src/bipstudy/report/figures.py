@@ -123,8 +123,8 @@ def _forest_rows(frame: pd.DataFrame) -> tuple[list[tuple[float, Any]], list[tup
             headings.append((height, str(group)))
             height += 1
             previous = group
-        # A label of two lines has room in a row; each further line needs half a row more.
-        more = max(0, frame["label"].loc[index].count("\n") - 1) / 2
+        # Each further line of a label needs more room than the row has.
+        more = 0.35 * frame["label"].loc[index].count("\n")
         rows.append((height + more / 2, index))
         height += 1 + more
     return rows, headings, height
