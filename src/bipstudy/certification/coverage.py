@@ -156,7 +156,8 @@ def judge(runs: Sequence[Run]) -> pd.DataFrame:
 
     A row holds when no replicate failed, the bias is below three Monte Carlo errors (that of the truth counted in) or a
     tenth of the standard error (of the spread of the estimates, where there is no error), and coverage lies within
-    `bands`.
+    `bands`. Studies are few and rows many: there it takes as many Monte Carlo errors as right analyses exceed in any
+    row with a chance of one per cent (quantile of t, Bonferroni).
 
     Parameters
     ----------
@@ -191,7 +192,7 @@ def _row(run: Run, rows: int) -> dict[str, object]:
     yardstick = spread if np.isnan(error).all() else size
     bias = float(estimate.mean() - design.truth - design.bias)
     monte_carlo = float(np.hypot(spread / np.sqrt(max(len(known), 1)), design.truth_error))
-    limit = max(3.0 * monte_carlo, 0.1 * yardstick)
+    limit = max(_multiple(design, len(known), rows) * monte_carlo, 0.1 * yardstick)
     has_interval = not np.isnan(low).all()
     share = float(((low <= design.truth) & (design.truth <= high)).mean()) if has_interval else np.nan
     band = bands(len(run.intervals), rows, design.coverage) if has_interval else (np.nan, np.nan)
@@ -234,3 +235,12 @@ def _rejects(design: Design, low: Floats, high: Floats) -> float:
     if design.no_effect is None:
         return float("nan")
     return float(((low > design.no_effect) | (high < design.no_effect)).mean())
+
+
+def _multiple(design: Design, replicates: int, rows: int) -> float:
+    """Return how many Monte Carlo errors a bias may be."""
+    from scipy.stats import t
+
+    if design.kind == "estimator":
+        return 3.0
+    return float(t.ppf(1.0 - FAMILY_WISE / (2 * rows), max(replicates - 1, 1)))

@@ -186,10 +186,8 @@ def _estimands(page: Document, certificate: Certificate, say: _Words) -> None:
             {
                 "estimand": [estimand_words(name, say.language) for name in part["name"]],
                 "truth": part["truth"].to_numpy(),
-                "mean": part["mean"].to_numpy(),
                 "bias": part["bias"].to_numpy(),
                 "bias_limit": part["bias_limit"].to_numpy(),
-                "error_ratio": part["error_ratio"].to_numpy(),
                 "coverage": [percent(share, say.language) for share in part["coverage"]],
                 "band": [_band(row, say.language) for row in part.itertuples()],
                 "rejects": [percent(share, say.language) for share in part["rejects"]],
@@ -202,7 +200,7 @@ def _estimands(page: Document, certificate: Certificate, say: _Words) -> None:
             shown,
             say(f"estimands_caption.{scenario}"),
             labels=heads,
-            decimals={"truth": 3, "mean": 3, "bias": 4, "bias_limit": 4, "error_ratio": 2},
+            decimals={"truth": 3, "bias": 4, "bias_limit": 4},
             group="analysis",
             note=say("estimands_note"),
         )

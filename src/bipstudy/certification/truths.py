@@ -195,17 +195,23 @@ class _World:
 
 
 def _shares(world: _World) -> dict[str, float]:
-    """Return shares of those drawn: traits; changes and activities until the transition or the end of follow-up."""
+    """Return shares of those drawn: traits; changes and activities until the transition or the end of follow-up.
+
+    Who is in work or study already has no time in which to change or to begin, and counts as not having done so.
+    """
     cohort, drawn = world.drawn.cohort, world.drawn
+    free = drawn.paths.running_until == 0
     changer, _, _ = simulated.change_days(cohort, drawn.changes, drawn.follow_up)
     _, taken = simulated.activities_taken(cohort, drawn.activities, drawn.follow_up)
+    changed = np.isin(np.arange(cohort.size), changer) & free
+    active = np.isin(np.arange(cohort.size), drawn.activities.person[taken]) & free
     return {
         "participants.no_vocational_qualification": 1.0 - float(cohort.vocational.mean()),
         "participants.mental_ill_health": float(cohort.mental.mean()),
         "participants.musculoskeletal_disorder": float(cohort.musculoskeletal.mean()),
         "participants.work_or_study_share_5y": float(cohort.history.mean()),
-        "participants.share_with_change": len(np.unique(changer)) / cohort.size,
-        "participants.share_without_activity": 1.0 - len(np.unique(drawn.activities.person[taken])) / cohort.size,
+        "participants.share_with_change": float(changed.mean()),
+        "participants.share_without_activity": 1.0 - float(active.mean()),
     }
 
 
