@@ -10,15 +10,7 @@ def base(tmp_path_factory):
     return fuzz_files.BASE
 
 
-# Validation raises for caseworkers alone and for participants without any background.
-OPEN = {fuzz_files.SPECIAL.index(make) for make in (fuzz_files._nested, fuzz_files._parquet)}
-CASES = [
-    pytest.param(number, marks=pytest.mark.xfail(strict=False, reason="validation raises") if number in OPEN else ())
-    for number in range(len(fuzz_files.SPECIAL) + 12)
-]
-
-
-@pytest.mark.parametrize("number", CASES)
+@pytest.mark.parametrize("number", range(len(fuzz_files.SPECIAL) + 12))
 def test_every_file_ends_in_a_report_or_a_refusal(base, tmp_path, monkeypatch, number):
     empty, folder = tmp_path / "empty", tmp_path / "files"
     empty.mkdir()

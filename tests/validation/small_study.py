@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from typing import Any
+
 import pandas as pd
+import pytest
 
 from bipstudy import schema
 from bipstudy.study import Study
 
 ORGANISATION = "forbund-a"
 PERSONS = ("101", "102", "103")
+# Every case and every example, however long it takes.
+WHOLE = os.environ.get("BIPSTUDY_WHOLE") == "1"
+
+
+def sampled(cases: Iterable[Any], step: int = 3) -> list[Any]:
+    """Return some cases for the normal suite and as many for certification; the others only when all are asked for."""
+    return [
+        case if number % step == 0 else pytest.param(case, marks=pytest.mark.certify)
+        for number, case in enumerate(cases)
+        if WHOLE or number % step < 2
+    ]
 
 
 def _day(text: str) -> pd.Timestamp:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_study import ORGANISATION, tables
+from small_study import ORGANISATION, WHOLE, tables
 
 import bipstudy as bip
 from bipstudy import schema
@@ -20,7 +20,7 @@ from bipstudy.validation.validate import validate  # noqa: F401 - registers ever
 
 BASE = dt.date(2024, 1, 1)
 Date = tuple[dt.date, str] | None
-QUIET = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUIET = settings(max_examples=100 if WHOLE else 30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

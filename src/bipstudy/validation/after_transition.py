@@ -21,10 +21,9 @@ def answer_after_transition(data: Data, threshold: Mapping[str, float]) -> Outco
     Spells of the primary definition that touch count as one. A spell that began before the first answer is no
     transition, and one whose length is not known to reach the minimum is left aside.
     """
-    forms = data.tables["measurements"]
     person, owner = data.groups("measurements", _PERSON), data.groups("outcomes", _PERSON)
     answered = data.bounds("measurements", "answered_on")
-    taken = answered.known & (forms["form_status"] == "answered").to_numpy(dtype=bool) & (person >= 0)
+    taken = answered.known & data.holds("measurements", "form_status", "answered") & (person >= 0)
     moved = _transitions(data, owner, _earliest(person[taken], answered.low[taken], answered.high[taken]))
     day = moved.reindex(person)
     known = taken & day["low"].notna().to_numpy(dtype=bool)

@@ -14,7 +14,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.texts import LANGUAGES, text
 from bipstudy.validation.data import Data
-from bipstudy.validation.identifiers import find, find_in
+from bipstudy.validation.identifiers import FEW, find, find_in
 from bipstudy.validation.rules import Hits, Outcome, check
 
 CODES = ("contact-details", "date-of-birth")
@@ -40,7 +40,8 @@ _PATTERNS = {
 _BARE = re.compile(r"\d{10}")
 _BARE_SHARE = 0.05
 # One pass that rules out almost every cell before the patterns are tried one by one.
-_WORTH_A_LOOK = r"@|\d.*\.\d+\.\d|\d\D?\d\D?\d\D?\d\D?\d|[a-zåäö]\s+\d|:.*:.*:"
+_LIKELY = re.compile(r"@|\d.*\.\d+\.\d|\d\D?\d\D?\d\D?\d\D?\d|[a-zåäö]\s+\d|:.*:.*:")
+_PHONE = re.compile(r"^(?:0046[1-9]|07[02369])")
 _BIRTH = re.compile(r"^(?:(?:19|20)\d\d[-/. ]?(?:0[1-9]|1[0-2])[-/. ]?(?:0[1-9]|[12]\d|3[01]))(?:[ T]00:00(?::00)?)?$")
 # What a column is called that holds a date of birth.
 _BIRTH_NAMES = re.compile(
@@ -108,7 +109,7 @@ def contact_details(data: Data, threshold: Mapping[str, float]) -> Outcome:
     checked, hits = 0, []
     for table, column, values in _texts(data):
         checked += int(values.notna().sum())
-        for kind, rows in _contacts(values).items():
+        for kind, rows in _contacts(*data.distinct(table, column)).items():
             hits.append(Hits(table, rows, column, values={"kind": _word(kind)}))
     return Outcome(checked, tuple(hits))
 
@@ -119,7 +120,7 @@ def date_of_birth(data: Data, threshold: Mapping[str, float]) -> Outcome:
     checked, hits = 0, []
     for table, column, values in _texts(data):
         checked += int(values.notna().sum())
-        rows = _births(values, "", threshold)
+        rows = _births(values, data.distinct(table, column), "", threshold)
         if len(rows):
             hits.append(Hits(table, rows, column))
     return Outcome(checked, tuple(hits))
@@ -148,9 +149,10 @@ def in_unread(submission: Any) -> list[schema.Finding]:
     for part in getattr(submission, "unread", ()):
         if (part.file, part.sheet, part.column) in refused:
             continue
-        found = [("contact-details", {"kind": _word(kind)}, rows) for kind, rows in _contacts(part.values).items()]
+        distinct = pd.factorize(part.values)
+        found = [("contact-details", {"kind": _word(kind)}, rows) for kind, rows in _contacts(*distinct).items()]
         head = str(part.values.iloc[0]) if len(part.values) and pd.notna(part.values.iloc[0]) else ""
-        found.append(("date-of-birth", {}, _births(part.values, head, threshold)))
+        found.append(("date-of-birth", {}, _births(part.values, distinct, head, threshold)))
         for code, values, rows in found:
             findings += [
                 schema.Finding(
@@ -171,32 +173,51 @@ def _texts(data: Data) -> Iterator[tuple[str, str, pd.Series]]:
                 yield name, column, frame[column]
 
 
-def _contacts(values: pd.Series) -> dict[str, npt.NDArray[np.int64]]:
+def _contacts(codes: npt.NDArray[np.int64], cells: pd.Index) -> dict[str, npt.NDArray[np.int64]]:
     """Return the rows of each kind of contact details in a column; a cell with an identity number is told as one."""
-    codes, cells = pd.factorize(values)
-    distinct = pd.Series(cells, dtype=schema.STRING)
-    worth = np.flatnonzero(distinct.str.contains(_WORTH_A_LOOK, regex=True).fillna(False).to_numpy(dtype=bool))
     kinds: dict[str, list[int]] = {}
     bare: list[int] = []
-    for position in worth.tolist():
-        cell = str(distinct.iloc[position]).strip()
+    for position, cell in _worth_a_look(cells):
         for kind in kinds_in(cell)[:1]:
             (bare if _BARE.fullmatch(cell) else kinds.setdefault(kind, [])).append(position)
     # Ten digits alone may be a running number: one in two hundred random ones begins as a mobile number does.
-    if bare and len(bare) > _BARE_SHARE * int(distinct.str.fullmatch(r"\d{10}").sum()):
+    if bare and len(bare) > _BARE_SHARE * int(pd.Series(cells).str.fullmatch(r"\d{10}").sum()):
         kinds["phone"] = kinds.get("phone", []) + bare
-    return {kind: np.flatnonzero(np.isin(codes, positions)) for kind, positions in kinds.items()}
+    return {kind: _rows_of(codes, positions, len(cells)) for kind, positions in kinds.items()}
 
 
-def _births(values: pd.Series, head: str, threshold: Mapping[str, float]) -> npt.NDArray[np.int64]:
+def _worth_a_look(cells: pd.Index) -> list[tuple[int, str]]:
+    """Return position and stripped content of the cells that may hold contact details."""
+    if len(cells) < FEW:
+        found = [(at, str(cell)) for at, cell in enumerate(cells) if _LIKELY.search(str(cell))]
+        return [(at, cell.strip()) for at, cell in found if not cell.isdecimal() or _PHONE.match(cell)]
+    texts = pd.Series(cells, dtype=schema.STRING)
+    likely = texts.str.contains(_LIKELY.pattern, regex=True).to_numpy(dtype=bool, na_value=False)
+    # Digits alone can be a phone number and nothing else.
+    likely &= ~texts.str.fullmatch(r"\d+").to_numpy(dtype=bool) | texts.str.match(_PHONE.pattern).to_numpy(dtype=bool)
+    worth = np.flatnonzero(likely)
+    return list(zip(worth.tolist(), texts.iloc[worth].str.strip().tolist(), strict=True))
+
+
+def _rows_of(codes: npt.NDArray[np.int64], positions: list[int], count: int) -> npt.NDArray[np.int64]:
+    """Return the rows that have one of some values; a missing value has the code -1."""
+    wanted = np.zeros(count + 1, dtype=bool)
+    wanted[positions] = True
+    return np.flatnonzero(wanted[codes])
+
+
+def _births(
+    values: pd.Series, distinct: tuple[npt.NDArray[np.int64], pd.Index], head: str, threshold: Mapping[str, float]
+) -> npt.NDArray[np.int64]:
     """Return the rows of dates of birth, if the column is called so or is mostly such dates."""
-    written = values.dropna()
+    codes, cells = distinct
+    written = int((codes >= 0).sum())
     latest = int(threshold["latest_year"])
-    codes, cells = pd.factorize(values)
-    likely = [position for position, cell in enumerate(cells) if is_birth_date(str(cell), latest)]
-    rows = np.flatnonzero(np.isin(codes, likely))
+    texts = cells.astype(str).tolist()
+    likely = [at for at, cell in enumerate(texts) if len(cell) >= 8 and is_birth_date(cell, latest)]
+    rows = _rows_of(codes, likely, len(cells))
     named = bool(_BIRTH_NAMES.search(head))
-    many = len(rows) >= threshold["dates"] and len(rows) > threshold["share"] * max(len(written), 1)
+    many = len(rows) >= threshold["dates"] and len(rows) > threshold["share"] * max(written, 1)
     # Identity numbers have a rule of their own.
     if len(rows) and (named or many) and find_in(values).empty:
         return rows

@@ -24,12 +24,12 @@ _SET_DATES = {"due_on", "planned_end", "joined_on", "observed_until"}
 @check
 def form_without_partner(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for occasions that one respondent answered and on which the other has no form at all."""
-    frame, group = data.tables["measurements"], data.groups("measurements", _OCCASION)
-    respondent = frame["respondent"]
-    both_asked = frame["instrument"].isin(_two_sided()).to_numpy(dtype=bool)
-    taken = (group >= 0) & respondent.notna().to_numpy(dtype=bool)
-    theirs = (respondent == "participant").to_numpy(dtype=bool)
-    sides = [np.isin(group, group[taken & side]) for side in (theirs, ~theirs)]
+    group = data.groups("measurements", _OCCASION)
+    both_asked = data.holds("measurements", "instrument", *_two_sided())
+    taken = (group >= 0) & (data.distinct("measurements", "respondent")[0] >= 0)
+    theirs = data.holds("measurements", "respondent", "participant")
+    number = pd.factorize(group)[0]
+    sides = [np.bincount(number[taken & side], minlength=len(number))[number] > 0 for side in (theirs, ~theirs)]
     answered = taken & both_asked & form_status(data, "answered")
     alone = answered & ~(sides[0] & sides[1])
     return Outcome(int(answered.sum()), at("measurements", "respondent", alone))
@@ -38,10 +38,10 @@ def form_without_partner(data: Data, threshold: Mapping[str, float]) -> Outcome:
 @check
 def few_pairs(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Compare the share of occasions that both respondents answered with the least that is useful."""
-    frame, group = data.tables["measurements"], data.groups("measurements", _OCCASION)
-    two_sided = frame["instrument"].isin(_two_sided()).to_numpy(dtype=bool)
+    group = data.groups("measurements", _OCCASION)
+    two_sided = data.holds("measurements", "instrument", *_two_sided())
     taken = np.flatnonzero(form_status(data, "answered") & (group >= 0) & two_sided)
-    theirs = (frame["respondent"] == "participant").to_numpy(dtype=bool)[taken]
+    theirs = data.holds("measurements", "respondent", "participant")[taken]
     forms = pd.DataFrame({"group": group[taken], "row": taken, "mine": theirs, "other": ~theirs})
     occasions = forms.groupby("group", sort=False).agg({"row": "first", "mine": "any", "other": "any"})
     paired = (occasions["mine"] & occasions["other"]).to_numpy(dtype=bool)
@@ -67,8 +67,10 @@ def occasion_skipped(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for numbers of occasions that a participant's forms leave out."""
     occasion = data.tables["measurements"]["occasion"]
     person = data.groups("measurements", _PERSON)
-    number = occasion.fillna(0).to_numpy(dtype=np.int64)
-    taken = np.flatnonzero(occasion.notna().to_numpy(dtype=bool) & (person >= 0))
+    number = occasion.to_numpy(dtype=np.int64, na_value=0)
+    # Of a participant who is not there, another rule tells.
+    here = data.lookup("measurements", "participants", _PERSON) >= 0 if "participants" in data.tables else person >= 0
+    taken = np.flatnonzero(occasion.notna().to_numpy(dtype=bool) & here)
     order = taken[np.lexsort((taken, number[taken], person[taken]))]
     first = np.diff(person[order], prepend=-2) != 0
     step = np.where(first, number[order], np.diff(number[order], prepend=0))

@@ -111,7 +111,7 @@ class Data:
         """
         sent = frozenset(submission.sent)
         given = {name: submission.tables[name] for name in schema.TABLE_NAMES if name in submission.tables}
-        filled = {name: frame.reset_index(drop=True) for name, frame in given.items() if name in sent and len(frame)}
+        filled = {name: _from_zero(frame) for name, frame in given.items() if name in sent and len(frame)}
         known = getattr(submission, "provenance", None) or {}
         source_columns = getattr(submission, "source_columns", None) or {}
         absent = {name: _absent(name, frame, source_columns.get(name)) for name, frame in filled.items()}
@@ -157,22 +157,50 @@ class Data:
             Equal for rows with the same values, in this table and in any other asked for the same columns; -1 where a
             value is missing. The numbers have no order.
         """
-        total = np.zeros(len(self.tables[table]), dtype=np.int64)
-        missing = np.zeros(len(total), dtype=bool)
-        for column in columns:
-            numbers, size = self._numbered(column)
-            missing |= numbers[table] < 0
-            total = total * size + numbers[table]
-        return np.where(missing, -1, total)
+        key = ("groups", table, *columns)
+        if key not in self.memory:
+            total = np.zeros(len(self.tables[table]), dtype=np.int64)
+            missing = np.zeros(len(total), dtype=bool)
+            for column in columns:
+                numbers, size = self._numbered(column)
+                missing |= numbers[table] < 0
+                total = total * size + numbers[table]
+            self.memory[key] = np.where(missing, -1, total)
+        found: Days = self.memory[key]
+        return found
+
+    def distinct(self, table: str, column: str) -> tuple[Days, pd.Index]:
+        """Return the different values of a column, each read once however many rows it has.
+
+        Parameters
+        ----------
+        table, column : str
+
+        Returns
+        -------
+        codes : (n,) int64 array
+            Position of the value of each row among `values`, -1 where it is missing.
+        values : Index
+            In the order in which they first appear.
+        """
+        key = ("distinct", table, column)
+        if key not in self.memory:
+            codes, values = pd.factorize(self.tables[table][column])
+            self.memory[key] = codes.astype(np.int64, copy=False), pd.Index(values)
+        found: tuple[Days, pd.Index] = self.memory[key]
+        return found
+
+    def holds(self, table: str, column: str, *wanted: object) -> Mask:
+        """Say of each row whether a column holds one of some values."""
+        codes, values = self.distinct(table, column)
+        # The last place is that of a missing value, whose code is -1.
+        return np.append(np.asarray(values.isin(wanted), dtype=bool), False)[codes]
 
     def lookup(self, table: str, other: str, columns: Sequence[str]) -> Days:
         """Return for each row of a table the first row of another with the same values, -1 where there is none."""
         key = (table, other, *columns)
         if key not in self.memory:
-            there = self.groups(other, columns)
-            first = pd.Series(np.arange(len(there)), index=there)
-            first = first[~first.index.duplicated()].drop(index=-1, errors="ignore")
-            self.memory[key] = first.reindex(self.groups(table, columns)).fillna(-1).to_numpy(dtype=np.int64)
+            self.memory[key] = _first_rows(self.groups(other, columns), self.groups(table, columns))
         found: Days = self.memory[key]
         return found
 
@@ -184,10 +212,13 @@ class Data:
         """Return the values of a column as numbers from 0, the same in every table, and how many there are."""
         if ("numbered", column) not in self.memory:
             having = [name for name, frame in self.tables.items() if column in frame]
-            codes, values = pd.factorize(pd.concat([self.tables[name][column] for name in having], ignore_index=True))
-            ends = np.cumsum([len(self.tables[name]) for name in having])
-            parts = np.split(codes.astype(np.int64), ends[:-1])
-            self.memory["numbered", column] = dict(zip(having, parts, strict=True)), len(values)
+            found = [self.distinct(name, column) for name in having]
+            codes, values = pd.factorize(pd.concat([pd.Series(own) for _, own in found], ignore_index=True))
+            parts = np.split(codes.astype(np.int64), np.cumsum([len(own) for _, own in found])[:-1])
+            numbers = {
+                name: np.append(part, -1)[own] for name, part, (own, _) in zip(having, parts, found, strict=True)
+            }
+            self.memory["numbered", column] = numbers, len(values)
         numbers, size = self.memory["numbered", column]
         return numbers, size
 
@@ -223,14 +254,34 @@ def date_bounds(dates: pd.Series, precision: pd.Series | None) -> Bounds:
     low = np.where(known, days.astype(np.int64), _LONG_AGO)
     high = np.where(known, low, _FAR_AHEAD)
     if precision is not None:
-        written = precision.astype(object).to_numpy()
         for word, months in _MONTHS.items():
-            coarse = known & (written == word)
+            coarse = known & (precision == word).to_numpy(dtype=bool, na_value=False)
             if coarse.any():
                 month = days[coarse].astype("datetime64[M]")
                 low[coarse] = month.astype("datetime64[D]").astype(np.int64)
                 high[coarse] = (month + months).astype("datetime64[D]").astype(np.int64) - 1
     return Bounds(low, high, known)
+
+
+def _from_zero(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with an index from 0, the same table where it has one."""
+    every = pd.RangeIndex(len(frame))
+    return frame if frame.index.equals(every) else frame.reset_index(drop=True)
+
+
+def _first_rows(there: Days, wanted: Days) -> Days:
+    """Return for each number the first row that has it, -1 where there is none and for numbers below 0."""
+    size = int(max(there.max(initial=-1), wanted.max(initial=-1))) + 1
+    if size > 8 * (len(there) + len(wanted)) + 1000:
+        # Too far apart for a table of all numbers.
+        codes = pd.factorize(np.concatenate([there, wanted]))[0].astype(np.int64)
+        numbers = np.where(np.concatenate([there, wanted]) < 0, -1, codes)
+        return _first_rows(numbers[: len(there)], numbers[len(there) :])
+    first = np.full(size + 1, -1, dtype=np.int64)
+    # Written from the last to the first, so that the first stays.
+    rows = np.flatnonzero(there >= 0)[::-1]
+    first[there[rows]] = rows
+    return first[wanted]
 
 
 def _absent(name: str, frame: pd.DataFrame, source_columns: Mapping[str, str] | None) -> frozenset[str]:
@@ -262,7 +313,7 @@ def _typed(name: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, frozenset[str]
                 mistyped.add(column)
                 values = nothing.astype(dtype)
         columns[column] = values
-    return pd.DataFrame(columns, index=frame.index), frozenset(mistyped)
+    return pd.DataFrame(columns, index=frame.index, copy=False), frozenset(mistyped)
 
 
 def _provenance(known: pd.DataFrame | None, rows: int) -> pd.DataFrame:

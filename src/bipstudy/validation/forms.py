@@ -46,13 +46,13 @@ def item_not_in_instrument(data: Data, threshold: Mapping[str, float]) -> Outcom
 @check
 def item_of_wrong_respondent(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for answers to items that the respondent of the form is not asked."""
-    respondent = data.tables["measurements"]["respondent"]
+    somebody = data.holds("measurements", "respondent", *schema.code_list("respondent").values)
     outcome = NOTHING
     for _, instrument, here in _by_instrument(data):
         for item in instrument.items:
             _, given = form_answers(data, item.id)
-            asked = respondent.isin(item.respondents).to_numpy(dtype=bool)
-            known = here & given & respondent.isin(schema.code_list("respondent").values).to_numpy(dtype=bool)
+            asked = data.holds("measurements", "respondent", *item.respondents)
+            known = here & given & somebody
             outcome += Outcome(
                 int(known.sum()), at("measurements", item.id, known & ~asked, values={"item_label": item.label})
             )
@@ -97,7 +97,7 @@ def caseworker_form_without_caseworker(data: Data, threshold: Mapping[str, float
     frame = data.tables["measurements"]
     if "caseworker_id" in data.absent["measurements"]:
         return Outcome(0, columns=(("measurements", "caseworker_id"),))
-    theirs = form_status(data, "answered") & (frame["respondent"] == "caseworker").to_numpy(dtype=bool)
+    theirs = form_status(data, "answered") & data.holds("measurements", "respondent", "caseworker")
     nameless = theirs & frame["caseworker_id"].isna().to_numpy(dtype=bool)
     return Outcome(int(theirs.sum()), at("measurements", "caseworker_id", nameless))
 
@@ -109,7 +109,7 @@ def missing_answer_has_answer(data: Data, threshold: Mapping[str, float]) -> Out
     form = data.lookup("missing_answers", "measurements", _FORM)
     found = np.zeros(len(frame), dtype=bool)
     for item in schema.items():
-        here = (frame["item"] == item).to_numpy(dtype=bool) & (form >= 0)
+        here = data.holds("missing_answers", "item", item) & (form >= 0)
         found[here] = form_answers(data, item)[1][form[here]]
     return Outcome(int((form >= 0).sum()), at("missing_answers", "item", found))
 
@@ -118,11 +118,7 @@ def missing_answer_has_answer(data: Data, threshold: Mapping[str, float]) -> Out
 def interval_far_from_three_months(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Compare the days since the participant's last answered occasion with the plan of three months a step."""
     occasions = _occasions(data)
-    same = occasions["person"].eq(occasions["person"].shift()).to_numpy(dtype=bool)
-    last = occasions.shift()
-    steps = (occasions["occasion"] - last["occasion"]).to_numpy(dtype=float)
-    least = (occasions["low"] - last["high"]).to_numpy(dtype=float)
-    most = (occasions["high"] - last["low"]).to_numpy(dtype=float)
+    same, steps, least, most = _since_last(occasions)
     shortest, longest = threshold["shortest_days"] * steps, threshold["longest_days"] * steps
     # Occasions whose dates run against their numbers are told by a rule of their own.
     same &= most >= 0
@@ -136,9 +132,7 @@ def interval_far_from_three_months(data: Data, threshold: Mapping[str, float]) -
 def occasions_out_of_order(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Compare the date of each answered occasion with that of the occasion before it by number."""
     occasions = _occasions(data)
-    same = occasions["person"].eq(occasions["person"].shift()).to_numpy(dtype=bool)
-    last = occasions.shift()
-    most = (occasions["high"] - last["low"]).to_numpy(dtype=float)
+    same, _, _, most = _since_last(occasions)
     return Outcome(int(same.sum()), _at_occasions(occasions, same & (most < 0), np.zeros(len(same), dtype=bool), {}))
 
 
@@ -155,9 +149,8 @@ def forms_far_apart(data: Data, threshold: Mapping[str, float]) -> Outcome:
 
 def _by_instrument(data: Data) -> Iterator[tuple[str, schema.Instrument, Mask]]:
     """Yield each known questionnaire with the forms that use it."""
-    named = data.tables["measurements"]["instrument"]
     for name, instrument in schema.instruments().items():
-        yield name, instrument, (named == name).to_numpy(dtype=bool)
+        yield name, instrument, data.holds("measurements", "instrument", name)
 
 
 def form_answers(data: Data, item: str) -> tuple[Days, Mask]:
@@ -165,7 +158,7 @@ def form_answers(data: Data, item: str) -> tuple[Days, Mask]:
     key = ("answers", item)
     if key not in data.memory:
         column = data.tables["measurements"][item]
-        data.memory[key] = column.fillna(0).to_numpy(dtype=np.int64), column.notna().to_numpy(dtype=bool)
+        data.memory[key] = column.to_numpy(dtype=np.int64, na_value=0), column.notna().to_numpy(dtype=bool)
     values, given = data.memory[key]
     return values, given
 
@@ -178,8 +171,7 @@ def _any_answer(data: Data) -> Mask:
 
 def form_status(data: Data, *statuses: str) -> Mask:
     """Return the forms with one of some statuses."""
-    found: Mask = data.tables["measurements"]["form_status"].isin(statuses).to_numpy(dtype=bool)
-    return found
+    return data.holds("measurements", "form_status", *statuses)
 
 
 def _has_date(data: Data) -> Mask:
@@ -198,25 +190,31 @@ def _occasions(data: Data) -> pd.DataFrame:
         frame, answered = data.tables["measurements"], data.bounds("measurements", "answered_on")
         group, person = data.groups("measurements", _OCCASION), data.groups("measurements", _PERSON)
         taken = np.flatnonzero(form_status(data, "answered") & answered.known & (group >= 0))
-        forms = pd.DataFrame(
-            {
-                "person": person[taken],
-                "occasion": frame["occasion"].to_numpy(dtype="float64", na_value=np.nan)[taken],
-                "group": group[taken],
-                "low": answered.low[taken],
-                "high": answered.high[taken],
-                "row": taken,
-            }
-        ).sort_values(["group", "high", "low", "row"], ascending=[True, False, False, True])
-        grouped = forms.groupby("group")
-        occasions = grouped[["person", "occasion", "row"]].first()
-        occasions["forms"] = grouped.size()
-        occasions[["low", "high"]] = grouped[["low", "high"]].max()
-        occasions["first_high"] = grouped["high"].min()
-        occasions["widest"] = _widest(forms).reindex(occasions.index).fillna(0)
-        data.memory["occasions"] = occasions.sort_values(["person", "occasion"], ignore_index=True)
+        occasion = frame["occasion"].to_numpy(dtype=np.int64, na_value=0)
+        low, high = answered.low, answered.high
+        keys = (-low[taken], -high[taken], occasion[taken], person[taken])
+        order = taken[np.lexsort(keys)]
+        starts = np.flatnonzero(np.diff(group[order], prepend=-2))
+        latest = order[starts]
+        occasions = pd.DataFrame({"person": person[latest], "occasion": occasion[latest], "row": latest})
+        occasions["forms"] = np.diff(starts, append=len(order))
+        if len(order):
+            occasions["low"], occasions["high"] = (np.maximum.reduceat(side[order], starts) for side in (low, high))
+            occasions["first_high"] = np.minimum.reduceat(high[order], starts)
+        else:
+            occasions[["low", "high", "first_high"]] = 0
+        forms = pd.DataFrame({"group": group[order], "low": low[order], "high": high[order], "row": order})
+        occasions["widest"] = _widest(forms).reindex(group[latest]).fillna(0).to_numpy()
+        data.memory["occasions"] = occasions
     found: pd.DataFrame = data.memory["occasions"]
     return found
+
+
+def _since_last(occasions: pd.DataFrame) -> tuple[Mask, Days, Days, Days]:
+    """Return which occasions follow one of the same person, how many numbers later, and the least and most days."""
+    person, number, low, high = (occasions[name].to_numpy() for name in ("person", "occasion", "low", "high"))
+    same = np.diff(person, prepend=-2) == 0
+    return same, np.diff(number, prepend=0), low - np.roll(high, 1), high - np.roll(low, 1)
 
 
 def _widest(forms: pd.DataFrame) -> pd.Series:

@@ -44,7 +44,7 @@ _MANGLED = re.compile(r"^(?:1[.,][89]|2[.,]0)\d{2}(?P<month>\d\d)\d*E\+?11$", re
 # Six digits, perhaps parted, or a number that Excel has rounded: what any of the forms has.
 _WORTH_A_LOOK = re.compile(r"\d\D{0,3}\d\D{0,3}\d\D{0,3}\d\D{0,3}\d\D{0,3}\d|[eE]\+?11")
 # Below this many different cells a plain loop is faster than Arrow.
-_FEW = 500
+FEW = 500
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LATEST_BIRTH = 2012
 
@@ -107,25 +107,29 @@ def redact(name: str) -> str:
     return name
 
 
-def find_in(values: pd.Series) -> pd.DataFrame:
+def find_in(values: pd.Series, distinct: tuple[npt.NDArray[np.int64], pd.Index] | None = None) -> pd.DataFrame:
     """Return the rows of a column of text that hold an identity number.
 
     Parameters
     ----------
     values : Series of text
+    distinct : (codes, cells), optional
+        What `pandas.factorize` gives of the values, where it is known already.
 
     Returns
     -------
     DataFrame
         Columns row (position), kind and inside; one row per cell, with the most certain form in it.
     """
-    codes, cells = pd.factorize(values)
+    codes, cells = pd.factorize(values) if distinct is None else distinct
     best: dict[int, Match] = {}
     rank = {kind: place for place, kind in enumerate(CERTAIN + BY_SHARE)}
     for position, cell in _worth_a_look(cells):
         matches = find(cell)
         if matches:
             best[position] = min(matches, key=lambda match: rank[match.kind])
+    if not best:
+        return pd.DataFrame({"row": np.zeros(0, dtype=np.int64), "kind": [], "inside": []})
     rows = np.flatnonzero(np.isin(codes, list(best)))
     matched = [best[code] for code in codes[rows].tolist()]
     return pd.DataFrame(
@@ -228,7 +232,7 @@ def _scanned(data: Data) -> list[tuple[str, str, pd.Series, pd.DataFrame]]:
     """Return every column of text with what was found in it; each is read once."""
     if "identifiers" not in data.memory:
         data.memory["identifiers"] = [
-            (name, column, frame[column], find_in(frame[column]))
+            (name, column, frame[column], find_in(frame[column], data.distinct(name, column)))
             for name, frame in data.tables.items()
             for column in frame.columns
             if isinstance(frame[column].dtype, pd.StringDtype) and not column.endswith("_precision")
@@ -239,7 +243,7 @@ def _scanned(data: Data) -> list[tuple[str, str, pd.Series, pd.DataFrame]]:
 
 def _worth_a_look(cells: pd.Index) -> list[tuple[int, str]]:
     """Return position and content of the cells that may hold an identity number."""
-    if len(cells) < _FEW:
+    if len(cells) < FEW:
         return [(position, cell) for position, cell in enumerate(cells) if _WORTH_A_LOOK.search(cell)]
     texts = pd.Series(cells, dtype=schema.STRING)
     looked_at = texts.str.contains(_WORTH_A_LOOK.pattern, regex=True).to_numpy(dtype=bool) & _possible(texts)

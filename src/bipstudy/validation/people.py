@@ -81,8 +81,8 @@ def _first_answers(data: Data, least: int) -> pd.Series:
     """Return a number for day and answers of the first answered form of each participant, by participant."""
     frame, day = data.tables["measurements"], data.bounds("measurements", "answered_on")
     person = data.groups("measurements", _PERSON)
-    theirs = (frame["respondent"] == "participant").to_numpy(dtype=bool) & form_status(data, "answered")
-    occasion = frame["occasion"].fillna(_FAR_AHEAD).to_numpy(dtype=np.int64)
+    theirs = data.holds("measurements", "respondent", "participant") & form_status(data, "answered")
+    occasion = frame["occasion"].to_numpy(dtype=np.int64, na_value=_FAR_AHEAD)
     taken = np.flatnonzero(theirs & (person >= 0) & day.known)
     order = taken[np.lexsort((taken, occasion[taken], person[taken]))]
     first = order[np.diff(person[order], prepend=-2) != 0]
@@ -103,6 +103,8 @@ def _clients(data: Data) -> pd.Series:
         for name in ("assignments", "measurements")
         if name in data.tables
     ]
+    if not pairs:
+        return pd.Series(index=pd.Index([], dtype="int64"), dtype="float64")
     every = pd.concat(pairs, ignore_index=True)
     every = every[(every["worker"] >= 0) & (every["person"] >= 0)].drop_duplicates()
     return every.groupby("worker").size().astype("float64")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,9 +65,9 @@ def answers_jump(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for forms whose answers all moved far since the occasion before."""
     pattern, order, follows = _sequences(data, threshold)
     moved, common = np.zeros(len(order)), np.zeros(len(order), dtype=np.int64)
-    for step, both in _steps(data, order, follows):
-        moved += np.where(both, step, 0.0)
-        common += both
+    for where, step, both in _steps(data, order, follows):
+        moved[where] += np.where(both, step, 0.0)
+        common[where] += both
     enough = follows & (common >= threshold["items"])
     far = enough & (np.abs(moved) >= threshold["share_of_scale"] * np.maximum(common, 1) - 1e-9)
     values: dict[str, object] = {"per_cent": round(100 * threshold["share_of_scale"])}
@@ -82,7 +82,7 @@ def same_answers_for_many(data: Data, threshold: Mapping[str, float]) -> Outcome
         return Outcome(0, columns=(("measurements", "caseworker_id"),))
     pattern, answered = _pattern(data), data.bounds("measurements", "answered_on")
     worker = data.groups("measurements", _WORKER)
-    theirs = (data.tables["measurements"]["respondent"] == "caseworker").to_numpy(dtype=bool)
+    theirs = data.holds("measurements", "respondent", "caseworker")
     exact = answered.known & (answered.low == answered.high)
     taken = np.flatnonzero(
         theirs & exact & (worker >= 0) & form_status(data, "answered") & (pattern.given >= threshold["items"])
@@ -111,11 +111,11 @@ def answered_far_from_due(data: Data, threshold: Mapping[str, float]) -> Outcome
 @check
 def item_never_answered(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for items that nobody answers on the forms that ask them."""
-    frame, outcome, answered = data.tables["measurements"], NOTHING, form_status(data, "answered")
+    outcome, answered = NOTHING, form_status(data, "answered")
     for name, instrument in schema.instruments().items():
-        here = answered & (frame["instrument"] == name).to_numpy(dtype=bool)
+        here = answered & data.holds("measurements", "instrument", name)
         for item in instrument.items:
-            asked = here & frame["respondent"].isin(item.respondents).to_numpy(dtype=bool)
+            asked = here & data.holds("measurements", "respondent", *item.respondents)
             count = int(asked.sum())
             # A column that did not come with the files is told by the loader.
             if count < threshold["forms"] or not data.has("measurements", item.id):
@@ -158,15 +158,19 @@ def _pattern(data: Data) -> Pattern:
 
 def _sequences(data: Data, threshold: Mapping[str, float]) -> tuple[Pattern, Days, Mask]:
     """Return the patterns, the answered forms by respondent and occasion, and which follow one of the same."""
-    pattern, group = _pattern(data), data.groups("measurements", _RESPONDENT)
-    occasion = data.tables["measurements"]["occasion"]
-    taken = form_status(data, "answered") & (group >= 0) & occasion.notna().to_numpy(dtype=bool)
-    rows = np.flatnonzero(taken & (pattern.given >= threshold["items"]))
-    number = occasion.fillna(0).to_numpy(dtype=np.int64)
-    order = rows[np.lexsort((rows, number[rows], group[rows]))]
-    same = np.diff(group[order], prepend=-2) == 0
-    # The same occasion twice is told by the rule on keys.
-    return pattern, order, same & (np.diff(number[order], prepend=0) > 0)
+    key = ("sequences", threshold["items"])
+    if key not in data.memory:
+        pattern, group = _pattern(data), data.groups("measurements", _RESPONDENT)
+        occasion = data.tables["measurements"]["occasion"]
+        taken = form_status(data, "answered") & (group >= 0) & occasion.notna().to_numpy(dtype=bool)
+        rows = np.flatnonzero(taken & (pattern.given >= threshold["items"]))
+        number = occasion.to_numpy(dtype=np.int64, na_value=0)
+        order = rows[np.lexsort((rows, number[rows], group[rows]))]
+        same = np.diff(group[order], prepend=-2) == 0
+        # The same occasion twice is told by the rule on keys.
+        data.memory[key] = pattern, order, same & (np.diff(number[order], prepend=0) > 0)
+    found: tuple[Pattern, Days, Mask] = data.memory[key]
+    return found
 
 
 def _runs(holds: Mask, follows: Mask) -> Days:
@@ -176,15 +180,13 @@ def _runs(holds: Mask, follows: Mask) -> Days:
     return place - last_break
 
 
-def _steps(data: Data, order: Days, follows: Mask) -> list[tuple[npt.NDArray[np.float64], Mask]]:
-    """Return for each item the step since the occasion before as a share of its scale, and where there is one."""
-    frame, steps = data.tables["measurements"], []
+def _steps(data: Data, order: Days, follows: Mask) -> Iterator[tuple[Days, npt.NDArray[np.float64], Mask]]:
+    """Yield for each item where it was asked twice, the step as a share of its scale, and where there is one."""
     for name, instrument in schema.instruments().items():
-        here = follows & (frame["instrument"] == name).to_numpy(dtype=bool)[order]
-        for item in instrument.items:
+        where = np.flatnonzero(follows & data.holds("measurements", "instrument", name)[order])
+        now, before = order[where], order[where - 1]
+        for item in instrument.items if len(where) else ():
             values, there = form_answers(data, item.id)
             inside = there & (values >= item.minimum) & (values <= item.maximum) & (values != item.dont_know)
-            both = here & inside[order] & np.roll(inside[order], 1)
-            step = (values[order] - np.roll(values[order], 1)) / (item.maximum - item.minimum)
-            steps.append((step, both))
-    return steps
+            step = (values[now] - values[before]) / (item.maximum - item.minimum)
+            yield where, step, inside[now] & inside[before]

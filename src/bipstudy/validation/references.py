@@ -38,10 +38,10 @@ def unknown_form(data: Data, threshold: Mapping[str, float]) -> Outcome:
 @check
 def unknown_instrument(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look up the questionnaire of each form."""
-    named = data.tables["measurements"]["instrument"]
-    unknown = (named.notna() & ~named.isin(list(schema.instruments()))).to_numpy(dtype=bool)
+    named = data.distinct("measurements", "instrument")[0] >= 0
+    unknown = named & ~data.holds("measurements", "instrument", *schema.instruments())
     values = {"known": ", ".join(schema.instruments())}
-    return Outcome(int(named.notna().sum()), at("measurements", "instrument", unknown, values=values))
+    return Outcome(int(named.sum()), at("measurements", "instrument", unknown, values=values))
 
 
 @check
@@ -64,7 +64,7 @@ def _references_to(target: str, column: str | None, data: Data) -> Outcome:
         for reference in schema.table(name).references:
             if reference.table != target or any(part in data.absent[name] for part in reference.columns):
                 continue
-            named = data.tables[name][list(reference.columns)].notna().all(axis="columns").to_numpy(dtype=bool)
+            named = np.logical_and.reduce([data.distinct(name, part)[0] >= 0 for part in reference.columns])
             unknown = named & (data.lookup(name, target, reference.columns) < 0)
             outcome += Outcome(int(named.sum()), at(name, column, unknown))
     return outcome

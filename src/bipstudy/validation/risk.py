@@ -7,7 +7,6 @@ TKDD 1:3), both with how an unknown value counts stated.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +36,8 @@ QUASI = (
 SENSITIVE = ("mental_ill_health", "musculoskeletal_disorder", "left_reason", "outcome")
 THRESHOLDS = (2, 3, 5, 10)
 _PERSON = ["organisation_id", "participant_id"]
+_PRECISIONS = {"day": "D", "month": "M"}
+_SALTS = (np.uint64(0x5851F42D4C957F2D), np.uint64(0x14057B7EF767814F))
 
 
 @dataclass(frozen=True)
@@ -170,17 +171,17 @@ def risk(tables: Mapping[str, pd.DataFrame]) -> Risk | None:
         return None
     known = {column: _codes(people, column) for column in QUASI if column in people}
     quasi = {column: codes for column, codes in known.items() if (codes >= 0).any()}
-    own = _class_of(list(quasi.values()))
-    sizes = {"own": np.bincount(own)[own], "any": compatible(np.column_stack(list(quasi.values())))}
+    # Of people of whom nothing is known, each could be any other.
+    columns = list(quasi.values()) or [np.zeros(len(people), dtype=np.int64)]
+    own = _class_of(columns)
+    sizes = {"own": np.bincount(own)[own], "any": compatible(np.column_stack(columns))}
     return Risk(
         participants=len(people),
         columns=tuple(quasi),
         unknown={column: int((codes < 0).sum()) for column, codes in quasi.items()},
         classes=pd.DataFrame([{"reading": reading, **_sizes(size)} for reading, size in sizes.items()]),
         diversity=pd.DataFrame(_diversities(tables, people, own), columns=list(_diversity_columns())),
-        sequences=pd.DataFrame(
-            [{"precision": precision, **_sequences(tables, precision)} for precision in ("day", "month")]
-        ),
+        sequences=pd.DataFrame(_sequences(tables)),
     )
 
 
@@ -287,26 +288,47 @@ def _first_outcome(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> 
     return codes
 
 
-def _sequences(tables: Mapping[str, pd.DataFrame], precision: str) -> dict[str, int]:
+def _sequences(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, object]]:
     """Count the participants whose sequence of dates of answers nobody else in the organisation has."""
     forms = tables.get("measurements")
     if forms is None or forms.empty:
-        return {"participants": 0, "unique": 0}
+        return [{"precision": precision, "participants": 0, "unique": 0} for precision in _PRECISIONS]
     dated = forms.loc[forms["answered_on"].notna(), [*_PERSON, "answered_on"]]
-    days = dated["answered_on"].to_numpy(dtype=f"datetime64[{precision[0].upper()}]").astype(np.int64)
+    days = dated["answered_on"].to_numpy(dtype="datetime64[D]")
     office = pd.factorize(dated["organisation_id"])[0].astype(np.int64)
     number, names = pd.factorize(dated["participant_id"])
     person = office * (len(names) + 1) + number
     order = np.lexsort([days, person])
     person, days, office = person[order], days[order], office[order]
-    again = np.zeros(len(person), dtype=bool)
-    again[1:] = (person[1:] == person[:-1]) & (days[1:] == days[:-1])
-    person, days, office = person[~again], days[~again], office[~again]
-    starts = np.flatnonzero(np.r_[True, person[1:] != person[:-1]]) if len(person) else np.zeros(0, dtype=np.int64)
-    written, ends = days.tobytes(), [*starts[1:].tolist(), len(days)]
-    size = days.itemsize
-    seen = Counter(
-        (where, written[first * size : last * size])
-        for where, first, last in zip(office[starts].tolist(), starts.tolist(), ends, strict=False)
-    )
-    return {"participants": len(starts), "unique": sum(count == 1 for count in seen.values())}
+    found: list[dict[str, object]] = []
+    for precision, unit in _PRECISIONS.items():
+        counts = _alike(office, person, days.astype(f"datetime64[{unit}]").astype(np.int64))
+        found.append({"precision": precision, "participants": int(counts.sum()), "unique": int((counts == 1).sum())})
+    return found
+
+
+def _alike(office: Codes, person: Codes, days: Codes) -> Codes:
+    """Return how many persons have each sequence of days; rows are sorted by person and day."""
+    if not len(person):
+        return np.zeros(0, dtype=np.int64)
+    new = np.diff(person, prepend=person[0] - 1) != 0
+    kept = new | (np.diff(days, prepend=days[0]) != 0)
+    days, new, office = days[kept], new[kept], office[kept]
+    starts = np.flatnonzero(new)
+    length = np.diff(starts, append=len(days))
+    place = np.arange(len(days)) - np.repeat(starts, length)
+    # A sequence is told from another by two sums of 64 well-mixed bits, not by its days one by one.
+    numbers, places = days.view(np.uint64), place.view(np.uint64)
+    sums = [np.add.reduceat(_mixed(_mixed(numbers + salt) + places), starts) for salt in _SALTS]
+    each = np.column_stack([office[starts].view(np.uint64), length.view(np.uint64), *sums])
+    order = np.lexsort(each.T)
+    first = np.r_[True, (each[order][1:] != each[order][:-1]).any(axis=1)]
+    return np.diff(np.flatnonzero(first), append=len(order)).astype(np.int64)
+
+
+def _mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Mix the bits of numbers, as in SplitMix64 (Steele, Lea and Flood 2014)."""
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))

@@ -33,7 +33,7 @@ _LEFT_TO = {"to_work": "work", "to_study": "study"}
 def code_outside_its_dates(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Compare the day on which each code was used with the days on which it is used."""
     outcome = NOTHING
-    for name, frame in data.tables.items():
+    for name in data.tables:
         for column in schema.table(name).columns:
             if column.codes is None or name not in _USED_ON:
                 continue
@@ -42,7 +42,7 @@ def code_outside_its_dates(data: Data, threshold: Mapping[str, float]) -> Outcom
                 if code.valid_from is None and code.valid_to is None:
                     continue
                 first, last = _day(code.valid_from, -_FOREVER), _day(code.valid_to, _FOREVER)
-                here = used.known & (frame[column.name] == code.value).to_numpy(dtype=bool)
+                here = used.known & data.holds(name, column.name, code.value)
                 certain = here & ((used.high < first) | (used.low > last))
                 unsure = here & ~certain & ((used.low < first) | (used.high > last))
                 values = {"column_label": column_label(name, column.name)}

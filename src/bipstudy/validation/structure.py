@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.schema.pandera_schema import pandera_schema
 from bipstudy.texts import LANGUAGES
-from bipstudy.validation.data import Data
+from bipstudy.validation.data import Data, Mask
 from bipstudy.validation.rules import Hits, Outcome, check, in_both
 
 Rows = npt.NDArray[np.int64]
@@ -124,7 +124,8 @@ def _failed(data: Data, code: str) -> list[tuple[str, str, Rows]]:
 
 def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
     """Yield rule, table, column and rows of what pandera finds in a table."""
-    if not _suspect(data, name):
+    suspect = _suspect(data, name)
+    if not len(suspect):
         return
     import pandera.pandas as pa
 
@@ -132,7 +133,7 @@ def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
         with warnings.catch_warnings():
             # Pandera joins its failure cases in a way that pandas warns of; the joined table is not used.
             warnings.simplefilter("ignore", FutureWarning)
-            pandera_schema(name).validate(data.tables[name], lazy=True)
+            pandera_schema(name).validate(data.tables[name].iloc[suspect], lazy=True)
     except pa.errors.SchemaErrors as failed:
         silent = data.absent[name] | data.mistyped[name]
         found: dict[tuple[str, str], list[Rows]] = {}
@@ -144,29 +145,37 @@ def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
             yield code, name, column, np.unique(np.concatenate(parts))
 
 
-def _suspect(data: Data, name: str) -> bool:
-    """Say whether a table may break a rule on its structure; most do not, and pandera takes its time to say so."""
+def _suspect(data: Data, name: str) -> Rows:
+    """Return the rows that may break a rule on structure; pandera takes its time, and is asked of those alone."""
     frame, description = data.tables[name], schema.table(name)
-    if pd.Series(data.groups(name, description.key)).duplicated().any():
-        return True
-    if any(
-        not frame[column].dropna().isin(schema.PRECISIONS).all() for column in frame if column.endswith("_precision")
-    ):
-        return True
-    return any(_suspect_column(column, frame[column.name]) for column in description.columns)
+    numbers = data.groups(name, description.key)
+    suspect = pd.Series(numbers).duplicated(keep=False).to_numpy(dtype=bool) | (numbers < 0)
+    for column in frame:
+        if column.endswith("_precision"):
+            suspect |= _unlisted(data, name, column, schema.PRECISIONS)
+    for column in description.columns:
+        suspect |= _suspect_cells(data, name, column)
+    return np.flatnonzero(suspect)
 
 
-def _suspect_column(column: schema.Column, values: pd.Series) -> bool:
-    """Say whether a column has an empty cell, code or number that it may not have."""
-    present = values.dropna()
-    if len(present) < len(values) and not column.nullable:
-        return True
-    if column.codes is not None and not set(present.unique()) <= set(schema.code_list(column.codes).values):
-        return True
-    if present.empty:
-        return False
-    low, high = column.minimum, column.maximum
-    return bool((low is not None and present.min() < low) or (high is not None and present.max() > high))
+def _suspect_cells(data: Data, name: str, column: schema.Column) -> Mask:
+    """Say of each cell whether it is empty, or has a code or a number that it may not have."""
+    values = data.tables[name][column.name]
+    suspect: Mask = np.zeros(len(values), dtype=bool)
+    if not column.nullable:
+        suspect |= values.isna().to_numpy(dtype=bool)
+    if column.codes is not None:
+        suspect |= _unlisted(data, name, column.name, schema.code_list(column.codes).values)
+    if column.minimum is not None:
+        suspect |= (values < column.minimum).to_numpy(dtype=bool, na_value=False)
+    if column.maximum is not None:
+        suspect |= (values > column.maximum).to_numpy(dtype=bool, na_value=False)
+    return suspect
+
+
+def _unlisted(data: Data, name: str, column: str, listed: Sequence[object]) -> Mask:
+    """Say of each cell whether it holds something that is not in a list."""
+    return (data.distinct(name, column)[0] >= 0) & ~data.holds(name, column, *listed)
 
 
 def _rule_and_column(error: Any) -> tuple[str, str]:
