@@ -30,7 +30,15 @@ def test_a_writer_killed_at_random_moments(tmp_path, kill):
 
 
 @pytest.mark.parametrize(
-    ("step", "after"), [("rename", 0), ("replace", 0), ("replace", 1), ("fsync", 0), ("fsync", 4), ("fsync", 7)]
+    ("step", "after"),
+    [
+        ("rename", 0),
+        ("fsync", 4),
+        *(
+            pytest.param(*each, marks=pytest.mark.certify)
+            for each in (("replace", 0), ("replace", 1), ("fsync", 0), ("fsync", 7))
+        ),
+    ],
 )
 def test_stopped_at_each_step_of_writing(tmp_path, monkeypatch, step, after):
     import os
