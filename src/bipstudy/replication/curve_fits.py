@@ -29,7 +29,8 @@ class Data:
     ----------
     exposure : array of shape (n,)
     nuisance : array of shape (n, q)
-        Covariates without a constant.
+        Covariates without a constant; the first `kinds` are exposures beside the one compared, such as the middle
+        answers, which nobody has when risks are standardised.
     response : array of shape (n,)
         0 or 1.
     weights : array of shape (n,)
@@ -43,6 +44,7 @@ class Data:
         Time at risk, for Cox models.
     binary : bool
         Whether the exposure is 0 or 1; else it is in standard deviations.
+    kinds : int
     """
 
     exposure: FloatArray
@@ -55,6 +57,7 @@ class Data:
     start: FloatArray | None
     stop: FloatArray | None
     binary: bool
+    kinds: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,8 @@ def _binary(link: str, data: Data, groups: int) -> Fitted | None:
         bread=inverse(found.information), scores=ProductScores(matrix, found.slope), codes=_codes(data)
     ).covariance
     beta = float(found.beta[-1])
-    low, high = (_moved(found.eta + beta * move, move, link, data.weights) for move in _moves(data))
+    eta = found.eta - data.nuisance[:, : data.kinds] @ found.beta[1 : 1 + data.kinds]
+    low, high = (_moved(eta + beta * move, move, link, data.weights) for move in _moves(data))
     return _fitted(beta, covariance[-1, -1], low, high, _sums(scores, data, groups))
 
 
@@ -211,13 +215,16 @@ def _linear(data: Data, groups: int) -> Fitted | None:
     columns = np.column_stack([data.response, data.exposure, data.nuisance])
     effect = np.zeros(rows, dtype=np.int64) if data.group is None else data.group
     within = absorb(columns, [np.unique(effect, return_inverse=True)[1].astype(np.int64)], data.weights).columns
-    y, x = within[:, 0], within[:, 1]
+    y, x, beside = within[:, 0], within[:, 1], np.zeros((2, 0))
     if within.shape[1] > 2:
         # The exposure last: what is left of it, and of the outcome, after all else (Frisch and Waugh).
         z = np.ascontiguousarray(within[:, 2:])
         of_y = least_squares(matrix=z, response=y, weights=data.weights)
         of_x = least_squares(matrix=z, response=x, weights=data.weights)
         y, x = of_y.residuals, of_x.residuals
+        kept = [place for place, column in enumerate(of_y.kept) if column < data.kinds]
+        beside = np.array([of_y.beta[kept], of_x.beta[kept]])
+        kinds = data.nuisance[:, [of_y.kept[place] for place in kept]]
     weighted = data.weights * x
     length = float(weighted @ x)
     if not length > 1e-9 * rows:
@@ -229,6 +236,9 @@ def _linear(data: Data, groups: int) -> Fitted | None:
         bread=np.array([[1.0 / length]]), scores=scores, codes=_codes(data), family="linear", parameters=parameters
     ).covariance
     mean = float(np.average(data.response, weights=data.weights))
+    if beside.shape[1]:
+        # What other kinds add to the mean, by their coefficients beside the exposure.
+        mean -= float(np.average(kinds, axis=0, weights=data.weights) @ (beside[0] - beta * beside[1]))
     low, high = ((mean + beta * float(np.average(move, weights=data.weights)),
                   float(np.average(move, weights=data.weights))) for move in _moves(data))  # fmt: skip
     return _fitted(beta, covariance[0, 0], low, high, _sums(weighted * y, data, groups))
@@ -241,7 +251,7 @@ def _cox(data: Data, groups: int) -> Fitted | None:
 
     assert data.stop is not None
     sets = risk_sets(start=data.start, stop=data.stop, event=data.response > 0, stratum=data.group)
-    nuisance = _within_strata(data)
+    nuisance, kinds = _within_strata(data)
     whole = np.ascontiguousarray(np.column_stack([nuisance, data.exposure - data.exposure.mean()]))
     weight = np.ones(len(whole))
     before = np.zeros(0)
@@ -267,7 +277,8 @@ def _cox(data: Data, groups: int) -> Fitted | None:
     # Expected events; with the exposure moved they change by exp(beta times the move). Of a participant they are those
     # of the whole horizon, whether followed to its end or not; of a quarter those of the row.
     hazards = found.at.hazard if by_row else _whole_hazard(found.at.hazard, data.group)
-    low, high = (_survived(found.at.risk * hazards, beta, move, by_row) for move in _moves(data))
+    others = np.exp(-(data.nuisance[:, kinds] @ found.at.beta[: len(kinds)]))
+    low, high = (_survived(found.at.risk * others * hazards, beta, move, by_row) for move in _moves(data))
     return _fitted(beta, robust[-1, -1], low, high, _sums(effective, data, groups))
 
 
@@ -280,19 +291,21 @@ def _whole_hazard(hazard_of_row: FloatArray, group: IntArray | None) -> FloatArr
     return of_row
 
 
-def _within_strata(data: Data) -> FloatArray:
-    """Return covariates centred, those left out that do not vary within strata or follow from others there."""
+def _within_strata(data: Data) -> tuple[FloatArray, IntArray]:
+    """Return covariates centred, and which of them are kinds of exposure.
+
+    Covariates that do not vary within strata, or follow from others there, are left out.
+    """
     from bipstudy.models.absorb import absorb
 
-    if not data.nuisance.shape[1]:
-        return data.nuisance
-    centred = data.nuisance - data.nuisance.mean(axis=0)
-    if data.group is None:
-        return np.asarray(centred)
-    within = absorb(centred, [np.unique(data.group, return_inverse=True)[1].astype(np.int64)]).columns
-    varies = np.flatnonzero((within**2).sum(axis=0) > 1e-9 * (centred**2).sum(axis=0))
-    part = within[:, varies]
-    return np.ascontiguousarray(centred[:, varies[independent_columns(part.T @ part)]])
+    centred = data.nuisance - (data.nuisance.mean(axis=0) if data.nuisance.shape[1] else 0.0)
+    kept = np.arange(data.nuisance.shape[1])
+    if data.group is not None and len(kept):
+        within = absorb(centred, [np.unique(data.group, return_inverse=True)[1].astype(np.int64)]).columns
+        kept = np.flatnonzero((within**2).sum(axis=0) > 1e-9 * (centred**2).sum(axis=0))
+        part = within[:, kept]
+        kept = kept[independent_columns(part.T @ part)]
+    return np.ascontiguousarray(centred[:, kept]), kept[kept < data.kinds].astype(np.int64)
 
 
 def _survived(expected: FloatArray, beta: float, move: FloatArray, by_row: bool) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from bipstudy.models.covariance import ModelError
 from bipstudy.panel import answer_columns, build_episodes, build_panel, first_measurements
 from bipstudy.panel.days import days_of_months
 from bipstudy.replication.curve_fits import Data, estimable
-from bipstudy.replication.specifications import ANSWERS, WHOLE, Specification
+from bipstudy.replication.specifications import ANSWERS, OPTIMISM, WHOLE, Specification
 from bipstudy.study import Study
 
 FloatArray = npt.NDArray[np.float64]
@@ -218,11 +218,14 @@ def data_of(given: Specification, frame: Frame, shared: Shared) -> Iterator[Data
         covariates = _nuisance(given, frame, sample)
         whole = bool(usable.all())
         rows = slice(None) if whole else np.flatnonzero(usable)
-        nuisance = np.column_stack([beside[rows], covariates[rows]]) if beside.shape[1] or not whole else covariates
         response = sample.response[rows]
+        kinds = estimable(beside[rows], response)
+        nuisance = covariates
+        if kinds.shape[1] or not whole:
+            nuisance = estimable(np.column_stack([kinds, covariates[rows]]), response)
         yield Data(
             exposure=np.asarray(exposure[rows], dtype=np.float64),
-            nuisance=nuisance if nuisance is covariates else estimable(nuisance, response),
+            nuisance=nuisance,
             response=response,
             weights=sample.weights[rows],
             caseworker=sample.caseworker[rows],
@@ -231,6 +234,7 @@ def data_of(given: Specification, frame: Frame, shared: Shared) -> Iterator[Data
             start=None if sample.start is None else sample.start[rows],
             stop=None if sample.stop is None else sample.stop[rows],
             binary=binary,
+            kinds=kinds.shape[1],
         )
 
 
@@ -239,7 +243,8 @@ def _samples(given: Specification, frame: Frame, shared: Shared) -> list[_Sample
     all_answers = given.missing == "complete" and given.adjustment == "background_all_answers"
     answered = given.question == "belief" and given.contrast in ANSWERS
     key = (
-        given.question == "continuity",
+        given.question in ("continuity", "activities"),
+        given.contrast in OPTIMISM,
         given.occasions,
         answered,
         given.missing,
@@ -266,11 +271,17 @@ def _sample(given: Specification, rows: pd.DataFrame, shared: Shared) -> _Sample
     else:
         event = rows["event" if quarters else "y"].to_numpy(dtype=np.float64) > 0
     even = cox or quarters
+    # Optimism is that of the caseworker who answered.
+    cluster = "answering_caseworker" if given.contrast in OPTIMISM else CLUSTER
+    if given.contrast in OPTIMISM:
+        known = rows[cluster].notna().to_numpy()
+        rows, event = rows[known], event[known]
+        start, stop = (None if each is None else each[known] for each in (start, stop))
     return _Sample(
         rows=rows,
         response=event.astype(np.float64),
         weights=np.ones(len(rows)) if even else rows["ipcw"].to_numpy(dtype=np.float64),
-        caseworker=shared.clusters.get_indexer(rows[CLUSTER].to_numpy(dtype=object)).astype(np.int64),
+        caseworker=shared.clusters.get_indexer(rows[cluster].to_numpy(dtype=object)).astype(np.int64),
         participant=None if given.occasions == "first" else _numbers(rows["participant"]),
         start=start,
         stop=stop,
@@ -338,15 +349,16 @@ def _exposure(given: Specification, rows: pd.DataFrame) -> tuple[FloatArray, Flo
 
 def _activity(given: Specification, rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, bool]:
     """Return the interval's activity against none, other kinds beside it."""
-    kind, job = rows["activity"].to_numpy(dtype=object), rows["focus_job"].to_numpy(dtype=np.float64) > 0
-    single, parallel = kind == "single", kind == "parallel"
-    kinds = {"job_parallel_vs_none": parallel & job, "job_alone_vs_none": single & job}
-    chosen = kinds[given.contrast]
-    other = [*(each for name, each in kinds.items() if name != given.contrast), single & ~job, parallel & ~job]
+    kind = rows["activity"].to_numpy(dtype=object)
+    job = rows["focus_job"].to_numpy(dtype=np.float64) > 0
+    other_focus = (rows[["focus_study", "focus_skills", "focus_health", "focus_social"]] > 0).any(axis=1).to_numpy()
+    parallel = kind == "parallel"
+    alone = (kind == "single") & job & ~other_focus
+    kinds = {"job_parallel_vs_none": parallel & job, "job_alone_vs_none": alone}
+    others = [each for name, each in kinds.items() if name != given.contrast]
+    beside = np.column_stack([*others, (kind == "single") & ~alone, parallel & ~job]).astype(np.float64)
     known = pd.notna(rows["activity"]).to_numpy()
-    months = rows["months_since_entry"].to_numpy(dtype=np.float64)
-    beside = np.column_stack([np.column_stack(other).astype(np.float64), months])
-    return np.where(known, chosen, np.nan), beside, True
+    return np.where(known, kinds[given.contrast], np.nan), beside, True
 
 
 def _changes(given: Specification, rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, bool]:
@@ -372,6 +384,9 @@ def _covariates(given: Specification, frame: Frame, rows: pd.DataFrame) -> list[
         columns = [*([] if given.estimator == "cox" else frame.own), *(frame.background if adjusted else [])]
         return [rows[columns].to_numpy(dtype=np.float64)]
     found = [rows[frame.background].to_numpy(dtype=np.float64)] if adjusted else []
+    if given.question == "activities":
+        # Who has been in the programme for longer has had more time for an activity.
+        found.insert(0, rows[["months_since_entry"]].to_numpy(dtype=np.float64))
     for wanted, columns, name in (
         (("background_answers", "background_all_answers"), frame.own, "own"),
         (("background_all_answers",), frame.others, "other"),
