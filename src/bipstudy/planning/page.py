@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bipstudy.report.document import Document
 from bipstudy.report.curves import chances
+from bipstudy.report.document import Document
 from bipstudy.report.numbers import count, number, percent
 from bipstudy.texts import text
 
