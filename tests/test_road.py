@@ -84,6 +84,7 @@ def test_the_pool_gives_back_the_study(simulated, pool):
         pd.testing.assert_frame_equal(study.tables[name], table, obj=name)
 
 
+@pytest.mark.certify
 def test_two_replications_of_one_release_are_the_same_bytes(pool, tmp_path):
     for name in ("one", "two"):
         run("replicate", pool, "--out", tmp_path / name)
@@ -91,6 +92,7 @@ def test_two_replications_of_one_release_are_the_same_bytes(pool, tmp_path):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
 
+@pytest.mark.certify
 def test_the_report_comes_in_both_languages(pool, tmp_path):
     told = json.loads(run("replicate", pool, "--out", tmp_path / "en", "--language", "en", "--json"))
     page = Path(told["report"]).read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ def result(twin: tuple[Study, Truth]) -> Result:
     return bip.analyses.caseworkers(twin[0])
 
 
+@pytest.mark.certify
 def test_the_spread_of_true_effects_is_that_of_the_model(twin: tuple[Study, Truth], result: Result) -> None:
     row = result.primary().iloc[0]
     assert row["conf_low"] < twin[1].caseworker_risk_sd < row["conf_high"]

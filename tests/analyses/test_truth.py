@@ -133,6 +133,7 @@ def test_never_against_ever_would_have_been_wrong(twin: tuple[Study, Truth]) -> 
     assert abs(np.log(raw / truth.change_hazard_ratio)) > abs(np.log(row["estimate"] / truth.change_hazard_ratio))
 
 
+@pytest.mark.certify
 def test_where_nothing_acts_nothing_is_found(nothing: tuple[Study, Truth]) -> None:
     for name, null in (("indicators", 0.0), ("belief", 0.0), ("continuity", 0.0), ("activities", 0.0)):
         found = _run(name, nothing).estimates

@@ -71,6 +71,7 @@ def test_the_table_counts_what_the_replicates_say(alone: pd.DataFrame) -> None:
     assert row["true"] == pytest.approx(np.exp(replies[:, 3].mean()))
 
 
+@pytest.mark.certify
 def test_processes_and_further_points_do_not_change_a_number(alone: pd.DataFrame) -> None:
     both = power("continuity", **SMALL | {"effects": ("none", "danish")}, n_jobs=2).table
     pd.testing.assert_frame_equal(both[both["effect"] == "danish"].reset_index(drop=True), alone)

@@ -23,6 +23,7 @@ def start(pool, *folders):
     return program
 
 
+@pytest.mark.certify
 @pytest.mark.parametrize("kill", [kills.kill_adds, kills.kill_erasures])
 def test_a_writer_killed_at_random_moments(tmp_path, kill):
     # The whole check runs the same with many more.

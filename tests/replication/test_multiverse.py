@@ -230,6 +230,7 @@ def test_the_summary_counts_the_table(found: Multiverse) -> None:
         assert str(len(made)) in sentence(found, "continuity", language)
 
 
+@pytest.mark.certify
 def test_processes_and_the_order_of_rows_change_no_number(study: Study, found: Multiverse) -> None:
     shuffled = Study.from_tables(
         {name: frame.sample(frac=1, random_state=1) for name, frame in study.tables.items() if len(frame)}

@@ -45,6 +45,7 @@ def _shuffled(study: Study) -> Study:
     )
 
 
+@pytest.mark.certify
 def test_rows_in_another_order_give_the_same_bytes(study: Study, tmp_path: Path) -> None:
     plan = Plan(questions=("participants", "continuity"), replications=99)
     for name, each in (("a", study), ("b", _shuffled(study))):

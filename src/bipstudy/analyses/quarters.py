@@ -228,7 +228,8 @@ def observed_again(
     Examples
     --------
     >>> import numpy as np
-    >>> observed_again(observed=np.array([True, True, False]), probability=np.array([0.8, 0.4, 0.6])).tolist()
+    >>> found = observed_again(observed=np.array([True, True, False]), probability=np.array([0.8, 0.4, 0.6]))
+    >>> found.round(9).tolist()
     [0.75, 1.5, 1.0]
     """
     given = observed & ~np.isnan(probability)
