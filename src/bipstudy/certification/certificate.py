@@ -103,7 +103,7 @@ def certify(
     seed : int, default 1
     n_jobs : int, default 1
         Processes; the numbers are the same for any.
-    out : path, optional
+    out : str or Path, optional
         Folder for ``certificate.html`` and ``certificate.json``.
     language : {"en", "sv"}
     progress : callable of str, optional

@@ -123,7 +123,7 @@ def power(
         Processes on this machine; the numbers are the same for any.
     scheduler : str, optional
         Address of a Dask scheduler, as in ``tcp://host:8786``; needs the extra ``distributed``.
-    out : path, optional
+    out : str or Path, optional
         Folder that keeps finished replicates: the same call goes on where it was interrupted. ``power.csv``,
         ``power.json`` and ``power.html`` are written there at the end.
     progress : callable of (done, planned), optional

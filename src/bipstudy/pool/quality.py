@@ -100,7 +100,7 @@ def quality(pool: Pool | str | Path, organisation: str) -> Quality:
 
     Parameters
     ----------
-    pool : Pool or path
+    pool : Pool, str or Path
     organisation : str
         Code of the organisation.
 
