@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bipstudy.certification import estimand_designs, estimands
-from bipstudy.certification.truths import PARTS, compute, expected_between, fractional_fit, read, write
+from bipstudy.certification.expected import expected_between, fractional_fit
+from bipstudy.certification.truths import PARTS, compute, read, write
 from bipstudy.simulation import scenario, simulate_study
 from bipstudy.simulation.events import WORK, Intervention, draw_transitions, expected_risks
 from bipstudy.simulation.streams import streams

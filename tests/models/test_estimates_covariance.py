@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bipstudy import models
 from bipstudy.models import ModelError, discrete_hazard, linear_probability
 from bipstudy.models.covariance import ProductScores, RowScores, clustered_covariance, group_sums
-from bipstudy.models.formula import build_design, split_formula
+from bipstudy.models.design import build_design
+from bipstudy.models.formula import split_formula
 
 
 def by_definition(bread, scores, codes, factor):

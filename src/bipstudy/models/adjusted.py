@@ -12,10 +12,10 @@ import pandas as pd
 from bipstudy.models.cause_specific import CauseSpecificFit
 from bipstudy.models.covariance import ModelError
 from bipstudy.models.cox import CoxFit
-from bipstudy.models.estimates import critical_value
+from bipstudy.models.design import Weights
 from bipstudy.models.fine_gray import FineGrayFit
-from bipstudy.models.formula import Weights
 from bipstudy.models.risk_sets import Floats, Integers
+from bipstudy.models.tidy import critical_value
 
 __all__ = ["adjusted_incidence"]
 

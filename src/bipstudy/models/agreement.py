@@ -21,9 +21,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError
-from bipstudy.models.estimates import tidy_frame
 from bipstudy.models.polychorics import influence_error
 from bipstudy.models.psychometrics import complete_rows
+from bipstudy.models.tidy import tidy_frame
 
 __all__ = ["Agreement", "intraclass_correlation", "weighted_kappa"]
 

@@ -20,10 +20,11 @@ from bipstudy.models.binary import climb
 from bipstudy.models.covariance import ModelError, one_thread
 from bipstudy.models.cox_fit import CoxFit
 from bipstudy.models.cox_refit import cox_resampler
-from bipstudy.models.estimates import Fit, tidy_frame
+from bipstudy.models.estimates import Fit
 from bipstudy.models.hazard import HazardFit
 from bipstudy.models.links import Link
 from bipstudy.models.steps import draw_counts, draws, score_steps
+from bipstudy.models.tidy import tidy_frame
 
 __all__ = ["BootstrapResult", "bootstrap", "score_bootstrap"]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError
-from bipstudy.models.formula import Weights
+from bipstudy.models.design import Weights
 from bipstudy.models.incidence import cumulative_incidence
 
 __all__ = ["incidence_bounds"]

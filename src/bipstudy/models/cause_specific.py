@@ -13,8 +13,8 @@ import pandas as pd
 from bipstudy.models.covariance import ModelError, SmallSample
 from bipstudy.models.cox import CoxFit, Ties, cox
 from bipstudy.models.cox_diagnostics import baseline
+from bipstudy.models.design import Weights
 from bipstudy.models.estimates import KEEP
-from bipstudy.models.formula import Weights
 from bipstudy.models.incidence import cause_codes
 from bipstudy.models.risk_sets import Floats
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import IntArray, ModelError, SmallSample, one_thread
+from bipstudy.models.design import DesignSpec, Weights, build_design
 from bipstudy.models.estimates import Fit
-from bipstudy.models.formula import DesignSpec, Weights, build_design
 from bipstudy.models.multinomial import BlockScores, fit_multinomial, multinomial_hazards
 from bipstudy.models.solving import cross_product, independent_columns, name_terms
 

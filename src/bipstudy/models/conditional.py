@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import IntArray, ModelError, RowScores, SmallSample, encode_groups
+from bipstudy.models.design import build_design
 from bipstudy.models.estimates import Fit
-from bipstudy.models.formula import build_design
 from bipstudy.models.solving import cross_product, independent_columns, inverse, name_terms
 
 __all__ = ["conditional_logit", "within_between"]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bipstudy.models.covariance import ModelError, SmallSample, encode_groups
 from bipstudy.models.cox_fit import CoxData, CoxFit, CoxScores
-from bipstudy.models.formula import Design, Weights, build_design
+from bipstudy.models.design import Design, Weights, build_design
 from bipstudy.models.partial_likelihood import (
     Evaluation,
     dependent_columns,

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError
-from bipstudy.models.estimates import critical_value
 from bipstudy.models.restricted import restricted_areas
 from bipstudy.models.risk_sets import Floats, Integers, slot_sums
 from bipstudy.models.state_curves import StateCurves, cluster_variance, lookup
+from bipstudy.models.tidy import critical_value
 
 __all__ = ["ALL", "COLUMNS", "Curves", "log_log_interval"]
 

@@ -18,8 +18,8 @@ import pandas as pd
 
 from bipstudy.models.covariance import ModelError, RowScores, SmallSample
 from bipstudy.models.cox import interval_columns, left_out_notes
+from bipstudy.models.design import Design, Weights, build_design
 from bipstudy.models.estimates import Fit
-from bipstudy.models.formula import Design, Weights, build_design
 from bipstudy.models.incidence import cause_codes
 from bipstudy.models.partial_likelihood import (
     Evaluation,

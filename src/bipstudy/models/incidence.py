@@ -12,7 +12,7 @@ import pandas as pd
 
 from bipstudy.models.covariance import ModelError, encode_groups
 from bipstudy.models.curves import ALL, Curves
-from bipstudy.models.formula import Weights
+from bipstudy.models.design import Weights
 from bipstudy.models.risk_sets import Floats, Integers
 from bipstudy.models.state_curves import state_curves
 

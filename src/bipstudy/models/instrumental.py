@@ -17,7 +17,8 @@ from bipstudy.models.covariance import (
     SmallSample,
     encode_groups,
 )
-from bipstudy.models.formula import Design, Weights, build_design, split_formula
+from bipstudy.models.design import Design, Weights, build_design
+from bipstudy.models.formula import split_formula
 from bipstudy.models.instrumental_fit import InstrumentalFit, PartialColumns
 from bipstudy.models.instruments import (
     Instrumented,

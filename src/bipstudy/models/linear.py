@@ -12,8 +12,8 @@ import pandas as pd
 
 from bipstudy.models.absorb import absorb, is_nested, singletons
 from bipstudy.models.covariance import ModelError, ProductScores, SmallSample, encode_groups
+from bipstudy.models.design import INTERCEPT, Design, DesignSpec, Weights, build_design, group_codes
 from bipstudy.models.estimates import Fit, RowSource
-from bipstudy.models.formula import INTERCEPT, Design, DesignSpec, Weights, build_design, group_codes
 from bipstudy.models.solving import inverse, name_terms
 
 __all__ = ["LeastSquares", "LinearFit", "least_squares", "linear_probability"]

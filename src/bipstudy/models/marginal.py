@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError
-from bipstudy.models.estimates import Errors, Estimates, Fit, critical_value
-from bipstudy.models.formula import Weights
+from bipstudy.models.design import Weights
+from bipstudy.models.estimates import Errors, Estimates, Fit
 from bipstudy.models.hazard import HazardFit
 from bipstudy.models.links import hazard
 from bipstudy.models.separation import limit_eta
@@ -24,6 +24,7 @@ from bipstudy.models.standardised import (
     row_weights,
     set_exposure,
 )
+from bipstudy.models.tidy import critical_value
 
 __all__ = ["StandardisedCurves", "average_marginal_effects", "standardised_curves"]
 

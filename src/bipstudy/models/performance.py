@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError, RowScores, clustered_covariance, encode_groups
-from bipstudy.models.estimates import Errors, Estimates, tidy_frame
+from bipstudy.models.estimates import Errors, Estimates
+from bipstudy.models.tidy import tidy_frame
 
 __all__ = ["Performance", "calibration_curve", "decision_curve", "prediction_performance"]
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError, encode_groups
-from bipstudy.models.estimates import tidy_frame
+from bipstudy.models.tidy import tidy_frame
 
 __all__ = ["PolychoricFit", "Polychorics", "bivariate_normal", "fit_polychoric", "influence_error", "polychoric"]
 

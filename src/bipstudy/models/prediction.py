@@ -93,7 +93,7 @@ def cross_validate(
     >>> bool(prediction_performance(frame.y, result.predictions).coef["auc"] > 0.7)
     True
     """
-    from bipstudy.models.formula import build_design
+    from bipstudy.models.design import build_design
 
     design = build_design(frame, formula, needs=[group, *([weights] if weights else [])], intercept=False)
     response = design.response

@@ -20,9 +20,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError, encode_groups
-from bipstudy.models.estimates import tidy_frame
 from bipstudy.models.factor_models import factor_model
 from bipstudy.models.polychorics import influence_error
+from bipstudy.models.tidy import tidy_frame
 
 __all__ = ["Reliability", "complete_rows", "reliability"]
 

@@ -48,7 +48,7 @@ class PooledEstimates(Estimates):
         DataFrame
             Columns ``term, estimate, std_error, statistic, p_value, conf_low, conf_high``.
         """
-        from bipstudy.models.estimates import tidy_frame
+        from bipstudy.models.tidy import tidy_frame
 
         return tidy_frame(self.terms, self.estimates, self.std_errors, self.degrees, level, exponentiate=exponentiate)
 

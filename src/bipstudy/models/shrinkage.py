@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ProductScores, RowScores, Scores, SmallSample
-from bipstudy.models.estimates import Errors, Fit, ModelError, tidy_frame
-from bipstudy.models.formula import Design, build_design
+from bipstudy.models.design import Design, build_design
+from bipstudy.models.estimates import Errors, Fit, ModelError
 from bipstudy.models.mixed_intervals import deviation_errors, profile_intervals, satterthwaite
 from bipstudy.models.mixed_linear import (
     GroupMoments,
@@ -27,6 +27,7 @@ from bipstudy.models.mixed_linear import (
 )
 from bipstudy.models.mixed_logit import LogitIntercept, fit_logit_intercept
 from bipstudy.models.quadrature import binomial_groups
+from bipstudy.models.tidy import tidy_frame
 
 __all__ = ["RandomIntercept", "random_intercept"]
 

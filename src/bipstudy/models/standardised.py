@@ -16,11 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError, ProductScores, RowScores, clustered_covariance
-from bipstudy.models.estimates import Errors, Estimates, Fit, tidy_frame
-from bipstudy.models.formula import Weights
+from bipstudy.models.design import Weights
+from bipstudy.models.estimates import Errors, Estimates, Fit
 from bipstudy.models.hazard import HazardFit
 from bipstudy.models.linear import LinearFit
 from bipstudy.models.links import hazard
+from bipstudy.models.tidy import tidy_frame
 
 if TYPE_CHECKING:
     from bipstudy.models.competing import CompetingFit

@@ -29,8 +29,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.models.covariance import ModelError
-from bipstudy.models.estimates import tidy_frame
 from bipstudy.models.shrinkage import RandomIntercept, random_intercept
+from bipstudy.models.tidy import tidy_frame
 from bipstudy.models.unit_spread import STATISTICS, ChanceSpread, SplitHalves, chance_spread, split_halves
 
 __all__ = ["CaseworkerEffects", "caseworker_effects"]
