@@ -36,6 +36,9 @@ def expected_between(
 
     Examples
     --------
+    >>> from bipstudy.simulation import scenario
+    >>> from bipstudy.simulation.streams import streams
+    >>> from bipstudy.simulation.study import draw
     >>> drawn = draw(scenario("tiny"), 50, streams(1))
     >>> risk = expected_between(drawn.paths, np.zeros(50), np.full(50, 4.0))
     >>> from bipstudy.simulation.events import expected_risks
