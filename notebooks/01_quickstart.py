@@ -63,10 +63,13 @@ pd.DataFrame(panel.attrs["flow"])
 # %% [markdown]
 # ## An answer
 #
-# Each question of the Danish study is one function. This one asks whether the caseworker's belief goes with the transition.
+# Each question of the Danish study is one function. This one asks whether a change of caseworker goes with the transition. A study as small as this one cannot answer every question: what could not be estimated is missing, and `result.notes` says why.
 
 # %%
-result = bip.analyses.belief(study)
+result = bip.analyses.continuity(study)
+result.answer("en")
+
+# %%
 result.estimates[
     ["term", "contrast", "scale", "adjustment", "role", "estimate", "conf_low", "conf_high", "n", "events"]
 ]
