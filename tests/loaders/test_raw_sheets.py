@@ -132,3 +132,15 @@ def test_an_unknown_file_is_not_called_another_questionnaire(tmp_path, file):
 def test_a_sheet_of_too_many_columns_is_refused_at_once(tmp_path):
     (tmp_path / "Deltagare.csv").write_bytes(b"Organisation;" * 16_385 + b"\r\n" + b"1;" * 16_385 + b"\r\n")
     assert codes(bip.load_submission(tmp_path)) == ["too-large"]
+
+
+def test_a_header_that_stands_once_more_is_left_out_and_said(tmp_path):
+    folder = write(tmp_path)
+    rows = texts("participants", tables()["participants"], Style())
+    (folder / "Deltagare.csv").write_bytes(csv_bytes([*rows[:2], rows[0], *rows[2:]], Style()))
+    submission = bip.load_submission(folder)
+    assert [(each.code, each.row) for each in submission.findings] == [("repeated-header", 3)]
+    assert submission.hash == schema.content_hash(tables())
+    # A row that only begins like the header is data.
+    (folder / "Deltagare.csv").write_bytes(csv_bytes([*rows, [rows[0][0], *rows[1][1:]]], Style()))
+    assert "repeated-header" not in [each.code for each in bip.load_submission(folder).findings]

@@ -155,7 +155,8 @@ def _show_rules(findings: Any, language: str) -> None:
     """Write a block per rule: how serious, the first place, what is wrong and what to do."""
     kinds = findings["severity"].where(findings["status"] == "invalid", findings["status"])
     order = {"error": 0, "warning": 1, "unchecked": 2, "note": 3, "excepted": 4}
-    groups = sorted(findings.groupby([kinds, "code"]), key=lambda group: (order[group[0][0]], group[0][1]))
+    # Findings stand in the order in which they are best mended: the shape of a file before what follows from it.
+    groups = sorted(findings.groupby([kinds, "code"], sort=False), key=lambda group: order[group[0][0]])
     for (kind, code), group in groups:
         first = group.iloc[0]
         say(f"{text(f'cli.{kind}', language).upper()}  {code}")

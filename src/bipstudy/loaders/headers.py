@@ -60,6 +60,8 @@ class Body:
         The last row, where it has fewer.
     totals : list of int
         Rows at the end that are totals.
+    again : list of int
+        Rows that say the header once more, as where files were joined end to end.
     """
 
     columns: list[Cells]
@@ -68,6 +70,7 @@ class Body:
     short: list[int]
     cut_off: int | None
     totals: list[int]
+    again: list[int]
 
 
 def find_header(grid: Grid, own: set[str]) -> Header | None:
@@ -111,6 +114,8 @@ def read_body(grid: Grid, header: Header) -> Body:
     while len(filled) and is_total(next(filter(None, _texts(below[filled[-1]])), "")):
         totals.insert(0, int(numbers[filled[-1]]))
         filled = filled[:-1]
+    repeated = [place for place in filled[_like_header(header, columns, filled)] if _is_repeated(header, below[place])]
+    filled = np.setdiff1d(filled, repeated)
     body = Body(
         columns=[Cells(cells.distinct, cells.position[filled]) for cells in columns],
         rows=numbers[filled],
@@ -118,10 +123,26 @@ def read_body(grid: Grid, header: Header) -> Body:
         short=[],
         cut_off=None,
         totals=totals,
+        again=numbers[repeated].tolist(),
     )
     if grid.ragged:
         _note_length(body, [below[row] for row in filled], width)
     return body
+
+
+def _like_header(header: Header, columns: list[Cells], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Say which rows hold the name of the first named column in that column."""
+    at = next((at for at, name in enumerate(header.names) if name), None)
+    if at is None:
+        return np.zeros(len(rows), dtype=bool)
+    same = np.array([tidied(str(text)) == header.names[at] for text in columns[at].distinct], dtype=bool)
+    return np.asarray(same[columns[at].position[rows]])
+
+
+def _is_repeated(header: Header, row: list[object]) -> bool:
+    """Say whether a row is the header once more."""
+    texts = _texts(row)
+    return [*filter(None, texts)] == [*filter(None, header.names)] and len(texts) > 1
 
 
 def _texts(row: list[object]) -> list[str]:

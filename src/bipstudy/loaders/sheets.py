@@ -337,13 +337,14 @@ def _forbidden(source: Source, position: int, table: str | None) -> Finding | No
 
 
 def _note_rows(source: Source, table: str, findings: list[Finding]) -> None:
-    """Say which rows were read as part of the header or as totals."""
+    """Say which rows were read as part of the header, as the header once more or as totals."""
     grid, header = source.grid, source.header
     if header.last > header.first:
         row, count = source.header_row, header.last - header.first + 1
         values: dict[str, object] = {"rows": count}
         findings.append(Finding("several-header-rows", table, grid.file, grid.sheet, row, values=values))
-    findings += [Finding("total-row", table, grid.file, grid.sheet, row) for row in source.body.totals]
+    for code, rows in (("total-row", source.body.totals), ("repeated-header", source.body.again)):
+        findings += [Finding(code, table, grid.file, grid.sheet, row) for row in rows]
 
 
 def _note_merged(source: Source, sheets: list[Sheet], findings: list[Finding]) -> None:
