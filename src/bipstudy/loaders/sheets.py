@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import zip_longest
 
 import numpy as np
@@ -20,6 +22,8 @@ from bipstudy.loaders.recognition import forbidden, is_free_text, other_question
 from bipstudy.schema import Finding
 
 MAX_COLUMNS = 16_384
+# What stands in a row of answers, and in no header: a number with a decimal, a date, a month.
+_LIKE_VALUE = re.compile(r"-?\d+([.,]\d+)?|\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?")
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,18 @@ class Source:
         """Return everything that a column is called, its name first."""
         return [name for name in (self.header.names[position], *self.header.others[position]) if name]
 
+    @cached_property
+    def holds_values(self) -> bool:
+        """Whether the header may hold answers: nothing stands below it, or a date or a number stands in it.
+
+        So it is where a file has no header, or where a line break was lost and the first row went into it.
+        """
+        return not len(self.body.rows) or any(map(_LIKE_VALUE.fullmatch, self.header.names))
+
     def shown(self, position: int) -> str:
-        """Return what a column may be called in a message: its name, unless that may be somebody's number."""
+        """Return what a column may be called in a message: its name, unless that may be what somebody answered."""
         name = self.header.names[position]
-        return name if name and may_be_shown(name) else letters(position)
+        return name if name and may_be_shown(name) and not self.holds_values else letters(position)
 
     def empty(self, table: str, entry: TableMapping) -> Sheet:
         """Return a sheet of these rows without columns."""

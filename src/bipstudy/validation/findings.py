@@ -191,7 +191,6 @@ class Report:
         -------
         str
         """
-        findings = self.findings.astype(object).where(self.findings.notna(), None)
         content = {
             "schema_version": schema.SCHEMA_VERSION,
             "ok": self.ok,
@@ -205,9 +204,11 @@ class Report:
             ],
             "direct_identifiers_found": self.identifiers_found,
             "risk": None if self.risk is None else self.risk.as_dict(),
-            "findings": _records(findings),
         }
-        return _written(json.dumps(content, ensure_ascii=False, indent=1) + "\n", path)
+        # One finding a line: half a million of them are written, and read by eye, faster than a value a line.
+        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in _records(self.findings))
+        head = json.dumps(content, ensure_ascii=False, indent=1).removesuffix("\n}")
+        return _written(f'{head},\n "findings": [\n{lines}\n ]\n}}\n', path)
 
     def to_excel(self, path: str | Path) -> Path:
         """Write the report as a workbook: a sheet with the sums and one with every finding.
@@ -361,11 +362,8 @@ def _lowered(title: str) -> str:
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a frame as plain Python values."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [
-        {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
-        for row in plain.to_dict("records")
-    ]
+    columns = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame]
+    return [dict(zip(frame, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _written(content: str, path: str | Path | None) -> str:

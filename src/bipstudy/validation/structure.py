@@ -1,4 +1,4 @@
-"""Rules on single tables: pandera looks at the typed tables, and each failure becomes a finding with its place."""
+"""Rules on single tables: what pandera finds in the typed tables, and keys; each failure with its place."""
 
 from __future__ import annotations
 
@@ -100,14 +100,14 @@ def out_of_bounds(data: Data, threshold: Mapping[str, float]) -> Outcome:
 def duplicate_key(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for rows of one table with the same key; forms have a rule of their own."""
     hits = [_duplicates(data, name, rows) for name, _, rows in _failed(data, "duplicate-key") if name != "measurements"]
-    return Outcome(_rows(data), tuple(hit for hit in hits if hit is not None))
+    return Outcome(_rows(data), tuple(hits))
 
 
 @check
 def two_answers_for_one_form(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for forms with the same participant, occasion, respondent and instrument."""
     hits = [_duplicates(data, name, rows) for name, _, rows in _failed(data, "duplicate-key") if name == "measurements"]
-    return Outcome(len(data.tables["measurements"]), tuple(hit for hit in hits if hit is not None))
+    return Outcome(len(data.tables["measurements"]), tuple(hits))
 
 
 def _rows(data: Data) -> int:
@@ -123,17 +123,25 @@ def _failed(data: Data, code: str) -> list[tuple[str, str, Rows]]:
 
 
 def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
-    """Yield rule, table, column and rows of what pandera finds in a table."""
+    """Yield rule, table, column and rows of what breaks a rule on structure in a table."""
+    numbers = data.groups(name, schema.table(name).key)
+    again = np.flatnonzero(pd.Series(numbers).duplicated().to_numpy(dtype=bool) & (numbers >= 0))
+    if len(again):
+        yield "duplicate-key", name, "", again
     suspect = _suspect(data, name)
     if not len(suspect):
         return
     import pandera.pandas as pa
 
+    # Where most keys stand twice, pandera writes out each failing row by itself, for minutes.
+    described = pandera_schema(name)
+    described.unique = None
+
     try:
         with warnings.catch_warnings():
             # Pandera joins its failure cases in a way that pandas warns of; the joined table is not used.
             warnings.simplefilter("ignore", FutureWarning)
-            pandera_schema(name).validate(data.tables[name].iloc[suspect], lazy=True)
+            described.validate(data.tables[name].iloc[suspect], lazy=True)
     except pa.errors.SchemaErrors as failed:
         silent = data.absent[name] | data.mistyped[name]
         found: dict[tuple[str, str], list[Rows]] = {}
@@ -146,10 +154,9 @@ def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
 
 
 def _suspect(data: Data, name: str) -> Rows:
-    """Return the rows that may break a rule on structure; pandera takes its time, and is asked of those alone."""
+    """Return the rows with a cell that may break a rule; pandera takes its time, and is asked of those alone."""
     frame, description = data.tables[name], schema.table(name)
-    numbers = data.groups(name, description.key)
-    suspect = pd.Series(numbers).duplicated(keep=False).to_numpy(dtype=bool) | (numbers < 0)
+    suspect = np.zeros(len(frame), dtype=bool)
     for column in frame:
         if column.endswith("_precision"):
             suspect |= _unlisted(data, name, column, schema.PRECISIONS)
@@ -180,21 +187,15 @@ def _unlisted(data: Data, name: str, column: str, listed: Sequence[object]) -> M
 
 def _rule_and_column(error: Any) -> tuple[str, str]:
     """Return the rule and the column of one failure of pandera."""
-    reason = error.reason_code.name
-    if reason == "DUPLICATES":
-        return "duplicate-key", ""
-    if reason == "SERIES_CONTAINS_NULLS":
+    if error.reason_code.name == "SERIES_CONTAINS_NULLS":
         return "missing-value", str(error.schema.name)
     return "out-of-bounds" if error.check.name == "bounds" else "unknown-code", str(error.schema.name)
 
 
-def _duplicates(data: Data, name: str, rows: Rows) -> Hits | None:
-    """Return the rows whose key stands on an earlier row, and which row that is; rows with half a key are left out."""
+def _duplicates(data: Data, name: str, rows: Rows) -> Hits:
+    """Return the rows whose key stands on an earlier row, and which row that is."""
     description = schema.table(name)
     numbers = data.groups(name, description.key)
-    rows = rows[numbers[rows] >= 0]
-    if not len(rows):
-        return None
     first = pd.Series(np.arange(len(numbers))).groupby(numbers).first().reindex(numbers[rows]).to_numpy(dtype=np.int64)
     key_labels = {
         language: ", ".join(description.column(part).label[language].lower() for part in description.key)
