@@ -96,4 +96,4 @@ fit.glance().T
 
 # %%
 run = bip.replicate(study)
-run.agreement[["benchmark", "danish", "ours", "conf_low", "conf_high", "verdict"]]
+run.agreement[["benchmark", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict"]]

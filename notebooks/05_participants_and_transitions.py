@@ -57,7 +57,7 @@ met[["benchmark", "label", "danish", "ours", "conf_low", "conf_high", "differenc
 people.figures["against_danish"]
 
 # %% [markdown]
-# **How to read it.** Each point is our share with its 95 per cent interval; the Danish shares stand in the table above. The twin was built to meet most of these shares, so that agreement here is by construction.
+# **How to read it.** Each point is our share with its 95 per cent interval, each diamond the Danish share, which has none. The twin was built to meet most of these shares, so that agreement here is by construction.
 #
 # **What it cannot show** is in the notes of every analysis:
 

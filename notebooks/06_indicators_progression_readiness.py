@@ -73,7 +73,7 @@ indicators.figures["expected"]
 
 # %%
 met = agreement(indicators.estimates, language="en").dropna(subset=["ours"])
-met[["benchmark", "label", "danish", "ours", "conf_low", "conf_high", "verdict", "reading"]]
+met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict", "reading"]]
 
 # %% [markdown]
 # **What it cannot show**

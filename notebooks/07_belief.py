@@ -88,7 +88,7 @@ belief.figures["optimism"]
 
 # %%
 met = agreement(belief.estimates, language="en").dropna(subset=["ours"])
-met[["benchmark", "label", "danish", "ours", "conf_low", "conf_high", "verdict", "reading"]]
+met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict", "reading"]]
 
 # %% [markdown]
 # **How to read it.** A ratio of 1 is no association. Where only a direction is published, `danish` is a sign: 1 higher, -1 lower, 0 none. The interval is far wider than that of the ladder: there are few caseworkers, and each has met few participants before. In this world the truth is

@@ -63,7 +63,7 @@ print(f"each participant's own rate falls to {truth.change_hazard_ratio:.2f} of 
 
 # %%
 met = agreement(continuity.estimates, language="en").dropna(subset=["ours"])
-met[["benchmark", "label", "danish", "ours", "conf_low", "conf_high", "verdict", "reading"]]
+met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict", "reading"]]
 
 # %% [markdown]
 # ### Why did the caseworker change?
@@ -107,7 +107,7 @@ activities.table("by_activity")
 
 # %%
 met = agreement(activities.estimates, language="en").dropna(subset=["ours"])
-met[["benchmark", "label", "danish", "ours", "conf_low", "conf_high", "verdict", "reading"]]
+met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict", "reading"]]
 
 # %% [markdown]
 # Where only a direction is published, `danish` is a sign: 1 higher, -1 lower, 0 none.

@@ -60,7 +60,7 @@ pd.DataFrame(
 
 # %%
 met = agreement(bip.analyses.belief(study).estimates, language="en").dropna(subset=["ours"])
-met[["benchmark", "label", "danish", "ours", "conf_low", "conf_high", "verdict", "reason"]]
+met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict", "reason"]]
 
 # %% [markdown]
 # **How to read a verdict.** *Consistent in direction*: our whole interval lies on the Danish side of no association. *Inconsistent in direction*: wholly on the other side. *Inconclusive*: it contains no association, which is neither agreement nor disagreement. Shares and counts get a

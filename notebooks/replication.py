@@ -83,7 +83,7 @@ run.deviations
 
 # %%
 met = run.agreement.dropna(subset=["ours"])
-met[["benchmark", "label", "danish", "ours", "conf_low", "conf_high", "verdict", "bootstrap_share"]]
+met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict", "bootstrap_share"]]
 
 # %%
 run.bootstrap[["contrast", "outcome", "estimate", "std_error", "low", "high", "replications", "failed"]]

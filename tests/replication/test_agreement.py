@@ -10,8 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bipstudy.analyses import FigureSpec
+from bipstudy.analyses.published import published_numbers, with_numbers
 from bipstudy.replication import Benchmark, agreement, agreement_parts, read_benchmarks
 from bipstudy.replication.agreement import NEEDS_DANISH_ERROR
+from bipstudy.replication.drawing import with_benchmarks
 from bipstudy.texts import BipstudyError
 
 KNOWN = {benchmark.id: benchmark for benchmark in read_benchmarks()}
@@ -90,6 +93,26 @@ def test_a_published_sign_is_judged_by_the_interval_and_a_zero_by_the_smallest_e
         expected = "inconclusive"
     assert row["verdict"] == expected
     assert pd.isna(row["danish_inside"])
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "words"),
+    [("R10", "sv", "negativ"), ("R12", "en", "positive"), ("R13", "en", "no difference"), ("R3", "en", "")],
+)
+def test_a_direction_is_said_in_words_and_never_as_a_number(name: str, language: str, words: str) -> None:
+    ours = estimate(1.0, 1.1, benchmark=name)
+    row = agreement(ours, [KNOWN[name]], language=language).iloc[0]
+    assert row["danish_direction"] == words
+    assert bool(math.isnan(row["danish"])) == bool(words)
+
+
+def test_a_figure_beside_a_direction_has_no_mark_that_could_be_read_as_a_number() -> None:
+    frame = pd.DataFrame({"benchmark_id": ["R12", "R3", "R5a", ""], "contrast": ["", "", "belief_bottom_two", ""]})
+    drawn = with_benchmarks(FigureSpec("forest", frame, ""), read_benchmarks()).frame["benchmark"]
+    alone = with_numbers(frame, published_numbers())["benchmark"]
+    for marks in (drawn, alone):
+        assert marks.isna().tolist() == [True, False, False, True]
+        assert marks[1:3].tolist() == [0.78, 0.01]
 
 
 def test_touching_no_effect_or_the_smallest_effect_decides_nothing_in_favour() -> None:

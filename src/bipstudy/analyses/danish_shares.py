@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy import schema
 from bipstudy.analyses.estimating import attempt
+from bipstudy.analyses.published import published_numbers
 
 # Published share -> column of the participants, and whether the share is of those without it.
 COLUMNS = {
@@ -37,15 +35,14 @@ def danish_weights(frame: pd.DataFrame) -> npt.NDArray[np.float64] | None:
     """
     from bipstudy import models
 
-    entries: list[dict[str, Any]] = schema.read_yaml(schema.folder() / "benchmarks" / "danish.yaml")["benchmarks"]
-    published = {str(entry["id"]): entry["value"] for entry in entries}
+    published = published_numbers()
     flags, targets = [], []
     for name, (column, without) in COLUMNS.items():
         values = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
         known = values[~np.isnan(values)]
-        if published.get(name) is not None and len(set(known)) == 2:
+        if (name, "") in published and len(set(known)) == 2:
             flags.append(1.0 - values if without else values)
-            targets.append(float(published[name]))
+            targets.append(published[name, ""])
     if not flags:
         return None
     return attempt(lambda: models.rake(flags=np.column_stack(flags), targets=np.array(targets)))

@@ -62,7 +62,8 @@ class FigureSpec:
     kind : {"forest", "incidence", "shares"}
         Function of `bipstudy.report.figures`.
     frame : DataFrame
-        What it shows; a column ``label_key`` or ``group_key`` is turned into words of the language.
+        What it shows; a column ``label_key`` or ``group_key`` is turned into words of the language. Beside rows whose
+        ``benchmark_id`` names a Danish finding its published number is drawn.
     caption : str
         Key of the caption in the catalogue.
     options : mapping of str to object
@@ -88,9 +89,17 @@ class FigureSpec:
         from bipstudy.report import figures
 
         chosen = language or default_language()
-        return getattr(figures, self.kind)(
-            worded(self.frame, chosen), language=chosen, **_worded_options(self.options, chosen)
-        )
+        frame, options = self._beside_denmark()
+        return getattr(figures, self.kind)(worded(frame, chosen), language=chosen, **_worded_options(options, chosen))
+
+    def _beside_denmark(self) -> tuple[pd.DataFrame, Mapping[str, Any]]:
+        """Return frame and options with the published numbers, where rows name findings."""
+        if "benchmark_id" not in self.frame:
+            return self.frame, self.options
+        from bipstudy.analyses.published import published_numbers, with_numbers
+
+        frame = self.frame if "benchmark" in self.frame else with_numbers(self.frame, published_numbers())
+        return frame, {**self.options, "benchmark_label_key": "replication.benchmark_label"}
 
     def _repr_png_(self) -> bytes:
         """Show the figure in a notebook."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.analyses.resampling import key_of
-from bipstudy.replication import measures
+from bipstudy.replication.agreement_pairs import RATIOS, additive, compared, direction, pair_of, verdict
 from bipstudy.replication.benchmarks import Benchmark, read_benchmarks
 from bipstudy.texts import BipstudyError, default_language, text
 
+__all__ = ["COLUMNS", "RATIOS", "SMALLEST_EFFECT", "agreement", "agreement_parts", "direction", "replicate_key"]
+
 FloatArray = npt.NDArray[np.float64]
-RATIOS = ("risk_ratio", "hazard_ratio")
 NOT_COMPUTABLE = "not computable"
 # Which scales of our estimates answer to which unit of a published number.
 SCALES: Mapping[str, tuple[str, ...]] = {
@@ -45,22 +45,11 @@ NEEDS_DANISH_ERROR = (
     "pooled_random", "pooled_random_low", "pooled_random_high", "sceptical_p", "equivalence_p",
 )  # fmt: skip
 COLUMNS = (
-    "benchmark", "danish", "ours", "conf_low", "conf_high", "verdict", "reason", "warning", "label", "unit", "scale",
-    "outcome", "horizon_months", "adjustment", "danish_inside", "difference", "difference_low", "difference_high",
-    "smallest_danish_error", "bootstrap_share", *NEEDS_DANISH_ERROR, "reading", "differences",
+    "benchmark", "danish", "ours", "conf_low", "conf_high", "verdict", "reason", "warning",
+    "label", "unit", "danish_direction", "scale", "outcome", "horizon_months", "adjustment", "danish_inside", "difference",
+    "difference_low", "difference_high", "smallest_danish_error", "bootstrap_share", *NEEDS_DANISH_ERROR, "reading",
+    "differences",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Our estimate and the Danish one on one additive scale; ratios as logarithms."""
-
-    ours: float
-    low: float
-    high: float
-    error: float
-    danish: float
-    danish_error: float
 
 
 def agreement(
@@ -96,9 +85,10 @@ def agreement(
     Returns
     -------
     DataFrame
-        One row per benchmark, in their order, with the columns `COLUMNS`. ``difference`` and its interval are ours
-        minus Danish, or for ratios ours divided by Danish; the interval takes the Danish number as exact where its
-        error is unpublished. ``smallest_danish_error`` is the smallest Danish standard error (of the logarithm for
+        One row per benchmark, in their order, with the columns `COLUMNS`. ``danish`` is missing where only a direction
+        was published; ``danish_direction`` then says in words which, and is empty elsewhere. ``difference`` and its
+        interval are ours minus Danish, or for ratios ours divided by Danish; the interval takes the Danish number as
+        exact where its error is unpublished. ``smallest_danish_error`` is the smallest Danish standard error (of the logarithm for
         ratios) at which the two would agree; ``warning`` says what speaks against our estimate (a balance test that
         fails), and is empty where nothing does; ``bootstrap_share`` the share of replicates at least as large as the
         Danish value (for one that lies below no effect, at least as small), a description and no test. Measures that
@@ -183,42 +173,6 @@ def agreement_parts(
     return pd.DataFrame(rows, columns=columns)
 
 
-def direction(*, low: float, high: float, danish_sign: int, smallest: float) -> str:
-    """Say where an interval lies, in the words of a verdict without "in direction".
-
-    Parameters
-    ----------
-    low, high : float
-        Our interval on an additive scale, 0 being no effect.
-    danish_sign : {1, 0, -1}
-        Direction of the Danish finding.
-    smallest : float
-        Smallest effect of interest, above 0; used where the Danish finding is zero.
-
-    Returns
-    -------
-    {"consistent", "inconclusive", "inconsistent"}
-
-    Examples
-    --------
-    >>> direction(low=0.1, high=0.4, danish_sign=1, smallest=0.1)
-    'consistent'
-    >>> direction(low=-0.05, high=0.05, danish_sign=0, smallest=0.1)
-    'consistent'
-    """
-    if math.isnan(low) or math.isnan(high):
-        return "inconclusive"
-    if danish_sign == 0:
-        if -smallest < low and high < smallest:
-            return "consistent"
-        return "inconsistent" if low >= smallest or high <= -smallest else "inconclusive"
-    if danish_sign < 0:
-        low, high = -high, -low
-    if low > 0:
-        return "consistent"
-    return "inconsistent" if high < 0 else "inconclusive"
-
-
 def _warning(benchmark: Benchmark, estimates: pd.DataFrame, language: str) -> str:
     """Say what speaks against the estimate that meets a benchmark: the test it rests on fails or was not made."""
     if not benchmark.check:
@@ -267,7 +221,8 @@ def _row(benchmark: Benchmark, ours: pd.Series | None, smallest: Mapping[str, fl
     row |= dict.fromkeys(NEEDS_DANISH_ERROR, NOT_COMPUTABLE)
     row |= {
         "benchmark": benchmark.id,
-        "danish": benchmark.reference,
+        "danish": math.nan if benchmark.unit == "sign" else benchmark.reference,
+        "danish_direction": benchmark.direction_in(language),
         "label": benchmark.label[language],
         "unit": benchmark.unit,
         "scale": "",
@@ -282,15 +237,15 @@ def _row(benchmark: Benchmark, ours: pd.Series | None, smallest: Mapping[str, fl
     if obstacle:
         row["verdict"], reason = obstacle
         if row["verdict"] == "not comparable" and not benchmark.is_sourced:
-            row["danish"] = math.nan
+            row |= {"danish": math.nan, "danish_direction": ""}
     else:
         assert ours is not None
         row |= {"ours": float(ours["estimate"]), "conf_low": float(ours["conf_low"])}
         row |= {"conf_high": float(ours["conf_high"]), "scale": str(ours["scale"])}
-        pair = _pair(benchmark, ours)
-        limit = _additive(smallest[str(ours["scale"])], str(ours["scale"])) if ours["scale"] in smallest else math.nan
-        row["verdict"], reason = _verdict(benchmark, pair, limit)
-        row |= _compared(benchmark, pair, limit, str(ours["scale"]))
+        pair = pair_of(benchmark, ours)
+        limit = additive(smallest[str(ours["scale"])], str(ours["scale"])) if ours["scale"] in smallest else math.nan
+        row["verdict"], reason = verdict(benchmark, pair, limit)
+        row |= compared(benchmark, pair, limit, str(ours["scale"]))
     row["reason"] = text(f"replication.reason.{reason}", language)
     return row
 
@@ -317,85 +272,3 @@ def _obstacle(benchmark: Benchmark, ours: pd.Series | None) -> tuple[str, str] |
         if holds:
             return "not comparable", reason
     return ("not computed", "not_estimable") if pd.isna(ours["estimate"]) else None
-
-
-def _pair(benchmark: Benchmark, ours: pd.Series) -> _Pair:
-    """Bring both numbers on one additive scale."""
-    scale = str(ours["scale"])
-    low, high = _additive(float(ours["conf_low"]), scale), _additive(float(ours["conf_high"]), scale)
-    error = float(ours["std_error"])
-    if math.isnan(error):
-        error = (high - low) / (2.0 * measures.Z)
-    danish = benchmark.reference
-    if benchmark.unit == "relative":
-        danish = _additive(danish, scale)
-    return _Pair(_additive(float(ours["estimate"]), scale), low, high, error, danish, benchmark.reference_error)
-
-
-def _additive(number: float, scale: str) -> float:
-    """Return a ratio as its logarithm, anything else unchanged."""
-    if scale not in RATIOS or math.isnan(number):
-        return number
-    return math.log(number) if number > 0 else -math.inf
-
-
-def _verdict(benchmark: Benchmark, pair: _Pair, smallest: float) -> tuple[str, str]:
-    """Return verdict and reason for a pair that may be compared."""
-    if benchmark.use == "context":
-        return "no verdict", "context"
-    if benchmark.unit in ("share", "count"):
-        return "no verdict", benchmark.unit
-    sign = int(np.sign(pair.danish))
-    word = direction(low=pair.low, high=pair.high, danish_sign=sign, smallest=smallest)
-    if not math.isnan(pair.danish_error) and benchmark.unit != "sign":
-        apart = abs(pair.ours - pair.danish) > measures.Z * math.hypot(pair.error, pair.danish_error)
-        return ("inconsistent" if apart else word), "difference"
-    if math.isnan(pair.low) or math.isnan(pair.high):
-        return "inconclusive", "no_interval"
-    reason = "smallest_effect" if sign == 0 else "interval"
-    return (word if word == "inconclusive" else f"{word} in direction"), reason
-
-
-def _compared(benchmark: Benchmark, pair: _Pair, smallest: float, scale: str) -> dict[str, Any]:
-    """Return the measures of agreement of a pair; a direction has none."""
-    if benchmark.unit == "sign" or math.isnan(pair.danish):
-        return {}
-    exact = math.isnan(pair.danish_error)
-    spread = math.nan if exact else measures.Z * math.hypot(pair.error, pair.danish_error)
-    low, high = (pair.low, pair.high) if exact else (pair.ours - spread, pair.ours + spread)
-    show = math.exp if scale in RATIOS else float
-    row: dict[str, Any] = {
-        "danish_inside": pd.NA if math.isnan(pair.low) else bool(pair.low <= pair.danish <= pair.high),
-        "difference": show(pair.ours - pair.danish),
-        "difference_low": show(low - pair.danish),
-        "difference_high": show(high - pair.danish),
-    }
-    if math.isfinite(pair.error) and pair.error > 0:
-        row["smallest_danish_error"] = measures.smallest_error(ours=pair.ours, error=pair.error, danish=pair.danish)
-        if not exact:
-            row |= _with_danish_error(pair, smallest, scale)
-    return row
-
-
-def _with_danish_error(pair: _Pair, smallest: float, scale: str) -> dict[str, Any]:
-    """Return the measures that need a Danish standard error."""
-    show = math.exp if scale in RATIOS else float
-    both = {"ours": pair.ours, "error": pair.error, "danish": pair.danish, "danish_error": pair.danish_error}
-    low, high = measures.prediction_interval(error=pair.error, danish=pair.danish, danish_error=pair.danish_error)
-    fixed, random = measures.pooled_fixed(**both), measures.pooled_random(**both)
-    row: dict[str, Any] = {
-        "difference_p": measures.difference_p(**both),
-        "prediction_low": show(low),
-        "prediction_high": show(high),
-        "pooled_fixed": show(fixed.estimate),
-        "pooled_fixed_low": show(fixed.low),
-        "pooled_fixed_high": show(fixed.high),
-        "pooled_random": show(random.estimate),
-        "pooled_random_low": show(random.low),
-        "pooled_random_high": show(random.high),
-    }
-    if scale not in ("share", "risk"):
-        row["sceptical_p"] = measures.sceptical_p(**both)
-    if not math.isnan(smallest):
-        row["equivalence_p"] = measures.equivalence_p(**both, smallest=smallest)
-    return row

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bipstudy import schema
-from bipstudy.texts import BipstudyError
+from bipstudy.texts import BipstudyError, text
 
 UNITS = ("relative", "percentage_points", "share", "count", "sign")
 USES = ("compare", "sign_only", "context", "not_computable")
@@ -116,6 +116,28 @@ class Benchmark:
     def is_sourced(self) -> bool:
         """Whether a source has been read, so that the number may be compared."""
         return self.confidence not in UNSOURCED
+
+    def direction_in(self, language: str) -> str:
+        """Return the published direction in words; empty where a number was published.
+
+        Parameters
+        ----------
+        language : {"sv", "en"}
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> known = {benchmark.id: benchmark for benchmark in read_benchmarks()}
+        >>> [known[name].direction_in("sv") for name in ("R10", "R12", "R3")]
+        ['negativ', 'positiv', '']
+        """
+        if self.unit != "sign" or self.value is None:
+            return ""
+        word = {1.0: "up", -1.0: "down", 0.0: "none"}[self.value]
+        return text(f"replication.sign.{word}", language)
 
 
 def read_benchmarks(path: str | Path | None = None) -> tuple[Benchmark, ...]:

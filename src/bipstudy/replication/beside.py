@@ -74,8 +74,7 @@ def danish_words(benchmark: Benchmark, language: str) -> str:
     if benchmark.unit == "count":
         return number(benchmark.value, language, 0)
     if benchmark.unit == "sign":
-        word = {1.0: "up", -1.0: "down", 0.0: "none"}[benchmark.value]
-        return text(f"replication.sign.{word}", language)
+        return benchmark.direction_in(language)
     return number(benchmark.value, language, 2)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bipstudy.analyses import FigureSpec
+from bipstudy.analyses.published import with_numbers
 from bipstudy.replication import worlds
 from bipstudy.replication.benchmarks import Benchmark
 from bipstudy.replication.beside import Words, records
@@ -53,27 +53,26 @@ def with_benchmarks(spec: FigureSpec, benchmarks: tuple[Benchmark, ...]) -> Figu
     """
     if "benchmark_id" not in spec.frame:
         return spec
-    known = {benchmark.id: benchmark for benchmark in benchmarks if benchmark.is_sourced}
-    values = []
-    for row in records(spec.frame):
-        benchmark = known.get(row["benchmark_id"])
-        parts = {} if benchmark is None else {part.contrast: part.value for part in benchmark.parts}
-        values.append(math.nan if benchmark is None else parts.get(str(row.get("contrast")), benchmark.reference))
-    options = {**spec.options, "benchmark_label_key": "replication.benchmark_label"}
-    return replace(spec, frame=spec.frame.assign(benchmark=values), options=options)
+    numbers: dict[tuple[str, str], float] = {}
+    for benchmark in benchmarks:
+        if benchmark.is_sourced and benchmark.unit != "sign":
+            numbers[benchmark.id, ""] = benchmark.reference
+            numbers |= {(benchmark.id, part.contrast): part.value for part in benchmark.parts}
+    return replace(spec, frame=with_numbers(spec.frame, numbers))
 
 
 def _agreement_figures(run: Run) -> dict[str, Any]:
-    """Return the forest plots of all benchmarks: numbers divided by the Danish ones, and signs."""
+    """Return the forest plots of all benchmarks: numbers divided by the Danish ones, and directions."""
     from bipstudy.report import figures
 
     say = Words(run.language)
+    known = {benchmark.id: benchmark.reference for benchmark in run.benchmarks}
     rows, signs = [], []
     for row in records(run.agreement.dropna(subset=["ours", "conf_low"])):
         label = f"{row['benchmark']}  {row['label']}"
         ends = {"conf_low": row["conf_low"], "conf_high": row["conf_high"]}
         if row["unit"] == "sign" and row["scale"] == "sd":
-            signs.append({"label": label, "estimate": row["ours"], **ends})
+            signs.append({"label": label, "estimate": row["ours"], **ends, "direction": known[row["benchmark"]]})
         elif row["unit"] != "sign" and row["ours"] > 0 and row["conf_low"] > 0:
             divided = {name: value / row["danish"] for name, value in {"estimate": row["ours"], **ends}.items()}
             rows.append({"label": label, "group": say(f"group.{row['unit']}"), **divided})
@@ -82,7 +81,12 @@ def _agreement_figures(run: Run) -> dict[str, Any]:
     return {
         "all": figures.forest(pd.DataFrame(rows), language=run.language, axis_label=say("axis_all")) if rows else None,
         "signs": figures.forest(
-            pd.DataFrame(signs), language=run.language, reference=0.0, log=False, axis_label=say("axis_signs")
+            pd.DataFrame(signs),
+            language=run.language,
+            reference=0.0,
+            log=False,
+            axis_label=say("axis_signs"),
+            benchmark_label=say("direction_label"),
         )
         if signs
         else None,

@@ -60,7 +60,8 @@ def forest(
     ----------
     frame : DataFrame
         Columns ``label, estimate, conf_low, conf_high`` and, if wanted, ``benchmark`` (a published value, NaN where
-        there is none) and ``group`` (rows of one group stand together under its name).
+        there is none), ``direction`` (1, -1 or 0 where only a direction was published; it is drawn at the edge, or on
+        the reference line for 0, and never as a value) and ``group`` (rows of one group stand together under its name).
     language : {"sv", "en"}
     reference : float
         Where "no association" is.
@@ -83,6 +84,7 @@ def forest(
     axes.hlines(positions, shown["conf_low"], shown["conf_high"], color=style.PRIMARY, linewidth=2, zorder=2)
     axes.plot(shown["estimate"], positions, "o", color=style.PRIMARY, markersize=6, zorder=3)
     handles = _draw_benchmarks(axes, shown, positions, benchmark_label)
+    handles += _draw_directions(axes, shown, positions, reference, benchmark_label)
     for position, name in headings:
         axes.text(-0.02, position, name, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")
     written = [
@@ -136,6 +138,27 @@ def _draw_benchmarks(axes: Any, shown: pd.DataFrame, positions: Any, label: str 
         return []
     drawn = axes.plot(shown["benchmark"], positions, "D", color=style.SECOND, markersize=6, zorder=4, label=label)
     return list(drawn) if label else []
+
+
+def _draw_directions(axes: Any, shown: pd.DataFrame, positions: Any, reference: float, label: str | None) -> list[Any]:
+    """Draw published directions as arrow heads at the edge, none as a ring on the line; return the legend's."""
+    if "direction" not in shown or shown["direction"].isna().all():
+        return []
+    # Room at both edges, so that an arrow head covers neither an interval nor words.
+    axes.margins(x=0.12)
+    drawn = []
+    for position, direction in zip(positions, shown["direction"], strict=True):
+        if direction != direction:
+            continue
+        marker = ">" if direction > 0 else "<" if direction < 0 else "o"
+        look = {"color": style.SECOND, "markersize": 7, "linestyle": "", "zorder": 4}
+        if direction == 0:
+            drawn += axes.plot([reference], [position], marker, **look, markerfacecolor="none")
+        else:
+            edge = 0.975 if direction > 0 else 0.025
+            drawn += axes.plot([edge], [position], marker, **look, transform=axes.get_yaxis_transform())
+    drawn[0].set_label(label)
+    return drawn[:1] if label else []
 
 
 def log_ticks(axes: Any, language: str, axis: str = "x") -> None:
