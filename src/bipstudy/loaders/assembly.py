@@ -60,15 +60,17 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
             found = lacking([part.sheet for part in group])
             # Where the organisation is known, its column is not missed.
             findings += [one for one in found if not (known and one.column == "organisation_id")]
+        filled = [part for part in group if len(part.frame)]
+        if not filled:
+            done.tables[name], done.provenance[name] = schema.empty(name), _no_place()
+            continue
         done.source_columns[name] = _source_columns(group)
-        frame, place = _stacked(name, group)
-        if name == "measurements" and len(frame):
+        frame = _stacked(name, filled)
+        if name == "measurements":
             reasons = _stack([part.reasons for part in group], frame.index)
             _complete_forms(frame, group, mapping.window_days, findings)
         done.tables[name] = schema.conform(name, frame, sort=False)
-        done.provenance[name] = place
-        if not group or frame.empty:
-            done.source_columns.pop(name)
+        done.provenance[name] = pd.concat([_place(part.sheet) for part in filled], ignore_index=True)
     _add_missing_answers(done, reasons)
     findings += lost_zeros(done.tables, done.provenance, done.source_columns)
     return done
@@ -121,19 +123,14 @@ def _fill_organisation(parts: list[Part], said: str | None, findings: list[Findi
     return known
 
 
-def _stacked(name: str, group: list[Part]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of all sheets of a table, with the columns it must have, and where each came from."""
-    filled = [part for part in group if len(part.frame)]
+def _stacked(name: str, filled: list[Part]) -> pd.DataFrame:
+    """Return the rows of all sheets of a table, with the columns it must have."""
     types = schema.dtypes(name)
-    if filled:
-        frame = pd.concat([part.frame for part in filled], ignore_index=True)
-        place = pd.concat([_place(part.sheet) for part in filled], ignore_index=True)
-    else:
-        frame, place = pd.DataFrame(index=pd.RangeIndex(0)), _no_place()
+    frame = pd.concat([part.frame for part in filled], ignore_index=True)
     for column in schema.table(name).columns:
         if column.name not in frame and not column.optional:
             frame[column.name] = pd.Series(pd.NA, index=frame.index, dtype="object").astype(types[column.name])
-    return frame, place
+    return frame
 
 
 def _stack(frames: list[pd.DataFrame], index: pd.Index) -> pd.DataFrame:
