@@ -13,6 +13,7 @@ import pytest
 
 import bipstudy as bip
 from bipstudy import schema
+from bipstudy.analyses.activities import kinds_of_intervals
 from bipstudy.analyses.activity_kinds import pair_names, with_kinds
 from bipstudy.analyses.changes import departures, read_changes
 from bipstudy.analyses.common import ready, with_background
@@ -293,10 +294,12 @@ def test_job_alone_and_in_parallel(study: Study, intervals: pd.DataFrame) -> Non
     for answer in sorted(used["p_health_coping"].fillna(-1).unique())[1:]:
         design[f"health_{answer}"] = (used["p_health_coping"].fillna(-1) == answer).astype(float)
     several, job = used["b_seen"].map(len) > 1, used["b_seen"].map(lambda seen: "job" in seen)
+    # Days on which a job-focused activity ran beside another one of another focus: the pairs of the loops.
+    beside = used[[name for name in used if str(name).startswith("b_pair_job_")]].any(axis=1)
     kinds = {
         "job": job & ~several,
-        "job_parallel": job & several & used["b_two"],
-        "job_in_turn": job & several & ~used["b_two"],
+        "job_parallel": beside,
+        "job_in_turn": job & several & ~beside,
         "study": used["b_seen"].map(lambda seen: seen == {"study"}),
         "other": used["b_seen"].map(lambda seen: len(seen) == 1 and not seen & {"job", "study"}),
         "mixed": ~job & several,
@@ -309,3 +312,15 @@ def test_job_alone_and_in_parallel(study: Study, intervals: pd.DataFrame) -> Non
     # Terms that depend on others are left out there and shared out here; neither touches the kinds.
     assert found["R11"] == pytest.approx(beta[0], abs=1e-8)
     assert found["R12"] == pytest.approx(beta[1] - beta[0], abs=1e-8)
+
+
+def test_a_job_is_parallel_only_where_it_is_one_of_the_two() -> None:
+    """Two others side by side in an interval that also held a job focus are another kind of interval."""
+    focuses = {f"focus_{focus}": [0.0, 0.0] for focus in FOCUS}
+    focuses |= {"focus_job": [0.4, 0.4], "focus_skills": [0.5, 0.5], "focus_health": [0.5, 0.0]}
+    pairs = {name: [0.0, 0.0] for name, _, _ in pair_names()}
+    pairs |= {"pair_skills_health": [1.0, 0.0], "pair_job_skills": [0.0, 1.0]}
+    kinds = kinds_of_intervals(pd.DataFrame({**focuses, **pairs, "activity": "parallel"}))
+    assert kinds["act_job_parallel"].tolist() == [0.0, 1.0]
+    assert kinds["act_job_in_turn"].tolist() == [1.0, 0.0]
+    assert kinds[["act_job", "act_mixed", "act_other"]].to_numpy().sum() == 0

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.analyses.activities_beside import beside, by_indicator, next_quarter, sensitivity, within_health
-from bipstudy.analyses.activity_kinds import with_kinds
+from bipstudy.analyses.activity_kinds import pair_names, with_kinds
 from bipstudy.analyses.common import (
     CLUSTER,
     FlowBook,
@@ -59,7 +59,8 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
 
     Estimands: (1) difference in progression in the next interval, in standard deviations per quarter, and (2) ratio of
     the standardised risks of a transition within the horizon, both a job-focused activity in parallel with another
-    against no activity in the interval that has ended; adjusted for background, time in the programme, the level of the
+    activity of another focus (both on the same days, at least 14 of them) against no activity in the interval that has
+    ended; adjusted for background, time in the programme, the level of the
     participant's answers and, as categories, of the health answer. Population: occasions at least four weeks after the
     one before (or entry), followed from the wash-out on; for (1) those with a next answer. Danish findings: R9 (share
     without any activity), R10 (progression without activity), R11 (job alone), R12 (job in parallel against alone), R13
@@ -100,16 +101,14 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     panel = build_panel(study, outcome=outcome, horizon_months=horizon_months, washout_days=washout_days)
     days = _interval_days(panel)
     book = FlowBook(
-        NAME,
-        panel.attrs["flow"],
-        _with_next(_with_kinds(ready(panel)).assign(interval_days=days), study, outcome, washout_days),
+        NAME, panel.attrs["flow"], _with_next(ready(panel).assign(interval_days=days), study, outcome, washout_days)
     )
     book.keep_missing("activity_unknown", "activity")
     frame = book.keep_at_least("short_interval", "interval_days", SHORTEST_DAYS)
     frame, background = with_background(frame)
     frame, level = _with_level(frame)
     parts = read_parts(study, schema.transition(outcome), "first_measurement")
-    frame = with_kinds(frame, study, parts)
+    frame = kinds_of_intervals(with_kinds(frame, study, parts))
     frame = frame.assign(**item_columns(frame, parts, scores(parts)))
     adjustment = [*background, "months_since_entry", *level]
     months, named = whole_months(horizon_months), outcome_name(outcome)
@@ -157,18 +156,20 @@ def primaries(study: Study, panel: pd.DataFrame | None = None) -> list[tuple[Lab
     -------
     list of (Label, Number)
     """
-    frame, adjustment = primary_sample(build_panel(study) if panel is None else panel)
+    frame, adjustment = primary_sample(study, build_panel(study) if panel is None else panel)
     moved = frame[frame["progression"].notna()].reset_index(drop=True)
     rows = _progression(moved, adjustment) + _transition(frame, adjustment, outcome_name("primary"), 12)
     return [(label, number) for label, number in rows if label.role == "primary"]
 
 
-def primary_sample(panel: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def primary_sample(study: Study, panel: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of the primary estimands with the kinds of interval, and what is adjusted for."""
-    frame = _with_kinds(ready(panel)).assign(interval_days=_interval_days(panel))
+    frame = ready(panel).assign(interval_days=_interval_days(panel))
     kept = frame["activity"].notna() & (frame["interval_days"] >= SHORTEST_DAYS)
     frame, background = with_background(frame[kept].reset_index(drop=True))
     frame, level = _with_level(frame)
+    parts = read_parts(study, schema.transition("primary"), "first_measurement")
+    frame = kinds_of_intervals(with_kinds(frame, study, parts))
     return frame, [*background, "months_since_entry", *level]
 
 
@@ -193,16 +194,16 @@ def _interval_days(panel: pd.DataFrame) -> pd.Series:
     return length.where(busy.notna() & panel["gap_days"].notna())
 
 
-def _with_kinds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add an indicator for each kind of interval."""
+def kinds_of_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add an indicator for each kind of interval; that something ran side by side is not enough, the job must have."""
     focuses = {name: (frame[f"focus_{name}"] > 0).to_numpy() for name in schema.code_list("focus").values}
     count = np.sum(list(focuses.values()), axis=0)
     job, study = focuses["job"], focuses["study"]
     others = np.any([focuses[name] for name in sorted(OTHERS)], axis=0)
-    parallel = (frame["activity"] == "parallel").to_numpy(dtype=bool)
+    parallel = frame[[name for name, *pair in pair_names() if "job" in pair]].max(axis=1).to_numpy(dtype=bool)
     kinds = {
         "job": job & (count == 1),
-        "job_parallel": job & (count > 1) & parallel,
+        "job_parallel": parallel,
         "job_in_turn": job & (count > 1) & ~parallel,
         "study": study & (count == 1),
         "other": others & (count == 1),

@@ -184,7 +184,7 @@ def _activities(world: _World) -> dict[str, float]:
     """Return the difference by least squares in progression as drawn, and the log ratio of expected risks."""
     from bipstudy.analyses.activities import KINDS, primary_sample
 
-    frame, adjustment = primary_sample(world.panel)
+    frame, adjustment = primary_sample(world.study, world.panel)
     exposures = [f"act_{name}" for name in KINDS]
     matrix = _matrix(frame, [*exposures, *adjustment])
     place = 1 + exposures.index("act_job_parallel")

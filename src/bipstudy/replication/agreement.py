@@ -46,9 +46,9 @@ NEEDS_DANISH_ERROR = (
 )  # fmt: skip
 COLUMNS = (
     "benchmark", "danish", "ours", "conf_low", "conf_high", "verdict", "reason", "warning",
-    "label", "unit", "danish_direction", "scale", "outcome", "horizon_months", "adjustment", "danish_inside", "difference",
-    "difference_low", "difference_high", "smallest_danish_error", "bootstrap_share", *NEEDS_DANISH_ERROR, "reading",
-    "differences",
+    "label", "unit", "danish_direction", "scale", "outcome", "horizon_months", "adjustment", "danish_inside",
+    "difference", "difference_low", "difference_high", "smallest_danish_error", "bootstrap_share",
+    *NEEDS_DANISH_ERROR, "reading", "differences",
 )  # fmt: skip
 
 
@@ -85,14 +85,14 @@ def agreement(
     Returns
     -------
     DataFrame
-        One row per benchmark, in their order, with the columns `COLUMNS`. ``danish`` is missing where only a direction
-        was published; ``danish_direction`` then says in words which, and is empty elsewhere. ``difference`` and its
-        interval are ours minus Danish, or for ratios ours divided by Danish; the interval takes the Danish number as
-        exact where its error is unpublished. ``smallest_danish_error`` is the smallest Danish standard error (of the logarithm for
-        ratios) at which the two would agree; ``warning`` says what speaks against our estimate (a balance test that
-        fails), and is empty where nothing does; ``bootstrap_share`` the share of replicates at least as large as the
-        Danish value (for one that lies below no effect, at least as small), a description and no test. Measures that
-        need a Danish standard error say "not computable".
+        One row per benchmark, in their order, with the columns `COLUMNS`. ``danish`` is missing where only a
+        direction was published; ``danish_direction`` then says in words which, and is empty elsewhere. ``difference``
+        and its interval are ours minus Danish, or for ratios ours divided by Danish; the interval takes the Danish
+        number as exact where its error is unpublished. ``smallest_danish_error`` is the smallest Danish standard
+        error (of the logarithm for ratios) at which the two would agree; ``warning`` says what speaks against our
+        estimate (a balance test that fails), and is empty where nothing does; ``bootstrap_share`` the share of
+        replicates at least as large as the Danish value (for one that lies below no effect, at least as small), a
+        description and no test. Measures that need a Danish standard error say "not computable".
 
     Raises
     ------
