@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from bipstudy import schema
 
@@ -19,6 +21,8 @@ Mask = npt.NDArray[np.bool_]
 # Earlier and later than any day, and far enough from the ends of int64 that differences stay exact.
 _LONG_AGO, _FAR_AHEAD = -(10**9), 10**9
 _MONTHS = {"month": 1, "quarter": 3}
+# A column whose first rows say the same at least so many times in a row is read run by run.
+_SAMPLE, _IN_RUNS = 10_000, 4
 
 
 @dataclass(frozen=True)
@@ -164,8 +168,11 @@ class Data:
             for column in columns:
                 numbers, size = self._numbered(column)
                 missing |= numbers[table] < 0
-                total = total * size + numbers[table]
-            self.memory[key] = np.where(missing, -1, total)
+                if size > 1:
+                    total *= size
+                    total += numbers[table]
+            total[missing] = -1
+            self.memory[key] = total
         found: Days = self.memory[key]
         return found
 
@@ -185,8 +192,7 @@ class Data:
         """
         key = ("distinct", table, column)
         if key not in self.memory:
-            codes, values = pd.factorize(self.tables[table][column])
-            self.memory[key] = codes.astype(np.int64, copy=False), pd.Index(values)
+            self.memory[key] = distinct_values(self.tables[table][column])
         found: tuple[Days, pd.Index] = self.memory[key]
         return found
 
@@ -215,9 +221,7 @@ class Data:
             found = [self.distinct(name, column) for name in having]
             codes, values = pd.factorize(pd.concat([pd.Series(own) for _, own in found], ignore_index=True))
             parts = np.split(codes.astype(np.int64), np.cumsum([len(own) for _, own in found])[:-1])
-            numbers = {
-                name: np.append(part, -1)[own] for name, part, (own, _) in zip(having, parts, found, strict=True)
-            }
+            numbers = {name: _renumbered(part, own) for name, part, (own, _) in zip(having, parts, found, strict=True)}
             self.memory["numbered", column] = numbers, len(values)
         numbers, size = self.memory["numbered", column]
         return numbers, size
@@ -263,6 +267,58 @@ def date_bounds(dates: pd.Series, precision: pd.Series | None) -> Bounds:
     return Bounds(low, high, known)
 
 
+def distinct_values(values: pd.Series) -> tuple[Days, pd.Index]:
+    """Return the different values of a column and which of them each row has.
+
+    Parameters
+    ----------
+    values : Series of shape (n,)
+
+    Returns
+    -------
+    codes : (n,) int64 array
+        Position of the value of each row, -1 where it is missing.
+    values : Index
+        In the order in which they first appear.
+
+    Examples
+    --------
+    >>> codes, values = distinct_values(pd.Series(["b", "a", None, "b"], dtype=schema.STRING))
+    >>> codes.tolist(), values.tolist()
+    ([0, 1, -1, 0], ['b', 'a'])
+    """
+    if values.dtype != schema.STRING:
+        codes, found = pd.factorize(values)
+        return codes.astype(np.int64, copy=False), pd.Index(found)
+    texts = pa.array(values.array)
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    # Sorted tables say the same many times in a row: to compare with the row above is faster than to look up a text.
+    if _IN_RUNS * len(pc.run_end_encode(texts.slice(0, _SAMPLE)).values) < min(len(texts), _SAMPLE):
+        runs = pc.run_end_encode(texts)
+        lengths = np.diff(runs.run_ends.to_numpy(), prepend=0)
+        encoded = runs.values.dictionary_encode()
+        codes = np.repeat(_indices(encoded), lengths)
+    else:
+        encoded = texts.dictionary_encode()
+        codes = _indices(encoded)
+    return codes, pd.Index(schema.STRING.__from_arrow__(encoded.dictionary))
+
+
+def _indices(encoded: pa.DictionaryArray) -> Days:
+    """Return the position of the value of each row, -1 where it is missing."""
+    indices = encoded.indices
+    if indices.null_count:
+        indices = indices.fill_null(-1)
+    codes: Days = indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def _renumbered(part: Days, own: Days) -> Days:
+    """Return numbers that stand for others, below 0 where there is none."""
+    return own if np.array_equal(part, np.arange(len(part))) else np.append(part, -1)[own]
+
+
 def _from_zero(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table with an index from 0, the same table where it has one."""
     every = pd.RangeIndex(len(frame))
@@ -302,25 +358,32 @@ def _absent(name: str, frame: pd.DataFrame, source_columns: Mapping[str, str] | 
 
 def _typed(name: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, frozenset[str]]:
     """Return a table with every canonical column in its type, and the columns that do not fit their type."""
-    columns, mistyped = {}, set()
-    for column, dtype in schema.dtypes(name).items():
-        nothing = pd.Series(pd.NA, index=frame.index, dtype=object)
-        values = frame.get(column, nothing)
-        if values.dtype != dtype:
+    columns, mistyped, types = {}, set(), schema.dtypes(name)
+    if list(frame) == list(types) and all(frame[column].dtype == dtype for column, dtype in types.items()):
+        return frame, frozenset()
+    for column, dtype in types.items():
+        values = frame.get(column)
+        if values is not None and values.dtype != dtype:
             try:
                 values = values.astype(dtype)
             except (TypeError, ValueError):
                 mistyped.add(column)
-                values = nothing.astype(dtype)
-        columns[column] = values
+                values = None
+        columns[column] = _nothing(frame.index, dtype) if values is None else values
     return pd.DataFrame(columns, index=frame.index, copy=False), frozenset(mistyped)
+
+
+def _nothing(index: pd.Index, dtype: Any) -> pd.Series:
+    """Return a column without values."""
+    return pd.Series(pd.NA, index=index, dtype=object).astype(dtype)
 
 
 def _provenance(known: pd.DataFrame | None, rows: int) -> pd.DataFrame:
     """Return file, sheet and row of each row; without them the row that the table would have in a file of its own."""
     if known is not None:
-        return known[["file", "sheet", "row"]].reset_index(drop=True)
-    return pd.DataFrame({"file": None, "sheet": None, "row": np.arange(2, rows + 2)})
+        return _from_zero(known[["file", "sheet", "row"]])
+    nowhere = schema.STRING.__from_arrow__(pa.nulls(rows, pa.large_string()))
+    return pd.DataFrame({"file": nowhere, "sheet": nowhere, "row": np.arange(2, rows + 2)}, copy=False)
 
 
 def _as_date(value: Any) -> dt.date | None:

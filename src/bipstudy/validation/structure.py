@@ -124,24 +124,25 @@ def _failed(data: Data, code: str) -> list[tuple[str, str, Rows]]:
 
 def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
     """Yield rule, table, column and rows of what breaks a rule on structure in a table."""
-    numbers = data.groups(name, schema.table(name).key)
-    again = np.flatnonzero(pd.Series(numbers).duplicated().to_numpy(dtype=bool) & (numbers >= 0))
+    first = data.lookup(name, name, schema.table(name).key)
+    again = np.flatnonzero((first >= 0) & (first != np.arange(len(first))))
     if len(again):
         yield "duplicate-key", name, "", again
-    suspect = _suspect(data, name)
-    if not len(suspect):
+    suspect, columns = _suspect(data, name)
+    if not columns:
         return
     import pandera.pandas as pa
 
     # Where most keys stand twice, pandera writes out each failing row by itself, for minutes.
     described = pandera_schema(name)
     described.unique = None
+    described = described.select_columns(columns)
 
     try:
         with warnings.catch_warnings():
             # Pandera joins its failure cases in a way that pandas warns of; the joined table is not used.
             warnings.simplefilter("ignore", FutureWarning)
-            described.validate(data.tables[name].iloc[suspect], lazy=True)
+            described.validate(data.tables[name][columns].iloc[suspect], lazy=True)
     except pa.errors.SchemaErrors as failed:
         silent = data.absent[name] | data.mistyped[name]
         found: dict[tuple[str, str], list[Rows]] = {}
@@ -153,16 +154,18 @@ def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
             yield code, name, column, np.unique(np.concatenate(parts))
 
 
-def _suspect(data: Data, name: str) -> Rows:
-    """Return the rows with a cell that may break a rule; pandera takes its time, and is asked of those alone."""
+def _suspect(data: Data, name: str) -> tuple[Rows, list[str]]:
+    """Return the rows and columns with a cell that may break a rule; pandera takes its time, and is asked of those."""
     frame, description = data.tables[name], schema.table(name)
     suspect = np.zeros(len(frame), dtype=bool)
-    for column in frame:
-        if column.endswith("_precision"):
-            suspect |= _unlisted(data, name, column, schema.PRECISIONS)
-    for column in description.columns:
-        suspect |= _suspect_cells(data, name, column)
-    return np.flatnonzero(suspect)
+    cells = {
+        column: _unlisted(data, name, column, schema.PRECISIONS) for column in frame if column.endswith("_precision")
+    }
+    cells |= {column.name: _suspect_cells(data, name, column) for column in description.columns}
+    columns = [column for column, marked in cells.items() if marked.any()]
+    for column in columns:
+        suspect |= cells[column]
+    return np.flatnonzero(suspect), columns
 
 
 def _suspect_cells(data: Data, name: str, column: schema.Column) -> Mask:
@@ -182,7 +185,10 @@ def _suspect_cells(data: Data, name: str, column: schema.Column) -> Mask:
 
 def _unlisted(data: Data, name: str, column: str, listed: Sequence[object]) -> Mask:
     """Say of each cell whether it holds something that is not in a list."""
-    return (data.distinct(name, column)[0] >= 0) & ~data.holds(name, column, *listed)
+    codes, values = data.distinct(name, column)
+    unlisted = ~np.asarray(values.isin(listed), dtype=bool)
+    # Most columns hold nothing of the kind, and need not be gone through; the last place is that of an empty cell.
+    return np.append(unlisted, False)[codes] if unlisted.any() else np.zeros(len(codes), dtype=bool)
 
 
 def _rule_and_column(error: Any) -> tuple[str, str]:
@@ -195,8 +201,7 @@ def _rule_and_column(error: Any) -> tuple[str, str]:
 def _duplicates(data: Data, name: str, rows: Rows) -> Hits:
     """Return the rows whose key stands on an earlier row, and which row that is."""
     description = schema.table(name)
-    numbers = data.groups(name, description.key)
-    first = pd.Series(np.arange(len(numbers))).groupby(numbers).first().reindex(numbers[rows]).to_numpy(dtype=np.int64)
+    first = data.lookup(name, name, description.key)[rows]
     key_labels = {
         language: ", ".join(description.column(part).label[language].lower() for part in description.key)
         for language in LANGUAGES
