@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from bipstudy.cli import evidence, files, planning, pooling, replicating, studies
-from bipstudy.cli.console import helped
+from bipstudy.cli.console import DATA_FALL_SHORT, FINE, WRONG_COMMAND, helped, say, say_error
+from bipstudy.cli.usage import asked_language, usage_message
 
 app = typer.Typer(help=helped("app"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 pool = typer.Typer(help=helped("pool_help"), no_args_is_help=True)
@@ -40,10 +43,39 @@ plan.command("check", help=helped("plan_check_help"))(replicating.plan_check)
 plan.command("register", help=helped("plan_register_help"))(replicating.plan_register)
 
 
+def show_version(asked: bool) -> None:
+    """Say which version is installed, and nothing more."""
+    if asked:
+        from importlib.metadata import version
+
+        say(version("bipstudy"))
+        raise typer.Exit(FINE)
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help=helped("version_option"))
+]
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """Take what is asked of the program as a whole."""
+
+
 def main() -> None:
     """Run the command line; exit code 0 fine, 1 the data fall short, 2 the command was wrong."""
     for stream in (sys.stdout, sys.stderr):
         # A pipe on Windows may not know every character; a question mark is better than no answer.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app()
+    try:
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            say(error.format_message())
+        else:
+            say_error(usage_message(error, asked_language(sys.argv[1:])))
+        code = WRONG_COMMAND
+    except typer.Abort:
+        code = DATA_FALL_SHORT
+    sys.exit(code if isinstance(code, int) else FINE)
