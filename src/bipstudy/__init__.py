@@ -37,6 +37,7 @@ _PUBLIC = {
     "build_states": ("bipstudy.panel", "build_states"),
     "load_example": ("bipstudy.simulation", "load_example"),
     "simulate_study": ("bipstudy.simulation", "simulate_study"),
+    "disclosure": ("bipstudy.disclosure", ""),
     "models": ("bipstudy.models", ""),
     "planning": ("bipstudy.planning", ""),
     "validate": ("bipstudy.validation.validate", "validate"),

@@ -84,6 +84,20 @@ def test_the_files_hold_the_numbers_of_the_run_with_all_their_digits(run: Run, f
     assert agreed["benchmark"].tolist() == [benchmark.id for benchmark in read_benchmarks()]
 
 
+def test_cells_that_rest_on_too_few_are_listed_by_file_row_and_column(run: Run, folder: Path) -> None:
+    listed = pd.read_csv(folder / "disclosure.csv")
+    counts = listed[listed["reason"] == "count"]
+    assert len(counts)
+    for file, row, column, _ in counts.itertuples(index=False):
+        value = pd.read_csv(folder / file)[column].iloc[row - 1]
+        assert 0 < value < run.plan.disclosure_threshold
+    estimates = run.estimates
+    small = ((estimates["n"] > 0) & (estimates["n"] < run.plan.disclosure_threshold)).sum()
+    of_estimates = counts[(counts["file"] == "estimates.csv") & (counts["column"] == "n")]
+    assert len(of_estimates) == small
+    assert "disclosure.csv" in (folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_each_finding_that_is_not_met_yet_says_so(run: Run) -> None:
     verdicts = run.agreement.set_index("benchmark")["verdict"]
     assert not set(verdicts.index[verdicts == "not computed"])

@@ -9,6 +9,7 @@ import pandas as pd
 from bipstudy.analyses import Result
 from bipstudy.analyses.result import worded
 from bipstudy.analyses.wording import written
+from bipstudy.replication import outputs
 from bipstudy.replication.agreement import NEEDS_DANISH_ERROR, NOT_COMPUTABLE
 from bipstudy.replication.beside import Words, records
 from bipstudy.replication.layouts import small
@@ -147,6 +148,27 @@ def method(page: Document, run: Run, say: Words) -> None:
     ]
     if rows:
         page.table(pd.DataFrame(rows, columns=say.heads("question", "settings")), say("table_settings"))
+
+
+def disclosure(page: Document, run: Run, say: Words) -> None:
+    """Write how many cells rest on so few people that they are not to leave, and in which files."""
+    cells = outputs.disclosure(run)
+    least = run.plan.disclosure_threshold
+    page.section(say("section_disclosure"))
+    if cells.empty:
+        page.paragraph(say("disclosure_none", least=least))
+        return
+    by_file = cells.groupby("file", sort=True)
+    page.paragraph(say("disclosure_some", cells=count(len(cells), run.language), files=len(by_file), least=least))
+    rows = [
+        (
+            file,
+            count(len(part), run.language),
+            ", ".join(say(f"disclosure.{name}") for name in sorted(set(part["reason"]))),
+        )
+        for file, part in by_file
+    ]
+    page.details(say("summary_disclosure"), pd.DataFrame(rows, columns=say.heads("file", "cells", "reasons")))
 
 
 def provenance(page: Document, run: Run, say: Words) -> None:

@@ -8,7 +8,15 @@ import pandas as pd
 
 from bipstudy.analyses.wording import written
 from bipstudy.replication import groups, worlds
-from bipstudy.replication.appendix import errors_table, estimates_table, flow_table, method, planned, provenance
+from bipstudy.replication.appendix import (
+    disclosure,
+    errors_table,
+    estimates_table,
+    flow_table,
+    method,
+    planned,
+    provenance,
+)
 from bipstudy.replication.beside import Words, benchmark_of, danish_words, difference, ours_words, records
 from bipstudy.replication.layouts import group_heading, printed
 from bipstudy.report import Answer, Document
@@ -61,6 +69,7 @@ def compose(run: Run) -> Document:
     worlds.section(page, run, say)
     planned(page, run, say)
     method(page, run, say)
+    disclosure(page, run, say)
     provenance(page, run, say)
     return page
 

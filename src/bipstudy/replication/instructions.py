@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _GENERAL = {
     "estimates.csv": "replicate", "estimates.json": "replicate", "agreement.csv": "agreement",
     "agreement_parts.csv": "agreement", "bootstrap.csv": "resampling", "planned.csv": "summaries",
-    "deviations.csv": "registration", "plan.yaml": "plan", "registration.json": "registration",
-    "report.html": "document", "report.pdf": "document",
+    "deviations.csv": "registration", "disclosure.csv": "outputs", "plan.yaml": "plan",
+    "registration.json": "registration", "report.html": "document", "report.pdf": "document",
 }  # fmt: skip
 
 

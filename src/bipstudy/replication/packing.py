@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bipstudy.analyses import ESTIMATE_COLUMNS
-from bipstudy.replication import groups, worlds
+from bipstudy.replication import worlds
 from bipstudy.replication.folder import MANIFEST, hashes, write_folder
 from bipstudy.replication.instructions import codecheck, readme
+from bipstudy.replication.outputs import disclosure, results
 from bipstudy.replication.plan_writing import plain
 
 if TYPE_CHECKING:
@@ -62,21 +63,17 @@ def tables(run: Run) -> dict[str, bytes]:
     -------
     dict of str to bytes
     """
-    files = {
-        "estimates.csv": _csv(run.estimates),
+    files = {path: _csv(frame) for path, frame in {**results(run), **worlds.frames(run)}.items()}
+    files |= {
         "estimates.json": _estimates_json(run.estimates, run.birth),
         "agreement.csv": _csv(run.agreement),
         "agreement_parts.csv": _csv(run.agreement_parts),
         "bootstrap.csv": _csv(run.bootstrap),
         "planned.csv": _csv(run.planned),
         "deviations.csv": _csv(run.deviations),
+        "disclosure.csv": _csv(disclosure(run)),
         "plan.yaml": plain(run.plan),
     }
-    for name, result in run.results.items():
-        files[f"flow/{name}.csv"] = _csv(result.flow)
-        for table in result.tables:
-            files[f"tables/{name}_{table}.csv"] = _csv(result.table(table, run.language))
-    files |= {path: _csv(frame) for path, frame in {**groups.frames(run), **worlds.frames(run)}.items()}
     contents = {path: words.encode() for path, words in files.items()}
     if run.registration is not None:
         contents["registration.json"] = run.registration.to_json()

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bipstudy import analyses
+from bipstudy.disclosure import THRESHOLD
 from bipstudy.replication.agreement import SMALLEST_EFFECT
 
 # Definitions that several questions share; each question takes those it has a parameter for.
@@ -65,6 +66,8 @@ class Plan:
     multiverse : bool
     by_group : bool
         Whether the primary estimates are also made by sex, age, birth region and mental ill-health.
+    disclosure_threshold : int
+        Least number of people that a cell may rest on and leave; smaller ones are listed by every run.
     seed : int
     release : int or None
         Release the plan is for, None for the newest.
@@ -89,6 +92,7 @@ class Plan:
     replications: int = REPLICATIONS
     multiverse: bool = False
     by_group: bool = False
+    disclosure_threshold: int = THRESHOLD
     seed: int = 1
     release: int | None = None
     missing_data: str = MISSING_DATA

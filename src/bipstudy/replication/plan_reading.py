@@ -10,6 +10,7 @@ from typing import Any
 from bipstudy import analyses, schema
 from bipstudy.analyses.common import BACKGROUND
 from bipstudy.analyses.result import SCALES
+from bipstudy.disclosure import FLOOR
 from bipstudy.replication.agreement import RATIOS, SMALLEST_EFFECT
 from bipstudy.replication.plan import AS_DESIGNED, MISSING_DATA, Estimand, Plan, parameters
 from bipstudy.texts import BipstudyError, text
@@ -17,7 +18,7 @@ from bipstudy.texts import BipstudyError, text
 VERSION = 1
 KEYS = (
     "version", "release", "questions", "definitions", "settings", "primary", "leave_out", "missing_data",
-    "smallest_effect", "replications", "multiverse", "by_group", "seed",
+    "smallest_effect", "replications", "multiverse", "by_group", "disclosure_threshold", "seed",
 )  # fmt: skip
 # Fewer resamples say nothing about a share of them.
 LEAST_REPLICATIONS = 99
@@ -81,6 +82,7 @@ class _Reader:
             "replications": self._replications,
             "multiverse": self._multiverse,
             "by_group": lambda node: self._yes_or_no(node, "by_group"),
+            "disclosure_threshold": lambda node: self._whole(node, "disclosure_threshold", FLOOR),
             "seed": lambda node: self._whole(node, "seed", 0),
             "definitions": lambda node: self._definitions(node, questions),
             "settings": lambda node: self._settings(node, questions),

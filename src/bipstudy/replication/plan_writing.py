@@ -101,6 +101,7 @@ def _lines(plan: Plan, language: str) -> Iterator[str]:
     if has_multiverse():
         yield from ("", *_comment("multiverse", language), f"multiverse: {str(plan.multiverse).lower()}")
     yield from ("", *_comment("by_group", language), f"by_group: {str(plan.by_group).lower()}")
+    yield from ("", *_comment("disclosure", language), f"disclosure_threshold: {plan.disclosure_threshold}")
     yield from ("", *_comment("seed", language), f"seed: {plan.seed}")
 
 
