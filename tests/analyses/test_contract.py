@@ -16,20 +16,7 @@ from bipstudy.replication import read_benchmarks
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, catalogue
 
-NAMES = [
-    "participants",
-    "transitions",
-    "indicators",
-    "readiness",
-    "belief",
-    "continuity",
-    "activities",
-    "progression",
-    "insights",
-    "caseworkers",
-    "measurement",
-    "training",
-]
+NAMES = bip.analyses.list()
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "p_value"]
 EXPECTED_PRIMARY = {
     "participants": 8,
