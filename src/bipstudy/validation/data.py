@@ -23,6 +23,8 @@ _LONG_AGO, _FAR_AHEAD = -(10**9), 10**9
 _MONTHS = {"month": 1, "quarter": 3}
 # A column whose first rows say the same at least so many times in a row is read run by run.
 _SAMPLE, _IN_RUNS = 10_000, 4
+# Bits of a whole number beside its sign.
+_WIDEST = 63
 
 
 @dataclass(frozen=True)
@@ -303,6 +305,48 @@ def distinct_values(values: pd.Series) -> tuple[Days, pd.Index]:
         encoded = texts.dictionary_encode()
         codes = _indices(encoded)
     return codes, pd.Index(schema.STRING.__from_arrow__(encoded.dictionary))
+
+
+def plain(values: pd.Series) -> list[Any]:
+    """Return a column as plain values, None where there is none."""
+    found: list[Any] = values.to_numpy(dtype=object, na_value=None).tolist()
+    return found
+
+
+def in_order(*keys: Days) -> Days:
+    """Return the rows sorted by some whole numbers, the first of them first, and by their place among equals.
+
+    Parameters
+    ----------
+    *keys : (n,) int64 arrays
+
+    Returns
+    -------
+    (n,) int64 array
+
+    Examples
+    --------
+    >>> in_order(np.array([1, 0, 1]), np.array([5, 9, 4])).tolist()
+    [1, 2, 0]
+    """
+    count = len(keys[0])
+    if not count:
+        return np.zeros(0, dtype=np.int64)
+    lows = [int(key.min()) for key in keys]
+    bits = [(int(key.max()) - low).bit_length() for key, low in zip(keys, lows, strict=True)]
+    place = (count - 1).bit_length()
+    if sum(bits) + place > _WIDEST:
+        return np.lexsort(keys[::-1])
+    # In one number with their place, rows are sorted several times as fast.
+    packed = np.zeros(count, dtype=np.int64)
+    for key, low, size in zip(keys, lows, bits, strict=True):
+        packed <<= size
+        packed |= key - low
+    packed <<= place
+    packed |= np.arange(count)
+    packed.sort()
+    packed &= (1 << place) - 1
+    return packed
 
 
 def _indices(encoded: pa.DictionaryArray) -> Days:

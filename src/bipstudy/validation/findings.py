@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
 from bipstudy.texts import text
-from bipstudy.validation.data import Data
+from bipstudy.validation.data import Data, plain
 from bipstudy.validation.identifiers import redact
 from bipstudy.validation.risk import Risk
 from bipstudy.validation.rules import Hits
 
 COLUMNS = ["code", "severity", "status", "table", "file", "sheet", "row", "column", "count", "message", "cure"]
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+Cells = npt.NDArray[np.object_]
 _PLACE = ["code", "status", "table", "file", "sheet", "row", "column", "count", "values"]
 
 
@@ -113,9 +117,15 @@ class Report:
         frame = self.places.drop(columns="values")
         frame.insert(1, "severity", [known[code].severity for code in frame["code"]])
         written = _Sentences(self.language)
-        keys = list(zip(self.places["code"], self.places["status"], self.places["values"], strict=True))
-        frame["message"] = [written.message(*key) for key in keys]
-        frame["cure"] = [written.cure(*key) for key in keys]
+        said: dict[tuple[str, str, int], tuple[str, str]] = {}
+        for key in zip(self.places["code"], self.places["status"], self.places["values"], strict=True):
+            # Rows of one rule mostly share their values, which are told apart as objects before they are as texts.
+            short = (*key[:2], id(key[2]))
+            if short not in said:
+                said[short] = written.message(*key), written.cure(*key)
+        shorts = zip(self.places["code"], self.places["status"], map(id, self.places["values"]), strict=True)
+        texts_of = [said[short] for short in shorts]
+        frame["message"], frame["cure"] = [one for one, _ in texts_of], [one for _, one in texts_of]
         texts = ["code", "severity", "status", "table", "file", "sheet", "column", "message", "cure"]
         types = dict.fromkeys(texts, schema.STRING) | {"row": "Int64", "count": "int64"}
         return frame[COLUMNS].astype(types)
@@ -144,9 +154,9 @@ class Report:
         """
         known = schema.rules()
         counted = dict.fromkeys([*schema.SEVERITIES, "unchecked"], 0)
-        for code, status in zip(self.places["code"], self.places["status"], strict=True):
+        for (code, status), count in Counter(zip(self.places["code"], self.places["status"], strict=True)).items():
             kind = known[code].severity if status == "invalid" else status
-            counted[kind] = counted.get(kind, 0) + 1
+            counted[kind] = counted.get(kind, 0) + count
         return counted
 
     def summary(self) -> str:
@@ -206,7 +216,7 @@ class Report:
             "risk": None if self.risk is None else self.risk.as_dict(),
         }
         # One finding a line: half a million of them are written, and read by eye, faster than a value a line.
-        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in _records(self.findings))
+        lines = ",\n".join(_lines(self.findings))
         head = json.dumps(content, ensure_ascii=False, indent=1).removesuffix("\n}")
         return _written(f'{head},\n "findings": [\n{lines}\n ]\n}}\n', path)
 
@@ -249,35 +259,48 @@ def collect(data: Data, found: Sequence[tuple[str, Hits]]) -> pd.DataFrame:
         (each.code, each.status, each.table, each.file, each.sheet, each.row, each.column, each.count, each.values)
         for each in data.loaded
     ]
-    parts = [pd.DataFrame(loaded, columns=_PLACE)] if loaded else []
+    parts = [dict(zip(_PLACE, map(_objects, zip(*loaded, strict=True)), strict=True))] if loaded else []
     parts += [_places(data, code, hits) for code, hits in found]
     if not parts:
         return pd.DataFrame(columns=_PLACE)
-    places = pd.concat([part.astype(object) for part in parts], ignore_index=True)
-    places = places.where(places.notna(), None)
+    places = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in _PLACE}, dtype=object)
     for column in ("file", "sheet", "column"):
-        blotted = {name: redact(str(name)) for name in places[column].dropna().unique()}
-        places[column] = places[column].map(blotted, na_action="ignore")
+        blotted = {name: None if name is None else redact(str(name)) for name in places[column].unique()}
+        places[column] = _objects([blotted[name] for name in places[column]])
     return places
 
 
-def _places(data: Data, code: str, hits: Hits) -> pd.DataFrame:
-    """Return one row per place of some hits."""
+def _places(data: Data, code: str, hits: Hits) -> dict[str, Cells]:
+    """Return the columns of one row per place of some hits."""
     column = None if hits.column is None else data.source_column(hits.table, hits.column)
     if hits.rows is None:
         known = data.provenance.get(hits.table)
         sources = known[["file", "sheet"]].drop_duplicates() if known is not None else None
         # A table that came from several files is one place; the file is said only where it is one.
         file, sheet = sources.iloc[0] if sources is not None and len(sources) == 1 else (None, None)
-        row = [(code, hits.status, hits.table, file, sheet, None, column, hits.count, dict(hits.values))]
-        return pd.DataFrame(row, columns=_PLACE)
-    places = data.provenance[hits.table].iloc[hits.rows].reset_index(drop=True)
-    values: list[Mapping[str, object]] = [hits.values] * len(places)
+        where = [None if pd.isna(each) else each for each in (file, sheet)]
+        row = (code, hits.status, hits.table, *where, None, column, hits.count, dict(hits.values))
+        return {name: _objects([cell]) for name, cell in zip(_PLACE, row, strict=True)}
+    count = len(hits.rows)
+    there = data.provenance[hits.table].iloc[hits.rows]
+    values: list[Mapping[str, object]] = [hits.values] * count
     if hits.each:
         values = [
             {**hits.values, **dict(zip(hits.each, each, strict=True))} for each in zip(*hits.each.values(), strict=True)
         ]
-    return places.assign(code=code, status=hits.status, table=hits.table, column=column, count=1, values=values)[_PLACE]
+    same = {"code": code, "status": hits.status, "table": hits.table, "column": column, "count": 1}
+    return {
+        **{name: _objects([cell] * count) for name, cell in same.items()},
+        **{name: _objects(plain(there[name])) for name in ("file", "sheet", "row")},
+        "values": _objects(values),
+    }
+
+
+def _objects(cells: Sequence[Any]) -> Cells:
+    """Return cells as an array of objects, each as it is."""
+    found = np.empty(len(cells), dtype=object)
+    found[:] = cells
+    return found
 
 
 def ordered(places: pd.DataFrame) -> pd.DataFrame:
@@ -296,12 +319,11 @@ def ordered(places: pd.DataFrame) -> pd.DataFrame:
             "severity": places["code"].map(severities),
             "code": places["code"].map(ranks),
             "table": places["table"].map(tables).fillna(-1),
-            "file": places["file"].fillna(""),
-            "sheet": places["sheet"].fillna(""),
+            # Missing before the others.
+            **{name: pd.factorize(places[name], sort=True)[0] for name in ("file", "sheet", "column")},
             "row": pd.to_numeric(places["row"]).fillna(0),
-            "column": places["column"].fillna(""),
         }
-    )
+    )[["status", "severity", "code", "table", "file", "sheet", "row", "column"]]
     return places.iloc[np.lexsort([order[name].to_numpy() for name in reversed(order.columns)])].reset_index(drop=True)
 
 
@@ -364,6 +386,17 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a frame as plain Python values."""
     columns = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame]
     return [dict(zip(frame, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _lines(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield the rows of a frame as JSON, each text that comes again written once."""
+    columns = []
+    for name in frame:
+        values, about = plain(frame[name]), json.dumps(name)
+        written = {value: f"{about}: {_ENCODE(value)}" for value in set(values)}
+        columns.append([written[value] for value in values])
+    for cells in zip(*columns, strict=True):
+        yield f"{{{', '.join(cells)}}}"
 
 
 def _written(content: str, path: str | Path | None) -> str:

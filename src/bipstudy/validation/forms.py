@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days, Mask
+from bipstudy.validation.data import Data, Days, Mask, in_order
 from bipstudy.validation.rules import NOTHING, Hits, Outcome, at, check
 
 _PERSON = ("organisation_id", "participant_id")
 _OCCASION = (*_PERSON, "occasion")
 _FORM = (*_OCCASION, "respondent", "instrument")
+# Answers below this are kept as numbers of 16 bits, with room to add to them.
+_NARROW = 30_000
 
 
 @check
@@ -153,12 +156,15 @@ def _by_instrument(data: Data) -> Iterator[tuple[str, schema.Instrument, Mask]]:
         yield name, instrument, data.holds("measurements", "instrument", name)
 
 
-def form_answers(data: Data, item: str) -> tuple[Days, Mask]:
-    """Return the answers to an item as numbers and whether each is there."""
+def form_answers(data: Data, item: str) -> tuple[npt.NDArray[np.signedinteger], Mask]:
+    """Return the answers to an item as numbers, short ones where they fit, and whether each is there."""
     key = ("answers", item)
     if key not in data.memory:
         column = data.tables["measurements"][item]
-        data.memory[key] = column.to_numpy(dtype=np.int64, na_value=0), column.notna().to_numpy(dtype=bool)
+        answers = column.to_numpy(dtype=np.int64, na_value=0)
+        if len(answers) and answers.min() > -_NARROW and answers.max() < _NARROW:
+            answers = answers.astype(np.int16)
+        data.memory[key] = answers, column.notna().to_numpy(dtype=bool)
     values, given = data.memory[key]
     return values, given
 
@@ -192,8 +198,10 @@ def _occasions(data: Data) -> pd.DataFrame:
         taken = np.flatnonzero(form_status(data, "answered") & answered.known & (group >= 0))
         occasion = frame["occasion"].to_numpy(dtype=np.int64, na_value=0)
         low, high = answered.low, answered.high
-        keys = (-low[taken], -high[taken], occasion[taken], person[taken])
-        order = taken[np.lexsort(keys)]
+        keys = [person[taken], occasion[taken], -low[taken]]
+        if not np.array_equal(low[taken], high[taken]):
+            keys.append(-high[taken])
+        order = taken[in_order(*keys)]
         starts = np.flatnonzero(np.diff(group[order], prepend=-2))
         latest = order[starts]
         occasions = pd.DataFrame({"person": person[latest], "occasion": occasion[latest], "row": latest})

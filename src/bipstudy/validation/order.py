@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days, Mask
+from bipstudy.validation.data import Data, Days, Mask, in_order
 from bipstudy.validation.rules import NOTHING, Outcome, at, check
 from bipstudy.validation.structure import column_label
 
@@ -126,7 +126,7 @@ def _after(name: str, later: str, earlier: str, data: Data) -> Outcome:
 def _overlaps(person: Days, start: Days, end: Days, take: Mask, shared: int) -> Mask:
     """Return the rows that share more than some days with an earlier row of the same person."""
     rows = np.flatnonzero(take)
-    order = rows[np.lexsort((rows, start[rows], person[rows]))]
+    order = rows[in_order(person[rows], start[rows])]
     latest = pd.Series(end[order]).groupby(person[order]).agg("cummax").groupby(person[order]).shift()
     common = np.minimum(latest.fillna(-_NEVER).to_numpy(dtype=np.int64), end[order]) - start[order] + 1
     found = np.zeros(len(person), dtype=bool)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days
+from bipstudy.validation.data import Data, Days, in_order
 from bipstudy.validation.forms import form_answers, form_status
 from bipstudy.validation.rules import Hits, Outcome, at, check
 from bipstudy.validation.structure import row_and_file
@@ -84,13 +84,15 @@ def _first_answers(data: Data, least: int) -> pd.Series:
     theirs = data.holds("measurements", "respondent", "participant") & form_status(data, "answered")
     occasion = frame["occasion"].to_numpy(dtype=np.int64, na_value=_FAR_AHEAD)
     taken = np.flatnonzero(theirs & (person >= 0) & day.known)
-    order = taken[np.lexsort((taken, occasion[taken], person[taken]))]
+    order = taken[in_order(person[taken], occasion[taken])]
     first = order[np.diff(person[order], prepend=-2) != 0]
     number = day.low[first].astype(np.uint64)
     given = np.zeros(len(first), dtype=np.int64)
     for item in schema.items():
         values, there = form_answers(data, item)
-        number = number * np.uint64(1_000_003) + np.where(there[first], values[first] + 1, 0).astype(np.uint64)
+        number = number * np.uint64(1_000_003) + np.where(there[first], values[first].astype(np.int64) + 1, 0).astype(
+            np.uint64
+        )
         given += there[first]
     enough = given >= least
     return pd.Series(number[enough], index=person[first][enough])

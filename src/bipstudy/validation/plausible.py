@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days, Mask
+from bipstudy.validation.data import Data, Days, Mask, in_order
 from bipstudy.validation.forms import form_answers, form_status
 from bipstudy.validation.rules import NOTHING, Hits, Outcome, at, check
 
@@ -65,9 +65,8 @@ def answers_jump(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for forms whose answers all moved far since the occasion before."""
     pattern, order, follows = _sequences(data, threshold)
     moved, common = np.zeros(len(order)), np.zeros(len(order), dtype=np.int64)
-    for where, step, both in _steps(data, order, follows):
-        moved[where] += np.where(both, step, 0.0)
-        common[where] += both
+    for where, steps, both in _steps(data, order, follows):
+        moved[where], common[where] = steps, both
     enough = follows & (common >= threshold["items"])
     far = enough & (np.abs(moved) >= threshold["share_of_scale"] * np.maximum(common, 1) - 1e-9)
     values: dict[str, object] = {"per_cent": round(100 * threshold["share_of_scale"])}
@@ -87,10 +86,15 @@ def same_answers_for_many(data: Data, threshold: Mapping[str, float]) -> Outcome
     taken = np.flatnonzero(
         theirs & exact & (worker >= 0) & form_status(data, "answered") & (pattern.given >= threshold["items"])
     )
-    key = [worker[taken], answered.low[taken], pattern.number[taken]]
-    frame = pd.DataFrame({"worker": key[0], "day": key[1], "number": key[2]})
-    frame["person"] = data.groups("measurements", _PERSON)[taken]
-    people = frame.groupby(["worker", "day", "number"], sort=False)["person"].transform("nunique").to_numpy()
+    key = {"worker": worker[taken], "day": answered.low[taken], "number": pattern.number[taken]}
+    # Forms whose mixed numbers stand on fewer rows than that are not counted by participant.
+    mixed = (key["worker"].astype(np.uint64) * _PRIME + key["day"].astype(np.uint64)) * _PRIME + key["number"]
+    alike = pd.factorize(mixed)[0]
+    several = np.flatnonzero(np.bincount(alike)[alike] >= threshold["participants"])
+    frame = pd.DataFrame({name: values[several] for name, values in key.items()})
+    frame["person"] = data.groups("measurements", _PERSON)[taken[several]]
+    people = np.zeros(len(taken), dtype=np.int64)
+    people[several] = frame.groupby(list(key), sort=False)["person"].transform("nunique").to_numpy(dtype=np.int64)
     found = _rows(taken, people >= threshold["participants"], len(worker))
     return Outcome(len(taken), at("measurements", None, found, values=_whole(threshold)))
 
@@ -144,13 +148,16 @@ def _pattern(data: Data) -> Pattern:
     if "pattern" not in data.memory:
         count = len(data.tables["measurements"])
         given = np.zeros(count, dtype=np.int64)
-        low, high = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
+        answers = [form_answers(data, item) for item in schema.items()]
+        ends = np.iinfo(np.result_type(*(values.dtype for values, _ in answers)))
+        low, high = np.full(count, ends.max, dtype=ends.dtype), np.full(count, ends.min, dtype=ends.dtype)
         number = np.zeros(count, dtype=np.uint64)
-        for item in schema.items():
-            values, there = form_answers(data, item)
+        for values, there in answers:
             given += there
-            low, high = np.where(there, np.minimum(low, values), low), np.where(there, np.maximum(high, values), high)
-            number = number * _PRIME + np.where(there, values + 1, 0).astype(np.uint64)
+            np.minimum(low, values, out=low, where=there)
+            np.maximum(high, values, out=high, where=there)
+            number *= _PRIME
+            number += np.where(there, values + 1, 0).astype(np.uint64)
         data.memory["pattern"] = Pattern(given, (given > 0) & (low == high), number)
     pattern: Pattern = data.memory["pattern"]
     return pattern
@@ -165,7 +172,7 @@ def _sequences(data: Data, threshold: Mapping[str, float]) -> tuple[Pattern, Day
         taken = form_status(data, "answered") & (group >= 0) & occasion.notna().to_numpy(dtype=bool)
         rows = np.flatnonzero(taken & (pattern.given >= threshold["items"]))
         number = occasion.to_numpy(dtype=np.int64, na_value=0)
-        order = rows[np.lexsort((rows, number[rows], group[rows]))]
+        order = rows[in_order(group[rows], number[rows])]
         same = np.diff(group[order], prepend=-2) == 0
         # The same occasion twice is told by the rule on keys.
         data.memory[key] = pattern, order, same & (np.diff(number[order], prepend=0) > 0)
@@ -180,13 +187,21 @@ def _runs(holds: Mask, follows: Mask) -> Days:
     return place - last_break
 
 
-def _steps(data: Data, order: Days, follows: Mask) -> Iterator[tuple[Days, npt.NDArray[np.float64], Mask]]:
-    """Yield for each item where it was asked twice, the step as a share of its scale, and where there is one."""
+def _steps(data: Data, order: Days, follows: Mask) -> Iterator[tuple[Days, npt.NDArray[np.float64], Days]]:
+    """Yield for each questionnaire where it follows itself, the sum of its steps in shares of a scale, and how many."""
     for name, instrument in schema.instruments().items():
         where = np.flatnonzero(follows & data.holds("measurements", "instrument", name)[order])
+        if not len(where):
+            continue
         now, before = order[where], order[where - 1]
-        for item in instrument.items if len(where) else ():
+        moved, common = np.zeros(len(where)), np.zeros(len(where), dtype=np.int64)
+        for item in instrument.items:
             values, there = form_answers(data, item.id)
             inside = there & (values >= item.minimum) & (values <= item.maximum) & (values != item.dont_know)
-            step = (values[now] - values[before]) / (item.maximum - item.minimum)
-            yield where, step, inside[now] & inside[before]
+            # What is no answer on the scale is set to a number below it, so that each answer is looked up once.
+            answers = np.where(inside, values, np.int64(item.minimum - 1))
+            last, first = answers[now], answers[before]
+            both = (last >= item.minimum) & (first >= item.minimum)
+            moved += np.where(both, (last - first) / (item.maximum - item.minimum), 0.0)
+            common += both
+        yield where, moved, common

@@ -17,6 +17,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.texts import text
+from bipstudy.validation.data import distinct_values, in_order
 
 Codes = npt.NDArray[np.int64]
 
@@ -295,10 +296,10 @@ def _sequences(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, object]]:
         return [{"precision": precision, "participants": 0, "unique": 0} for precision in _PRECISIONS]
     dated = forms.loc[forms["answered_on"].notna(), [*_PERSON, "answered_on"]]
     days = dated["answered_on"].to_numpy(dtype="datetime64[D]")
-    office = pd.factorize(dated["organisation_id"])[0].astype(np.int64)
-    number, names = pd.factorize(dated["participant_id"])
+    office = distinct_values(dated["organisation_id"])[0]
+    number, names = distinct_values(dated["participant_id"])
     person = office * (len(names) + 1) + number
-    order = np.lexsort([days, person])
+    order = in_order(person, days.astype(np.int64))
     person, days, office = person[order], days[order], office[order]
     found: list[dict[str, object]] = []
     for precision, unit in _PRECISIONS.items():

@@ -13,7 +13,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.schema.pandera_schema import pandera_schema
 from bipstudy.texts import LANGUAGES
-from bipstudy.validation.data import Data, Mask
+from bipstudy.validation.data import Data, Mask, distinct_values, plain
 from bipstudy.validation.rules import Hits, Outcome, check, in_both
 
 Rows = npt.NDArray[np.int64]
@@ -128,47 +128,54 @@ def _failures(data: Data, name: str) -> Iterator[tuple[str, str, str, Rows]]:
     again = np.flatnonzero((first >= 0) & (first != np.arange(len(first))))
     if len(again):
         yield "duplicate-key", name, "", again
-    suspect, columns = _suspect(data, name)
-    if not columns:
-        return
+    described = None
+    for column, suspect in _suspect_cells(data, name):
+        values = data.tables[name][column]
+        if column in data.absent[name] or column in data.mistyped[name]:
+            continue
+        empty = suspect & values.isna().to_numpy(dtype=bool)
+        if empty.any():
+            yield "missing-value", name, column, np.flatnonzero(empty)
+        rows = np.flatnonzero(suspect & ~empty)
+        if not len(rows):
+            continue
+        # Pandera writes out each failing cell by itself, so it is asked of each different value once.
+        described = described or pandera_schema(name)
+        codes, different = distinct_values(values.iloc[rows])
+        for code, wrong in _refused(described.columns[column], pd.Series(different, dtype=values.dtype)):
+            yield code, name, column, rows[wrong[codes]]
+
+
+def _refused(described: Any, values: pd.Series) -> Iterator[tuple[str, Mask]]:
+    """Yield the rules that some values of a column break, and which of the values do."""
     import pandera.pandas as pa
 
-    # Where most keys stand twice, pandera writes out each failing row by itself, for minutes.
-    described = pandera_schema(name)
-    described.unique = None
-    described = described.select_columns(columns)
-
+    found: dict[str, Mask] = {}
     try:
         with warnings.catch_warnings():
             # Pandera joins its failure cases in a way that pandas warns of; the joined table is not used.
             warnings.simplefilter("ignore", FutureWarning)
-            described.validate(data.tables[name][columns].iloc[suspect], lazy=True)
+            pa.DataFrameSchema({described.name: described}).validate(values.to_frame(described.name), lazy=True)
     except pa.errors.SchemaErrors as failed:
-        silent = data.absent[name] | data.mistyped[name]
-        found: dict[tuple[str, str], list[Rows]] = {}
         for error in failed.schema_errors:
-            code, column = _rule_and_column(error)
-            if column not in silent:
-                found.setdefault((code, column), []).append(error.failure_cases["index"].to_numpy(dtype=np.int64))
-        for (code, column), parts in found.items():
-            yield code, name, column, np.unique(np.concatenate(parts))
+            code = "out-of-bounds" if error.check.name == "bounds" else "unknown-code"
+            wrong = found.setdefault(code, np.zeros(len(values), dtype=bool))
+            wrong[error.failure_cases["index"].to_numpy(dtype=np.int64)] = True
+    yield from found.items()
 
 
-def _suspect(data: Data, name: str) -> tuple[Rows, list[str]]:
-    """Return the rows and columns with a cell that may break a rule; pandera takes its time, and is asked of those."""
-    frame, description = data.tables[name], schema.table(name)
-    suspect = np.zeros(len(frame), dtype=bool)
-    cells = {
-        column: _unlisted(data, name, column, schema.PRECISIONS) for column in frame if column.endswith("_precision")
+def _suspect_cells(data: Data, name: str) -> Iterator[tuple[str, Mask]]:
+    """Yield the columns in which a cell is empty, or has a code or a number that it may not have, and which cells."""
+    marked = {
+        column: _unlisted(data, name, column, schema.PRECISIONS)
+        for column in data.tables[name]
+        if column.endswith("_precision")
     }
-    cells |= {column.name: _suspect_cells(data, name, column) for column in description.columns}
-    columns = [column for column, marked in cells.items() if marked.any()]
-    for column in columns:
-        suspect |= cells[column]
-    return np.flatnonzero(suspect), columns
+    marked |= {column.name: _suspect(data, name, column) for column in schema.table(name).columns}
+    yield from ((column, cells) for column, cells in marked.items() if cells.any())
 
 
-def _suspect_cells(data: Data, name: str, column: schema.Column) -> Mask:
+def _suspect(data: Data, name: str, column: schema.Column) -> Mask:
     """Say of each cell whether it is empty, or has a code or a number that it may not have."""
     values = data.tables[name][column.name]
     suspect: Mask = np.zeros(len(values), dtype=bool)
@@ -191,13 +198,6 @@ def _unlisted(data: Data, name: str, column: str, listed: Sequence[object]) -> M
     return np.append(unlisted, False)[codes] if unlisted.any() else np.zeros(len(codes), dtype=bool)
 
 
-def _rule_and_column(error: Any) -> tuple[str, str]:
-    """Return the rule and the column of one failure of pandera."""
-    if error.reason_code.name == "SERIES_CONTAINS_NULLS":
-        return "missing-value", str(error.schema.name)
-    return "out-of-bounds" if error.check.name == "bounds" else "unknown-code", str(error.schema.name)
-
-
 def _duplicates(data: Data, name: str, rows: Rows) -> Hits:
     """Return the rows whose key stands on an earlier row, and which row that is."""
     description = schema.table(name)
@@ -213,15 +213,12 @@ def _duplicates(data: Data, name: str, rows: Rows) -> Hits:
 def row_and_file(places: pd.DataFrame, rows: Rows, first: Rows) -> list[object]:
     """Return the row that each first row has, with its file and sheet where they are other than those of the row."""
     here, there = places.iloc[rows], places.iloc[first]
-    found: list[object] = []
-    for own, (file, sheet, row) in zip(
-        here[["file", "sheet"]].astype(object).where(lambda frame: frame.notna(), None).itertuples(index=False),
-        there[["file", "sheet", "row"]].astype(object).where(lambda frame: frame.notna(), None).itertuples(index=False),
-        strict=True,
-    ):
-        other = ", ".join(str(name) for name in (file, sheet) if name) if tuple(own) != (file, sheet) else ""
-        found.append(f"{row}, {other}" if other else int(row))
-    return found
+    own, other = (list(zip(plain(each["file"]), plain(each["sheet"]), strict=True)) for each in (here, there))
+    numbers = there["row"].tolist()
+    return [
+        int(row) if mine == its else f"{row}, {', '.join(str(name) for name in its if name)}".removesuffix(", ")
+        for mine, its, row in zip(own, other, numbers, strict=True)
+    ]
 
 
 def _labels(name: str, column: str) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bipstudy import schema
@@ -28,7 +29,7 @@ from bipstudy.validation import (  # noqa: F401
     structure,
 )
 from bipstudy.validation.accepted import Accepted, mark, read_exceptions, read_thresholds
-from bipstudy.validation.data import Data
+from bipstudy.validation.data import Data, distinct_values, plain
 from bipstudy.validation.findings import NotApplicable, Report, RuleStatus, collect, ordered
 from bipstudy.validation.risk import risk
 from bipstudy.validation.rules import CHECKS, Hits, Outcome, rule_needs
@@ -44,6 +45,7 @@ _ABOUT_A_CELL = (
     "answered-without-date",
     "left-reason-without-date",
 )
+_PLACE = ("file", "sheet", "row")
 
 
 def validate(
@@ -133,24 +135,19 @@ def _not_yet_said(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
     if code not in _ABOUT_A_CELL or not data.loaded:
         yield from outcome.hits
         return
-    said = {
-        (finding.table, finding.file, finding.sheet, finding.row, finding.column)
-        for finding in data.loaded
-        if finding.status == "invalid"
-    }
+    said = _said(data)
     for hit in outcome.hits:
         column = None if hit.column is None else data.source_column(hit.table, hit.column)
         if hit.rows is None:
-            if not any(
-                place[0] == hit.table and place[3] is None and place[4] in (column, hit.column) for place in said
-            ):
+            if not any((None, None, None) in said.get((hit.table, one), ()) for one in (column, hit.column)):
                 yield hit
             continue
+        there = said.get((hit.table, column))
+        if there is None:
+            yield hit
+            continue
         rows = data.provenance[hit.table].iloc[hit.rows]
-        new = [
-            (hit.table, _none(file), _none(sheet), int(row), column) not in said
-            for file, sheet, row in rows[["file", "sheet", "row"]].itertuples(index=False)
-        ]
+        new = [place not in there for place in zip(*(plain(rows[part]) for part in _PLACE), strict=True)]
         if any(new):
             each = {
                 name: [one for one, is_new in zip(values, new, strict=True) if is_new]
@@ -159,22 +156,34 @@ def _not_yet_said(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
             yield Hits(hit.table, hit.rows[new], hit.column, hit.status, hit.values, each)
 
 
-def _none(value: object) -> object:
-    """Return None for a missing value."""
-    return None if pd.isna(value) else value
+def _said(data: Data) -> dict[tuple[object, object], set[tuple[object, ...]]]:
+    """Return the places of which the loader has said something, by table and column; of a whole column without them."""
+    if "said" not in data.memory:
+        said: dict[tuple[object, object], set[tuple[object, ...]]] = {}
+        for finding in data.loaded:
+            if finding.status == "invalid":
+                whole = finding.row is None
+                place = (None, None, None) if whole else (finding.file, finding.sheet, finding.row)
+                said.setdefault((finding.table, finding.column), set()).add(place)
+        data.memory["said"] = said
+    found: dict[tuple[object, object], set[tuple[object, ...]]] = data.memory["said"]
+    return found
 
 
 def _blotted(name: object) -> object:
     """Return the name of a file or sheet as it may be shown."""
-    return None if pd.isna(name) else identifiers.redact(str(name))
+    return None if name is None or pd.isna(name) else identifiers.redact(str(name))
 
 
 def _submitted(data: Data) -> pd.DataFrame:
     """Return how many rows of each table came from which file and sheet."""
     counted: dict[tuple[object, ...], int] = {}
     for name, frame in data.provenance.items():
-        sizes = frame.groupby([frame["file"].astype(object), frame["sheet"].astype(object)], dropna=False, sort=False)
-        for (file, sheet), rows in sizes.size().items():
-            place = (name, _blotted(file), _blotted(sheet))
-            counted[place] = counted.get(place, 0) + int(rows)
+        (file_codes, files), (sheet_codes, sheets) = (distinct_values(frame[part]) for part in ("file", "sheet"))
+        both = (file_codes + 1) * (len(sheets) + 1) + sheet_codes + 1
+        rows = np.bincount(both)
+        for number in pd.unique(both):
+            file, sheet = divmod(int(number), len(sheets) + 1)
+            place = (name, _blotted([None, *files][file]), _blotted([None, *sheets][sheet]))
+            counted[place] = counted.get(place, 0) + int(rows[number])
     return pd.DataFrame([(*place, rows) for place, rows in counted.items()], columns=["table", "file", "sheet", "rows"])
