@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.analyses import resampling
 from bipstudy.analyses.activities_beside import beside, by_indicator, next_quarter, sensitivity, within_health
 from bipstudy.analyses.activity_kinds import pair_names, with_kinds
 from bipstudy.analyses.common import (
@@ -286,8 +288,9 @@ def _difference(fit: Any, frame: pd.DataFrame, nothing: Number) -> Number:
     """Return a job focus in parallel with another against a job focus alone."""
     if fit is None or not {"act_job", "act_job_parallel"} <= set(fit.terms):
         return nothing
-    contrast = fit.contrast({"act_job_parallel": 1.0, "act_job": -1.0}, name="difference")
-    return from_tidy(contrast.tidy(), "difference", fit)
+    weights = {"act_job_parallel": 1.0, "act_job": -1.0}
+    number = from_tidy(fit.contrast(weights, name="difference").tidy(), "difference", fit)
+    return replace(number, resample=resampling.of_contrast(fit, weights))
 
 
 def _transition(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bipstudy.analyses.caseworkers_draws import of_halves, of_spread
 from bipstudy.analyses.common import (
     CLUSTER,
     FlowBook,
@@ -195,7 +197,10 @@ def _spread(
         table = None if effects[rung] is None else effects[rung].tidy().set_index("term")
         made = table is not None and term in table.index
         row = table.loc[term] if table is not None and made else None
-        rows.append((label, Number(**counts) if row is None else _as_number(row, counts)))
+        number = Number(**counts) if row is None else _as_number(row, counts)
+        if role == "primary" and row is not None:
+            number = replace(number, resample=of_spread(effects[rung], frame))
+        rows.append((label, number))
     for contrast, columns in (
         ("sd_observed_means", ("observed", "observed", "observed")),
         ("sd_chance_means", ("chance_mean", "chance_low", "chance_high")),
@@ -251,6 +256,7 @@ def _halves(parted: Any, frame: pd.DataFrame, outcome: str, *, published: bool) 
     counts: dict[str, Any] = {"n": max(len(frame), 1), "events": int((frame["y"] > 0).sum())}
     counts["clusters"] = int(frame[CLUSTER].nunique())
     rows = []
+    resamples = of_halves(frame, FEWEST_CLIENTS)
     for place, contrast in enumerate(("most_effective", "least_effective")):
         benchmark = "R15" if published else ""
         observed = by_chance = Number(**counts)
@@ -258,7 +264,8 @@ def _halves(parted: Any, frame: pd.DataFrame, outcome: str, *, published: bool) 
             value = (parted.observed.upper, parted.observed.lower)[place]
             # Sorted anew in every resample: the interval is that of what was sorted, not of true shares.
             low, high = np.quantile(parted.resampled[:, place], [0.025, 0.975])
-            observed = Number(value, np.nan, min(float(low), value), max(float(high), value), np.nan, **counts)
+            ends = min(float(low), value), max(float(high), value)
+            observed = Number(value, np.nan, *ends, np.nan, **counts, resample=resamples[place])
             low, high = np.quantile(parted.drawn[:, place], [0.025, 0.975])
             by_chance = Number(float(parted.drawn[:, place].mean()), np.nan, float(low), float(high), np.nan, **counts)
         label = Label(NAME, contrast, "share", outcome, "caseworker", HALVES_MONTHS, benchmark=benchmark)

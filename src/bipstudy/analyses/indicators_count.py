@@ -108,13 +108,17 @@ def replicates(estimates: FloatArray, influence: FloatArray, draws: FloatArray) 
     -------
     array of shape (resamples,)
     """
+    return np.asarray(holm_holds(in_errors(estimates, influence, draws)).sum(axis=1), dtype=np.float64)
+
+
+def in_errors(estimates: FloatArray, influence: FloatArray, draws: FloatArray) -> FloatArray:
+    """Return the estimates of each resample in the standard errors made again from it; parameters as above."""
     moved = (draws - 1.0) @ influence
     groups = draws.sum(axis=1, keepdims=True)
     # Squares around the mean of the resample: it has moved, and its influences with it.
     squares = draws @ influence**2 - (draws @ influence) ** 2 / groups
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = (estimates + moved) / np.sqrt(squares * groups / (groups - 1.0))
-    return np.asarray(holm_holds(z).sum(axis=1), dtype=np.float64)
+        return np.asarray((estimates + moved) / np.sqrt(squares * groups / (groups - 1.0)))
 
 
 def expected(found: Sequence[Difference]) -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from bipstudy.analyses.common import (
     with_answers,
     with_background,
 )
-from bipstudy.analyses.estimating import Label, Number, Z, attempt, estimates, from_tidy
+from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy
+from bipstudy.analyses.insights_risks import COLUMNS, INSIGHTS, QUARTER, standardised_risks
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import answer_columns, build_episodes
 from bipstudy.panel.assembly import read_parts
@@ -38,49 +39,8 @@ CLUSTERS = [CLUSTER, "participant"]
 STEP_MONTHS = 3
 WASHOUT_DAYS = 30
 ENOUGH_EVENTS = 5
-QUARTER = "quarter_"
-# Insight -> its columns, the first being what is set to one or nought.
-INSIGHTS = {
-    "focus": ("ins_focus",),
-    "no_gaps": ("ins_no_gaps",),
-    "parallel": ("ins_parallel",),
-    "same_caseworker": ("ins_same_caseworker",),
-    "belief": ("ins_belief_top", "ins_belief_middle"),
-}
 FOCUSES = ("job", "study")
-COLUMNS = [column for columns in INSIGHTS.values() for column in columns]
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Risks:
-    """Standardised risks with each insight absent and present: labels, risks and their covariance."""
-
-    labels: tuple[str, ...]
-    risks: Floats
-    covariance: Floats
-
-    def contrast(self, present: str, absent: str, scale: str, counts: dict[str, Any]) -> Number:
-        """Return the ratio or difference of two risks."""
-        one, other = self.labels.index(present), self.labels.index(absent)
-        slope = np.zeros(len(self.labels))
-        if scale == "risk_ratio":
-            slope[one], slope[other] = 1.0 / self.risks[one], -1.0 / self.risks[other]
-            value = float(np.log(self.risks[one] / self.risks[other]))
-        else:
-            slope[one], slope[other] = 1.0, -1.0
-            value = float(self.risks[one] - self.risks[other])
-        error = float(np.sqrt(max(float(slope @ self.covariance @ slope), 0.0)))
-        return _normal(value, error, scale == "risk_ratio", counts)
-
-
-def _normal(value: float, error: float, ratio: bool, counts: dict[str, Any]) -> Number:
-    """Return a number with a normal interval, of a logarithm if it is a ratio."""
-    from math import erfc, exp, nan, sqrt
-
-    shown: Callable[[float], float] = exp if ratio else float
-    p_value = erfc(abs(value) / error / sqrt(2)) if error > 0 else nan
-    return Number(shown(value), error, shown(value - Z * error), shown(value + Z * error), p_value, **counts)
 
 
 @single_threaded
@@ -252,79 +212,12 @@ def _fit(frame: pd.DataFrame, response: str, adjustment: Sequence[str], quarters
     return attempt(lambda: models.discrete_hazard(used, written, cluster=CLUSTERS, person="participant"))
 
 
-def _settings() -> dict[str, dict[str, float]]:
-    """Return the values of each insight absent and present, then of all together."""
-    absent = {name: dict.fromkeys(columns, 0.0) for name, columns in INSIGHTS.items()}
-    present = {name: {**absent[name], columns[0]: 1.0} for name, columns in INSIGHTS.items()}
-    settings: dict[str, dict[str, float]] = {}
-    for name in INSIGHTS:
-        settings |= {f"{name}_absent": absent[name], f"{name}_present": present[name]}
-    settings["all_absent"] = {column: value for each in absent.values() for column, value in each.items()}
-    settings["all_present"] = {column: value for each in present.values() for column, value in each.items()}
-    return settings
-
-
-def _standardised(fit: Any, frame: pd.DataFrame, quarters: int) -> _Risks | None:
-    """Return the risks at the horizon of everybody's first row under each setting.
-
-    What `bipstudy.models.standardised_risk` gives, with one matrix for all settings and quarters: they differ in few
-    columns only.
-    """
-    from bipstudy.models.standardised import risk_covariance
-
-    first = frame.drop_duplicates("participant").reset_index(drop=True)
-    absent = {name: 0.0 for name in fit.design.variables if name.startswith(QUARTER)}
-    matrix = np.asarray(fit.design.matrix(first.assign(**absent)), dtype=np.float64)
-    place = {term: number for number, term in enumerate(fit.terms)}
-    later = [place.get(f"{QUARTER}{number}") for number in range(2, quarters + 1)]
-    risks: list[float] = []
-    slopes, spreads = [], []
-    for setting in _settings().values():
-        for column, value in setting.items():
-            if column in place:
-                matrix[:, place[column]] = value
-        risk, slope, each = _at_horizon(fit, matrix, later)
-        risks.append(risk)
-        slopes.append(slope)
-        spreads.append((each - risk) / len(first))
-        matrix[:, [place[column] for column in setting if column in place]] = first[
-            [column for column in setting if column in place]
-        ].to_numpy(dtype=np.float64)
-    if not min(risks) > 0:
-        return None
-    covariance = risk_covariance(fit, first, np.vstack(slopes), np.column_stack(spreads), "sampled")
-    return _Risks(tuple(_settings()), np.array(risks), covariance)
-
-
-def _at_horizon(fit: Any, matrix: Floats, later: list[int | None]) -> tuple[float, Floats, Floats]:
-    """Return the mean risk at the horizon, its derivative by the coefficients, and everybody's own risk."""
-    from bipstudy.models.separation import limit_eta
-
-    cumulated = np.zeros(len(matrix))
-    amounts = []
-    for column in [None, *later]:
-        if column is not None:
-            matrix[:, column] = 1.0
-        # Where the hazard is 1 nobody survives, and the derivative is multiplied by nought.
-        amounts.append(np.exp(np.minimum(limit_eta(matrix, fit.estimates, fit.directions), 30.0)))
-        cumulated = cumulated + amounts[-1]
-        if column is not None:
-            matrix[:, column] = 0.0
-    left = np.exp(-cumulated) / len(matrix)
-    slope = (left * cumulated) @ matrix
-    for column, amount in zip(later, amounts[1:], strict=True):
-        if column is not None:
-            slope[column] = left @ amount
-    each = -np.expm1(-cumulated)
-    return float(each.mean()), slope, each
-
-
 def _contrasts(
     fit: Any, frame: pd.DataFrame, quarters: int, named: tuple[str, int | None, str]
 ) -> list[tuple[Label, Number]]:
     """Return ratio and difference of each insight, and of all five together."""
     outcome, months, role = named
-    risks = None if fit is None else _standardised(fit, frame, quarters)
+    risks = None if fit is None else standardised_risks(fit, frame, quarters)
     counts: dict[str, Any] = {"n": len(frame)}
     if fit is not None:
         counts = {name: vars(from_tidy(fit.tidy(), fit.terms[0], fit))[name] for name in ("n", "events", "clusters")}

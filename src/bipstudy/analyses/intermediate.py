@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from bipstudy.analyses import resampling
 from bipstudy.analyses.common import CLUSTER, formula, standardised
 from bipstudy.analyses.estimating import Label, Number, attempt, from_tidy
+from bipstudy.analyses.indicators_count import holm_holds, in_errors
 from bipstudy.analyses.quarters import Indicator, indicators_asked
 
 CLUSTERS = [CLUSTER, "participant"]
@@ -20,6 +24,15 @@ SCORED = "score_level"
 # Adjustment in the estimates where participant, caseworker and quarter are absorbed.
 EFFECTS = "participant_caseworker_quarter"
 ITEM_CONTRASTS = ("item_change_per_sd", "item_start_per_sd")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A coefficient, its standard error, and what each caseworker adds to it."""
+
+    estimate: float
+    error: float
+    influence: dict[str, float]
 
 
 def hazard(
@@ -87,14 +100,21 @@ def differences(
     -------
     list of Number
     """
+    fit, nothing = difference_fit(frame, response, exposures, terms, effects=effects)
+    return numbers(fit, exposures, nothing, ratio=False)
+
+
+def difference_fit(
+    frame: pd.DataFrame, response: str, exposures: Sequence[str], terms: Sequence[str], *, effects: bool = False
+) -> tuple[Any, Number]:
+    """Fit by least squares, and return what stands for what could not be estimated; parameters as above."""
     from bipstudy import models
 
     wanted = [response, *exposures, *terms, *CLUSTERS, *(["quarter"] if effects else [])]
     used = frame[wanted].dropna(subset=[response, *exposures])
     words = formula(response, exposures, terms)
     words += f" | participant + {CLUSTER} + quarter" if effects else ""
-    fit = attempt(lambda: models.linear_probability(used, words, cluster=CLUSTERS))
-    return numbers(fit, exposures, Number(n=len(used)), ratio=False)
+    return attempt(lambda: models.linear_probability(used, words, cluster=CLUSTERS)), Number(n=len(used))
 
 
 def numbers(fit: Any, exposures: Sequence[str], nothing: Number, *, ratio: bool) -> list[Number]:
@@ -137,9 +157,13 @@ def by_indicator(
     list of (Label, Number)
     """
     rows: list[tuple[Label, Number]] = []
+    moves: list[tuple[Move | None, Move | None]] = []
     for each in indicators_asked():
-        rows += _transition(frame, each, analysis, outcomes)
-        rows += _rise(answered, occasions, each, background, analysis)
+        found, predicts_move = _transition(frame, each, analysis, outcomes)
+        rows += found
+        found, rises_move = _rise(answered, occasions, each, background, analysis)
+        rows += found
+        moves.append((predicts_move, rises_move))
     for adjustment, predicts, risk in (
         ("background_level", "item_change_per_sd", outcomes[1]),
         (EFFECTS, "item_level_per_sd", "months_in_work_or_study"),
@@ -148,6 +172,8 @@ def by_indicator(
         tested = [each for each in both.values() if each is not None]
         number = Number(estimate=float(sum(tested)) if tested else np.nan, n=len(tested) or len(frame))
         marked = benchmark if adjustment == "background_level" else ""
+        if marked:
+            number = replace(number, resample=_resampled(moves))
         label = Label(
             analysis, "valid_intermediate_outcomes", "other", risk, "count", None, adjustment, "secondary", marked
         )
@@ -157,37 +183,70 @@ def by_indicator(
 
 def _transition(
     frame: pd.DataFrame, each: Indicator, analysis: str, outcomes: tuple[str, str]
-) -> list[tuple[Label, Number]]:
-    """Return the hazard ratios of change and of the level at its beginning."""
+) -> tuple[list[tuple[Label, Number]], Move | None]:
+    """Return the hazard ratios of change and of the level at its beginning, and how that of change for work moves."""
     z = {}
     for name in ("moved", "start"):
         values = standardised(frame[f"{name}_{each.item}"].to_numpy(dtype=np.float64))
         z[f"z_{name}"] = np.full(len(frame), np.nan) if values is None else values
     used = frame.assign(**z)
-    rows = []
+    rows, fit = [], None
     for response, called in zip(("y", "y_work"), outcomes, strict=True):
         terms = ["months_since_entry", f"score_{response}"]
-        found = ratios(used, response, ["z_moved", "z_start"], terms, frame["ipcw"])
+        fit, nothing = hazard(used, response, ["z_moved", "z_start"], terms, frame["ipcw"])
+        found = numbers(fit, ["z_moved", "z_start"], nothing, ratio=True)
         rows += [
             (Label(analysis, contrast, "hazard_ratio", called, each.item, MONTHS, SCORED), number)
             for contrast, number in zip(ITEM_CONTRASTS, found, strict=True)
         ]
-    return rows
+    return rows, _move(fit, "z_moved")
+
+
+def _move(fit: Any, term: str) -> Move | None:
+    """Return a coefficient, its error and what each caseworker adds to it, where resamples were asked for."""
+    influence = None if fit is None else resampling.influence_of(fit, term)
+    if influence is None:
+        return None
+    row = fit.tidy().set_index("term").loc[term]
+    return Move(float(row["estimate"]), float(row["std_error"]), influence)
+
+
+def _resampled(moves: Sequence[tuple[Move | None, Move | None]]) -> resampling.Resample | None:
+    """Return what resamples the number of indicators that both predict and rise, Holm's correction made anew."""
+    pairs = [(one, other) for one, other in moves if one is not None and other is not None]
+    if not pairs:
+        return None
+    labels = sorted({label for pair in pairs for move in pair for label in move.influence})
+
+    def counted(draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        holds = np.ones((len(draws), len(pairs)), dtype=bool)
+        for place in (0, 1):
+            own = [pair[place] for pair in pairs]
+            estimates = np.array([move.estimate for move in own])
+            influence = np.array([[move.influence.get(label, 0.0) for move in own] for label in labels])
+            # Errors are clustered by participants too; what that adds stays as it is.
+            one = in_errors(estimates, influence, np.ones((1, len(labels))))
+            errors = np.array([move.error for move in own])
+            holds &= holm_holds(in_errors(estimates, influence, draws) * (estimates / errors) / one)
+        return np.asarray(holds.sum(axis=1), dtype=np.float64)
+
+    return resampling.of_draws(counted, labels)
 
 
 def _rise(
     answered: pd.DataFrame, occasions: pd.DataFrame, each: Indicator, background: list[str], analysis: str
-) -> list[tuple[Label, Number]]:
-    """Return the rise after an activity in the interval before, and within participants also what goes with months."""
+) -> tuple[list[tuple[Label, Number]], Move | None]:
+    """Return the rise after an activity, within participants what goes with months too, and how the rise moves."""
     # The same names for every item: a formula is read once.
     own = answered.assign(own_change=answered[f"next_{each.item}"], own_level=answered[f"now_{each.item}"])
-    adjusted = differences(own, "own_change", ["active"], ["months_since_entry", "own_level", *background])[0]
+    fit, nothing = difference_fit(own, "own_change", ["active"], ["months_since_entry", "own_level", *background])
+    adjusted = numbers(fit, ["active"], nothing, ratio=False)[0]
     within = differences(own, "own_change", ["active"], [], effects=True)[0]
     z = standardised(occasions[each.column].to_numpy(dtype=np.float64))
     later = occasions.assign(z=np.nan if z is None else z)
     months = differences(later, "months_in_work_or_study", ["z"], [], effects=True)[0]
     label = Label(analysis, "item_after_activity", "sd", "indicator_change", each.item)
-    return [
+    rows = [
         (Label(**{**vars(label), "adjustment": "background_level"}), adjusted),
         (Label(**{**vars(label), "adjustment": EFFECTS}), within),
         (
@@ -197,6 +256,7 @@ def _rise(
             months,
         ),
     ]
+    return rows, _move(fit, "active")
 
 
 def _judged(rows: list[tuple[Label, Number]], adjustment: str, predicts: str, outcome: str) -> dict[str, bool | None]:

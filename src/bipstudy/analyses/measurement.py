@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.analyses import resampling
 from bipstudy.analyses.common import CLUSTER, FlowBook, single_threaded
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, mean
 from bipstudy.analyses.measurement_forms import Forms, answered_forms, form_estimates, form_tables, mode_estimates
@@ -70,7 +71,7 @@ def measurement(study: Study) -> Result:
     scales["caseworker_all"] = _reliability(first, [f"c_{item}" for item in more])
     found_factors = {who: _factors(first, columns) for who, columns in names.items()}
     forms = answered_forms(study, coded)
-    rows = _reliability_rows(scales, len(first))
+    rows = _reliability_rows(scales, first)
     rows += _between(first, shared)
     rows += [
         (Label(NAME, f"factors_{who}", "other", OUTCOME), _count(found_factors[who][0], len(first))) for who in names
@@ -111,7 +112,7 @@ def primaries(study: Study) -> list[tuple[Label, Number]]:
     scales = {
         who: _reliability(first, [f"{who[0]}_{item}" for item in shared]) for who in ("participant", "caseworker")
     }
-    rows = [(label, number) for label, number in _reliability_rows(scales, len(first)) if label.role == "primary"]
+    rows = [(label, number) for label, number in _reliability_rows(scales, first) if label.role == "primary"]
     return [*rows, _icc(first, MEANS, "icc_between", "icc2", "primary")]
 
 
@@ -169,22 +170,31 @@ def _reliability(first: pd.DataFrame, columns: list[str]) -> Any:
     return attempt(lambda: models.reliability(first[[*columns, CLUSTER]], columns, cluster=CLUSTER))
 
 
-def _reliability_rows(scales: Mapping[str, Any], n: int) -> list[tuple[Label, Number]]:
+def _reliability_rows(scales: Mapping[str, Any], first: pd.DataFrame) -> list[tuple[Label, Number]]:
     """Return omega and alpha of each sum."""
-    rows = []
+    rows, n = [], len(first)
+    columns = {who: list(fit.item_table["item"]) for who, fit in scales.items() if fit is not None}
+    labels = {who: first.loc[first[own].notna().all(axis=1), CLUSTER].to_numpy(object) for who, own in columns.items()}
     for term in ("omega", "alpha"):
         for who, fit in scales.items():
             role = "primary" if term == "omega" and who != "caseworker_all" else "secondary"
-            number = Number(n=n) if fit is None else _number(fit.tidy(), term, fit.rows, fit.clusters)
+            number = Number(n=n)
+            if fit is not None:
+                influence = fit.influence.get(term) if role == "primary" else None
+                number = _number(fit.tidy(), term, (fit.rows, fit.clusters), influence, labels[who])
             rows.append((Label(NAME, f"{term}_{who}", "other", OUTCOME, role=role), number))
     return rows
 
 
-def _number(tidy: pd.DataFrame, term: str, n: int, clusters: int | None) -> Number:
+def _number(
+    tidy: pd.DataFrame, term: str, counts: tuple[int, int | None], influence: Any = None, labels: Any = None
+) -> Number:
     """Return one row of a table as a number, without a test against zero, which nobody doubts."""
     row = tidy.set_index("term").loc[term]
+    estimate, error = float(row["estimate"]), float(row["std_error"])
     low, high = float(row["conf_low"]), float(row["conf_high"])
-    return Number(float(row["estimate"]), float(row["std_error"]), low, high, n=n, clusters=clusters)
+    resample = None if influence is None else resampling.of_rows(estimate, influence, labels)
+    return Number(estimate, error, low, high, n=counts[0], clusters=counts[1], resample=resample)
 
 
 def _count(solution: Any, n: int) -> Number:
@@ -240,8 +250,11 @@ def _icc(
     if (used[list(pair)].nunique() < 2).any():
         return label, Number(n=len(frame))
     fit = attempt(lambda: models.intraclass_correlation(used, list(pair), cluster=CLUSTER))
-    number = Number(n=len(frame)) if fit is None else _number(fit.tidy(), term, fit.rows, used[CLUSTER].nunique())
-    return label, number
+    if fit is None:
+        return label, Number(n=len(frame))
+    counts = fit.rows, int(used[CLUSTER].nunique())
+    influence = fit.influence[term] if role == "primary" else None
+    return label, _number(fit.tidy(), term, counts, influence, used[CLUSTER].to_numpy(dtype=object))
 
 
 def _kappa(frame: pd.DataFrame, pair: tuple[str, str], item: str) -> tuple[Label, Number]:
@@ -250,7 +263,9 @@ def _kappa(frame: pd.DataFrame, pair: tuple[str, str], item: str) -> tuple[Label
 
     used = frame[[*pair, CLUSTER]].dropna()
     fit = attempt(lambda: models.weighted_kappa(used, *pair, cluster=CLUSTER))
-    number = Number(n=len(frame)) if fit is None else _number(fit.tidy(), "kappa", fit.rows, used[CLUSTER].nunique())
+    if fit is None:
+        return Label(NAME, "kappa", "other", OUTCOME, item), Number(n=len(frame))
+    number = _number(fit.tidy(), "kappa", (fit.rows, int(used[CLUSTER].nunique())))
     return Label(NAME, "kappa", "other", OUTCOME, item), number
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bipstudy.analyses import resampling
 from bipstudy.analyses.common import (
     CLUSTER,
     FlowBook,
@@ -184,7 +185,12 @@ def primaries(study: Study, panel: pd.DataFrame | None = None) -> list[tuple[Lab
     full, short = (_predict(sample, name, "y", "caseworker") for name in GAINS[contrast])
     gain = None if full is None or short is None else _performance(sample, "y", full, short)
     label = Label(NAME, contrast, "auc", outcome_name("primary"), "", 12, "folds_caseworker", "primary")
-    return [(label, _number(sample, gain, "auc"))]
+    return [(label, _gain(sample, gain, full, short))]
+
+
+def _gain(sample: Sample, gain: Any, full: Predicted | None, short: Predicted | None) -> Number:
+    """Return a gain in the area under the curve."""
+    return _number(sample, gain, "auc", *(each for each in (full, short) if each is not None))
 
 
 def _sample(book: FlowBook, frame: pd.DataFrame) -> Sample:
@@ -264,11 +270,20 @@ def _performance(sample: Sample, response: str, prediction: Predicted, other: Pr
     )
 
 
-def _number(sample: Sample, performance: Any, measure: str) -> Number:
-    """Return one measure as a number."""
+def _number(sample: Sample, performance: Any, measure: str, *predictions: Predicted) -> Number:
+    """Return one measure as a number, with what resamples it where the predictions that it compares are given."""
     if performance is None:
         return Number(n=len(sample.frame))
     row = performance.tidy().set_index("term").loc[measure]
+    resample = None
+    if predictions:
+        # The rows that the influences are of: those with every prediction, in order.
+        known = ~np.any([np.isnan(each.risk) for each in predictions], axis=0) & (sample.frame["ipcw"] > 0).to_numpy()
+        known &= sample.frame["y"].notna().to_numpy()
+        influence = performance.influence[:, performance.terms.index(measure)]
+        resample = resampling.of_rows(
+            float(row["estimate"]), influence, sample.frame.loc[known, CLUSTER].to_numpy(dtype=object)
+        )
     return Number(
         float(row["estimate"]),
         float(row["std_error"]),
@@ -278,6 +293,7 @@ def _number(sample: Sample, performance: Any, measure: str) -> Number:
         n=performance.rows,
         events=performance.events,
         clusters=performance.errors.clusters[0],
+        resample=resample,
     )
 
 
@@ -305,7 +321,7 @@ def _of_grouping(
         main = (contrast, folds) == ("prediction_over_background", "folds_caseworker")
         role = "primary" if main else "secondary"
         label = Label(NAME, contrast, "auc", outcome, "", months, folds, role)
-        rows.append((label, _number(sample, gain, "auc")))
+        rows.append((label, _gain(sample, gain, full, short)))
     return rows
 
 
@@ -330,7 +346,7 @@ def _work(sample: Sample, outcome: str, named: str, months: int | None) -> tuple
         NAME, "prediction_over_background", "auc", "work" if outcome == "primary" else f"{named}:work", "", months,
         "folds_caseworker", benchmark="R14" if outcome == "primary" else "",
     )  # fmt: skip
-    return label, _number(sample, gain, "auc")
+    return label, _gain(sample, gain, full, short)
 
 
 def _tables(sample: Sample, found: pd.DataFrame, predictions: Mapping[tuple[str, str], Any]) -> dict[str, pd.DataFrame]:

@@ -121,8 +121,21 @@ def of_ratio(numerators: FloatArray, denominators: FloatArray, clusters: npt.NDA
 
 def of_term(fit: Any, term: str, *, ratio: bool) -> Resample | None:
     """Return what resamples a coefficient of a fit, or its exponential."""
+    return of_contrast(fit, {term: 1.0}, ratio=ratio)
+
+
+def of_contrast(fit: Any, weights: Mapping[str, float], *, ratio: bool = False) -> Resample | None:
+    """Return what resamples a weighted sum of the coefficients of a fit, or its exponential.
+
+    Parameters
+    ----------
+    fit : Fit
+    weights : mapping of str to float
+        Terms and what they count.
+    ratio : bool
+    """
     request = _REQUEST.get()
-    known = term in getattr(fit, "terms", ()) and term not in getattr(fit, "unbounded", ())
+    known = set(weights) <= set(getattr(fit, "terms", ())) - set(getattr(fit, "unbounded", ()))
     if request is None or not known or CASEWORKER not in fit.source.frame:
         return None
 
@@ -130,7 +143,7 @@ def of_term(fit: Any, term: str, *, ratio: bool) -> Resample | None:
         drawn = _coefficients(fit, _used_labels(fit), request)
         if drawn is None:
             return None
-        values: FloatArray = drawn[0][:, fit.terms.index(term)]
+        values: FloatArray = drawn[0][:, [fit.terms.index(term) for term in weights]] @ np.array([*weights.values()])
         return np.exp(values) if ratio else values
 
     return resample
@@ -322,3 +335,58 @@ def of_draws(estimator: Callable[[FloatArray], FloatArray], labels: Sequence[str
 def of_influence(estimate: float, influence: FloatArray, labels: Sequence[str]) -> Resample | None:
     """Return what resamples an estimate by what each caseworker adds to it: one Newton step."""
     return of_draws(lambda draws: estimate + (draws - 1.0) @ influence, labels)
+
+
+def of_rows(estimate: float, influence: FloatArray, clusters: npt.NDArray[Any]) -> Resample | None:
+    """Return what resamples an estimate by what each row adds to it, added up within caseworkers.
+
+    Parameters
+    ----------
+    estimate : float
+    influence : array of shape (n,)
+        Sums to nothing.
+    clusters : array of shape (n,)
+    """
+    if not wanted():
+        return None
+    labels, codes = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
+    sums = np.bincount(codes, weights=influence, minlength=len(labels)).astype(np.float64)
+    return of_influence(estimate, sums, labels.tolist())
+
+
+def coefficients(fit: Any, among: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray] | None:
+    """Return resampled coefficients of a fit and the weights of further rows; None where there are none.
+
+    Parameters
+    ----------
+    fit : Fit
+        With ``cluster_caseworker`` in its frame.
+    among : array of shape (n,)
+        Caseworkers of rows that are averaged over.
+
+    Returns
+    -------
+    coefficients : array of shape (replications, k)
+    weights : array of shape (replications, n)
+    """
+    request = _REQUEST.get()
+    rows = np.asarray(among, dtype=object).astype(str)
+    drawn = None if request is None else _coefficients(fit, rows, request)
+    if drawn is None:
+        return None
+    coefficient, counts, labels = drawn
+    return coefficient, counts[:, np.searchsorted(labels, rows)]
+
+
+def influence_of(fit: Any, term: str) -> dict[str, float] | None:
+    """Return what each caseworker adds to a coefficient, by label; None where the fit tells nothing of it."""
+    if (
+        not wanted()
+        or term not in getattr(fit, "terms", ())
+        or fit.scores is None
+        or CASEWORKER not in fit.source.frame
+    ):
+        return None
+    labels, codes = np.unique(_used_labels(fit), return_inverse=True)
+    sums = fit.scores.by_group(codes, len(labels)) @ fit.bread[fit.terms.index(term)]
+    return dict(zip(labels.tolist(), sums.tolist(), strict=True))

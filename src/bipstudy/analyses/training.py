@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.analyses import resampling
 from bipstudy.analyses.common import FlowBook, outcome_name, ready, single_threaded, whole_months
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, share
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
@@ -256,7 +257,10 @@ def _change(fit: Any, frame: pd.DataFrame, first: int, last: int) -> Number:
     if not change.std_error > 0:
         return Number(**counts)
     low, high = change.interval
-    return Number(change.estimate, change.std_error, low, high, change.p_value, **counts)
+    influence = change.influence[(fit.influence != 0).any(axis=0)]
+    labels = [f"{place:06d}" for place in range(len(influence))]
+    resample = resampling.of_influence(change.estimate, influence, labels)
+    return Number(change.estimate, change.std_error, low, high, change.p_value, **counts, resample=resample)
 
 
 def _by_training(forms: pd.DataFrame) -> pd.DataFrame:

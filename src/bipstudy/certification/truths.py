@@ -231,7 +231,8 @@ def _continuity(world: _World) -> dict[str, float]:
 
 def _insights(world: _World) -> dict[str, float]:
     """Return log ratios of standardised 12-month risks, from a joint model of expected risks by quarter."""
-    from bipstudy.analyses.insights import COLUMNS, INSIGHTS, primary_sample
+    from bipstudy.analyses.insights import primary_sample
+    from bipstudy.analyses.insights_risks import COLUMNS, INSIGHTS
 
     frame, adjustment = primary_sample(world.study, world.episodes)
     terms = [*COLUMNS, *adjustment]

@@ -12,8 +12,8 @@ kappa. Psychological Bulletin 72, 323-327.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -42,6 +42,8 @@ class Agreement:
     model : str
     rows, rows_dropped : int
     convention : str
+    influence : mapping of str to array of shape (rows,)
+        By term, what each complete case adds to it; of intraclass correlations only.
     """
 
     table: pd.DataFrame
@@ -49,6 +51,7 @@ class Agreement:
     rows: int
     rows_dropped: int
     convention: str
+    influence: Mapping[str, Floats] = field(default_factory=dict)
 
     def tidy(self) -> pd.DataFrame:
         """Coefficients with errors and intervals.
@@ -131,6 +134,7 @@ def intraclass_correlation(
         rows=len(used),
         rows_dropped=len(frame) - len(used),
         convention=text,
+        influence={name: slope / len(used) for name, slope in zip(_ICC_NAMES, slopes, strict=True)},
     )
 
 

@@ -55,6 +55,9 @@ class FactorModel(Estimates):
         Complete cases, and cases left out because an answer is missing.
     groups : tuple of str
     sizes : tuple of int
+    influence : array of shape (rows, parameters), or None
+        What each complete case adds to each estimate, cases in the order of the groups; None where errors rest on
+        normal answers.
     """
 
     measures: Mapping[str, float] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class FactorModel(Estimates):
     rows_dropped: int = 0
     groups: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
+    influence: Floats | None = None
 
     def glance(self) -> pd.DataFrame:
         """One row about the fit.
@@ -150,7 +154,7 @@ def factor_model(
     if cluster is not None:
         whole = np.asarray(pd.factorize(used[cluster], sort=True)[0], dtype=np.int64)
         clusters = [whole[codes == g] for g in range(len(labels))]
-    covariance, errors = _covariance(structure, data, fit, robust, cluster, clusters, small_sample)
+    covariance, errors, influence = _covariance(structure, data, fit, robust, cluster, clusters, small_sample)
     total = scaling(structure, data, fit, clusters)
     return FactorModel(
         terms=terms,
@@ -162,6 +166,7 @@ def factor_model(
         rows_dropped=len(frame) - len(used),
         groups=tuple(str(label) for label in labels),
         sizes=tuple(int(size) for size in data.sizes),
+        influence=influence,
     )
 
 
@@ -255,17 +260,17 @@ def _covariance(
     cluster: str | None,
     clusters: Sequence[Ints] | None,
     small_sample: Literal["stata", "none"],
-) -> tuple[Floats, Errors]:
-    """Covariance of the estimates and the convention in words."""
+) -> tuple[Floats, Errors, Floats | None]:
+    """Covariance of the estimates, the convention in words, and what each case adds to the estimates."""
     total = data.sizes.sum()
     if not robust and cluster is None:
-        return np.linalg.inv(fit.information) / total, Errors(
-            text="expected information, normal answers, independent rows"
-        )
+        words = "expected information, normal answers, independent rows"
+        return np.linalg.inv(fit.information) / total, Errors(text=words), None
     scores, observed = scores_of(structure, data, fit.estimates)
     bread = np.linalg.inv(observed) / total
+    influence = scores @ bread
     if cluster is None or clusters is None:
-        return bread @ (scores.T @ scores) @ bread, Errors(text="sandwich, independent rows assumed")
+        return bread @ (scores.T @ scores) @ bread, Errors(text="sandwich, independent rows assumed"), influence
     codes = np.unique(np.concatenate(clusters), return_inverse=True)[1].astype(np.int64)
     count = int(codes.max()) + 1
     sums = group_sums(scores, codes, count)
@@ -273,7 +278,7 @@ def _covariance(
         (1.0, "no small-sample factor") if small_sample == "none" else (count / (count - 1.0), "factor G/(G-1)")
     )
     errors = Errors((cluster,), small_sample, (count,), text=f"clustered by {cluster} ({count}); {words}")
-    return factor * bread @ (sums.T @ sums) @ bread, errors
+    return factor * bread @ (sums.T @ sums) @ bread, errors, influence
 
 
 def _measures(

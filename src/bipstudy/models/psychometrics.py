@@ -12,8 +12,8 @@ coefficient alpha. Psychological Methods 12, 157-176. McDonald, R. P. (1999). Te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,8 @@ class Reliability:
         Complete cases, and the rest.
     clusters : int or None
     notes : tuple of str
+    influence : mapping of str to array of shape (rows,)
+        By term, what each complete case adds to it.
     """
 
     terms: tuple[str, ...]
@@ -56,6 +58,7 @@ class Reliability:
     rows_dropped: int
     clusters: int | None
     notes: tuple[str, ...] = ()
+    influence: Mapping[str, Floats] = field(default_factory=dict)
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """Coefficients with intervals, made on the scale of ``log(1 - coefficient)``.
@@ -136,7 +139,7 @@ def reliability(frame: pd.DataFrame, items: Sequence[str], *, cluster: str | Non
     standard = deviations / deviations.std(axis=0)
     alpha, by_case = _alpha(deviations)
     standardised, by_case_standardised = _alpha_standardised(standard)
-    omega, omega_error, loadings = _omega(used, names, cluster)
+    omega, omega_error, loadings, by_case_omega = _omega(used, names, cluster)
     errors = [influence_error(by_case, groups), influence_error(by_case_standardised, groups), omega_error]
     table, notes = _item_table(frame, used, names, deviations, groups)
     return Reliability(
@@ -148,6 +151,11 @@ def reliability(frame: pd.DataFrame, items: Sequence[str], *, cluster: str | Non
         rows_dropped=len(frame) - len(used),
         clusters=None if groups is None else int(groups.max()) + 1,
         notes=notes,
+        influence={
+            "alpha": by_case / len(used),
+            "alpha_standardised": by_case_standardised / len(used),
+            "omega": by_case_omega,
+        },
     )
 
 
@@ -182,8 +190,8 @@ def _alpha_standardised(standard: Floats) -> tuple[float, Floats]:
     return float(p / (p - 1.0) * (1.0 - p / total)), p**2 / (p - 1.0) / total**2 * by_case
 
 
-def _omega(used: pd.DataFrame, names: list[str], cluster: str | None) -> tuple[float, float, Floats]:
-    """Omega, its error by the delta method, and the loadings."""
+def _omega(used: pd.DataFrame, names: list[str], cluster: str | None) -> tuple[float, float, Floats, Floats]:
+    """Omega, its error by the delta method, the loadings, and what each case adds to omega."""
     fit = factor_model(used, {"common": names}, cluster=cluster)
     p = len(names)
     loadings, residuals = fit.estimates[:p], fit.estimates[p : 2 * p]
@@ -195,7 +203,8 @@ def _omega(used: pd.DataFrame, names: list[str], cluster: str | None) -> tuple[f
         / (common + unique) ** 2
     )
     error = np.sqrt(slope @ fit.covariance @ slope)
-    return float(common / (common + unique)), float(error), loadings
+    assert fit.influence is not None
+    return float(common / (common + unique)), float(error), loadings, fit.influence @ slope
 
 
 def _item_table(

@@ -20,7 +20,7 @@ Journal of Econometrics 225, 254-277.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +37,11 @@ _Z = 1.959963984540054
 
 @dataclass(frozen=True)
 class Change:
-    """An average of group-time effects with its error; NaN where there is none."""
+    """An average of group-time effects with its error and, by unit, its influences; NaN where there is none."""
 
     estimate: float
     std_error: float
+    influence: Floats = field(default_factory=lambda: np.zeros(0), compare=False, repr=False)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -97,7 +98,8 @@ class GroupTimeEffects:
         share = np.where(chosen, self.weight, 0.0) / self.weight[chosen].sum()
         influence = share @ self.influence
         count = max(int((self.influence != 0).any(axis=0).sum()), 2)
-        return Change(float(share @ self.estimate), math.sqrt(float(influence @ influence) * count / (count - 1)))
+        error = math.sqrt(float(influence @ influence) * count / (count - 1))
+        return Change(float(share @ self.estimate), error, influence)
 
     def event_study(self, before: int = 4, after: int = 4) -> pd.DataFrame:
         """Averages by period since the beginning.
