@@ -1,8 +1,8 @@
 """Times a whole replication: every analysis, the multiverse, the bootstrap and the report, as one line of JSON.
 
-Seconds of processor count this process and those it starts. Peak memory is that of this process and of the largest it
-started; where several run at once, what is held together is at most the first and the number of processes times the
-second.
+Seconds of processor count this process and those it starts. Peak memory is that of this process, of the largest it
+started, and of all together: the largest sum of their proportional sizes, in which a page that several processes share
+is counted once, looked at twice a second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import json
 import os
 import resource
 import tempfile
+import threading
 import time
+from pathlib import Path
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
     study, _ = simulate_study(participants=given.people, seed=given.seed)
     plan = Plan(multiverse=not given.no_multiverse, replications=given.replications)
     begun: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory() as out, _Together() as together:
         wall, before = time.perf_counter(), _cpu()
         run = replicate(
             study,
@@ -51,11 +53,53 @@ def main() -> None:
         "cpu_s": round(_cpu() - before, 1),
         "peak_own_mb": round(own),
         "peak_largest_other_mb": round(others),
+        "peak_together_mb": round(together.peak),
         "load": round(os.getloadavg()[0], 1),
         "skipped": sorted(run.skipped),
         "begun_s": begun,
     }
     print(json.dumps(measured, ensure_ascii=False))
+
+
+class _Together:
+    """The largest sum of the memory of this process and all it started, in MB; a page that is shared counts once."""
+
+    def __init__(self) -> None:
+        self.peak = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> _Together:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.5):
+            self.peak = max(self.peak, sum(map(_proportional, _family(os.getpid()))))
+
+
+def _family(parent: int) -> list[int]:
+    """Return a process and all that descend from it."""
+    found = [parent]
+    for path in Path(f"/proc/{parent}/task").glob("*/children"):
+        try:
+            found += [each for child in path.read_text().split() for each in _family(int(child))]
+        except OSError:
+            continue
+    return found
+
+
+def _proportional(process: int) -> float:
+    """Return the proportional size of a process in MB, nothing where it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _cpu() -> float:
