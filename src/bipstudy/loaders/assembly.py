@@ -70,7 +70,8 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
             reasons = _stack([part.reasons for part in group], frame.index)
             _complete_forms(frame, group, mapping.window_days, findings)
         done.tables[name] = schema.conform(name, frame, sort=False)
-        done.provenance[name] = pd.concat([_place(part.sheet) for part in filled], ignore_index=True)
+        places = [_place(part.sheet) for part in filled]
+        done.provenance[name] = places[0] if len(places) == 1 else pd.concat(places, ignore_index=True)
     _add_missing_answers(done, reasons)
     findings += lost_zeros(done.tables, done.provenance, done.source_columns)
     return done
@@ -126,7 +127,10 @@ def _fill_organisation(parts: list[Part], said: str | None, findings: list[Findi
 def _stacked(name: str, filled: list[Part]) -> pd.DataFrame:
     """Return the rows of all sheets of a table, with the columns it must have."""
     types = schema.dtypes(name)
-    frame = pd.concat([part.frame for part in filled], ignore_index=True)
+    if len(filled) == 1:
+        frame = filled[0].frame.copy(deep=False)
+    else:
+        frame = pd.concat([part.frame for part in filled], ignore_index=True)
     for column in schema.table(name).columns:
         if column.name not in frame and not column.optional:
             frame[column.name] = pd.Series(pd.NA, index=frame.index, dtype="object").astype(types[column.name])
@@ -136,6 +140,8 @@ def _stacked(name: str, filled: list[Part]) -> pd.DataFrame:
 def _stack(frames: list[pd.DataFrame], index: pd.Index) -> pd.DataFrame:
     """Return the reasons of all sheets under each other."""
     filled = [frame for frame in frames if len(frame.index)]
+    if not any(len(frame.columns) for frame in filled):
+        return pd.DataFrame(index=index)
     return pd.concat(filled, ignore_index=True).reindex(index).fillna("")
 
 
@@ -197,10 +203,13 @@ def _add_missing_answers(done: Assembled, reasons: pd.DataFrame) -> None:
     if reasons.empty:
         return
     forms, place = done.tables["measurements"], done.provenance["measurements"]
-    answered = forms["form_status"].isna() | (forms["form_status"] == "answered")
-    said = reasons.astype(object).where(answered, "").rename_axis(index="form").reset_index()
-    long = said.melt("form", var_name="item", value_name="reason")
-    long = long[long["reason"] != ""].sort_values(["form", "item"], kind="stable")
+    answered = (forms["form_status"].isna() | (forms["form_status"] == "answered")).to_numpy(dtype=bool)
+    said = {item: np.flatnonzero((reasons[item] != "").to_numpy(dtype=bool) & answered) for item in reasons}
+    parts = [
+        pd.DataFrame({"form": rows, "item": item, "reason": reasons[item].to_numpy()[rows]})
+        for item, rows in said.items()
+    ]
+    long = pd.concat(parts, ignore_index=True).sort_values(["form", "item"], kind="stable")
     derived = forms.loc[long["form"], _FORM_KEY].reset_index(drop=True)
     derived["item"], derived["reason"] = long["item"].to_numpy(), long["reason"].to_numpy()
     where = place.loc[long["form"]].reset_index(drop=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,7 +98,12 @@ class Cells:
         raw = np.empty(len(values), dtype=object)
         raw[:] = [cell_text(value) for value in values] if typed else values
         position, uniques = pd.factorize(raw)
-        tidy = [tidied(text) for text in uniques]
+        return cls.merged(uniques, position)
+
+    @classmethod
+    def merged(cls, texts: Iterable[str], position: npt.NDArray[np.intp]) -> Cells:
+        """Return a column from its different raw texts, of which several may be one when they are tidied."""
+        tidy = [tidied(text) for text in texts]
         if len(set(tidy)) == len(tidy):
             return cls(tidy, position)
         merged, distinct = pd.factorize(np.array(tidy, dtype=object))
@@ -127,7 +132,7 @@ class Parsed:
     problems : dict of str to array of int
         Code of the finding to the rows concerned.
     reasons : array of object or None
-        For items: why the answer is missing, ``""`` where nothing is said.
+        For items: why the answer is missing, ``""`` where nothing is said; None where no cell says anything.
     notes : dict of str to int
         Code of a finding on the whole column to the rows concerned; their values have been read.
     """
@@ -197,10 +202,16 @@ def parse(
     else:
         reader = _identifier if kind == "id" else _text
         markers = {"": "", **{marker: reason for marker, reason in markers.items() if marker in "-."}}
-    read = [reader(text) if kind == "code" or fold(text) not in markers else (None, "") for text in cells.distinct]
+    # The markers that hold for ids and text have no letter and no digit.
+    plain = kind in {"id", "text"}
+    missed = [not (plain and text[:1].isalnum()) and fold(text) in markers for text in cells.distinct]
     read = [
-        (None, "") if problem and fold(text) in markers else (value, problem)
-        for text, (value, problem) in zip(cells.distinct, read, strict=True)
+        reader(text) if kind == "code" or not miss else (None, "")
+        for text, miss in zip(cells.distinct, missed, strict=True)
+    ]
+    read = [
+        (None, "") if problem and miss else (value, problem)
+        for miss, (value, problem) in zip(missed, read, strict=True)
     ]
     return Parsed(
         _take(kind, cells, [value for value, _ in read]), problems=_problems(cells, [code for _, code in read])
@@ -250,8 +261,8 @@ def _dates(cells: Cells, markers: dict[str, str]) -> Parsed:
     days = pd.Series(pd.to_datetime([found[0] if found else None for found in read])).astype("datetime64[s]")
     precision = pd.Series([found[1] if found else None for found in read], dtype=schema.STRING)
     return Parsed(
-        values=days.take(cells.position).reset_index(drop=True),
-        precision=precision.take(cells.position).reset_index(drop=True),
+        values=_spread(days, cells),
+        precision=_spread(precision, cells),
         problems=_problems(cells, problems),
         notes={"excel-day-number": numbers} if numbers else {},
     )
@@ -278,7 +289,9 @@ def _numbers(kind: str, cells: Cells, markers: dict[str, str]) -> Parsed:
         for at in range(len(texts)):
             if comma[at] or point[at]:
                 values[at], problems[at] = None, "mixed-decimal-marks"
-    reasons = np.array([reason or "" for reason in said], dtype=object)[cells.position] if kind == "item" else None
+    reasons = None
+    if kind == "item" and any(said):
+        reasons = np.array([reason or "" for reason in said], dtype=object)[cells.position]
     return Parsed(_take(kind, cells, list(values)), problems=_problems(cells, problems), reasons=reasons)
 
 
@@ -326,7 +339,12 @@ def _code_reader(spellings: dict[str, str]) -> Callable[[str], tuple[object, str
 
 def _take(kind: str, cells: Cells, values: list[object]) -> pd.Series:
     """Return the value of every row from those of the distinct texts."""
-    return pd.Series(values, dtype=_DTYPES[kind]).take(cells.position).reset_index(drop=True)
+    return _spread(pd.Series(values, dtype=_DTYPES[kind]), cells)
+
+
+def _spread(values: pd.Series, cells: Cells) -> pd.Series:
+    """Return the value of every row from those of the distinct texts, one by one."""
+    return pd.Series(values.array.take(cells.position), copy=False)
 
 
 def _problems(cells: Cells, codes: list[str]) -> dict[str, npt.NDArray[np.intp]]:

@@ -8,6 +8,9 @@ import re
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
+from bipstudy.loaders.columns import read_lines
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.names import all_column_names, key
 from bipstudy.schema import Finding
@@ -19,8 +22,8 @@ _MOJIBAKE = re.compile("Ã[¥¤¶…„–©]|â€[“”™]")
 # What å, ä, ö of MacRoman and of code page 850 become in Windows-1252, between or beside letters.
 _FOREIGN = re.compile("[a-zA-Z][†„”ŒŠ][a-z]|(?<![A-Za-zÀ-ÿ])[†ŒŠ][a-z]{2}|[a-z]š[a-z]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
-_CONTROL_BYTES = re.compile(b"[\x00-\x08\x0e-\x1f]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_CHUNK = 2**20
 _SAMPLE_LINES = 20
 _SAMPLE_CHARACTERS = 200_000
 
@@ -48,21 +51,29 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     decoded = decode(name, content, encoding, findings)
     if decoded is None:
         return None
-    if not decoded.strip():
+    if not decoded or decoded.isspace():
         findings.append(Finding("empty-file", file=name))
         return None
-    if _MOJIBAKE.search(decoded) or (not encoding and _looks_foreign(decoded)):
+    if not decoded.isascii() and (_MOJIBAKE.search(decoded) or (not encoding and _looks_foreign(decoded))):
         findings.append(Finding("wrong-encoding", file=name))
     delimiter, skipped = _delimiter(decoded)
+    unfinished = not decoded.endswith(("\n", "\r"))
+    lines = read_lines(
+        decoded, content, delimiter, skipped, lambda: _parse(decoded, delimiter, strict=True)[0][skipped:]
+    )
+    if lines is not None:
+        last = skipped + len(lines)
+        findings += [Finding("unfinished-last-line", file=name, row=last)] if unfinished else []
+        return Grid(file=name, sheet=None, rows=lines, numbers=range(skipped + 1, last + 1), ragged=True)
     rows, numbers = _rows(name, decoded, delimiter, findings)
-    if not decoded.endswith(("\n", "\r")) and len(rows) > 1:
+    if unfinished and len(rows) > 1:
         findings.append(Finding("unfinished-last-line", file=name, row=numbers[-1]))
     return Grid(file=name, sheet=None, rows=rows[skipped:], numbers=numbers[skipped:], ragged=True)
 
 
 def decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> str | None:
     """Return the text of a file, or None and a finding if it is none."""
-    if not encoding and not content.startswith(_UTF16) and _CONTROL_BYTES.search(content):
+    if not encoding and not content.startswith(_UTF16) and _has_control(content):
         findings.append(Finding("not-text", file=name))
         return None
     try:
@@ -70,10 +81,22 @@ def decode(name: str, content: bytes, encoding: str | None, findings: list[Findi
     except UnicodeDecodeError:
         findings.append(Finding("unknown-encoding", file=name))
         return None
-    if _CONTROL.search(decoded):
+    # What is no control byte can become no control character but in what was not read byte by byte.
+    if (encoding or content.startswith(_UTF16)) and _CONTROL.search(decoded):
         findings.append(Finding("not-text", file=name))
         return None
     return decoded
+
+
+def _has_control(content: bytes) -> bool:
+    """Say whether a file has a byte below a space that is neither a tab nor the end of a line or page."""
+    every = np.frombuffer(content, dtype=np.uint8)
+    for start in range(0, len(every), _CHUNK):
+        part = every[start : start + _CHUNK]
+        # Below zero a byte begins anew from the top, so that one comparison holds for both ends.
+        if (part < 9).any() or (part - np.uint8(14) < 18).any():
+            return True
+    return False
 
 
 def _decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> str:

@@ -22,7 +22,7 @@ class Grid:
         Name of the file, with its place inside a folder or archive.
     sheet : str or None
         Name of the sheet; None for a format without sheets.
-    rows : list of list
+    rows : sequence of list
         Cells as the format gives them: text, or numbers and dates where it has types. Rows may differ in length.
     numbers : sequence of int
         For each row, its number as a person sees it.
@@ -43,7 +43,7 @@ class Grid:
 
     file: str
     sheet: str | None
-    rows: list[list[object]]
+    rows: Sequence[list[object]]
     numbers: Sequence[int]
     helper: bool = False
     ragged: bool = False

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bipstudy.loaders.cells import Cells, cell_text, tidied
+from bipstudy.loaders.columns import Lines
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.names import all_column_names, key
 from bipstudy.loaders.recognition import is_total
@@ -105,19 +106,27 @@ def find_header(grid: Grid, own: set[str]) -> Header | None:
 def read_body(grid: Grid, header: Header) -> Body:
     """Return what stands below the header, column by column and without blank rows and totals."""
     width = max((at + 1 for at, name in enumerate(header.names) if name or header.others[at]), default=0)
-    below = grid.rows[header.last + 1 :]
     numbers = np.asarray(grid.numbers[header.last + 1 :], dtype=np.int64)
-    columns = [Cells.of(values) for values in zip_longest(*below, fillvalue="")]
-    columns += [Cells.of([""] * len(below)) for _ in range(len(header.names) - len(columns))]
-    filled = np.flatnonzero(~np.logical_and.reduce([cells.blank for cells in columns])) if below else np.array([], int)
+    even = grid.rows.below(header.last + 1, width) if isinstance(grid.rows, Lines) else None
+    below = None if even is not None else grid.rows[header.last + 1 :]
+    columns = even or [Cells.of(values) for values in zip_longest(*(below or ()), fillvalue="")]
+    columns += [Cells.of([""] * len(numbers)) for _ in range(len(header.names) - len(columns))]
+    filled = np.flatnonzero(~np.logical_and.reduce([cells.blank for cells in columns]))
     totals: list[int] = []
-    while len(filled) and is_total(next(filter(None, _texts(below[filled[-1]])), "")):
+    while len(filled) and is_total(next(filter(None, _row(columns, filled[-1])), "")):
         totals.insert(0, int(numbers[filled[-1]]))
         filled = filled[:-1]
-    repeated = [place for place in filled[_like_header(header, columns, filled)] if _is_repeated(header, below[place])]
-    filled = np.setdiff1d(filled, repeated)
+    repeated = [
+        place
+        for place in filled[_like_header(header, columns, filled)]
+        if _is_repeated(header, _row(columns, place) if below is None else _texts(below[int(place)]))
+    ]
+    if repeated:
+        filled = np.setdiff1d(filled, repeated)
+    if len(filled) < len(numbers):
+        columns = [Cells(cells.distinct, cells.position[filled]) for cells in columns]
     body = Body(
-        columns=[Cells(cells.distinct, cells.position[filled]) for cells in columns],
+        columns=columns,
         rows=numbers[filled],
         at=filled + header.last + 1,
         short=[],
@@ -125,9 +134,14 @@ def read_body(grid: Grid, header: Header) -> Body:
         totals=totals,
         again=numbers[repeated].tolist(),
     )
-    if grid.ragged:
+    if grid.ragged and below is not None:
         _note_length(body, [below[row] for row in filled], width)
     return body
+
+
+def _row(columns: list[Cells], at: int) -> list[str]:
+    """Return the text of a row."""
+    return [cells.distinct[cells.position[at]] for cells in columns]
 
 
 def _like_header(header: Header, columns: list[Cells], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -139,9 +153,8 @@ def _like_header(header: Header, columns: list[Cells], rows: npt.NDArray[np.int6
     return np.asarray(same[columns[at].position[rows]])
 
 
-def _is_repeated(header: Header, row: list[object]) -> bool:
+def _is_repeated(header: Header, texts: list[str]) -> bool:
     """Say whether a row is the header once more."""
-    texts = _texts(row)
     return [*filter(None, texts)] == [*filter(None, header.names)] and len(texts) > 1
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from bipstudy import schema
 from bipstudy.schema import Finding
 
 _COLUMNS = ("participant_id", "caseworker_id")
@@ -38,37 +37,32 @@ def lost_zeros(
     """
     findings = []
     for column in _COLUMNS:
-        present = {name: _ids(frame, column) for name, frame in tables.items() if column in frame and len(frame)}
-        everywhere = {name: frozenset(ids) for name, ids in present.items()}
+        present = {name: frame[column] for name, frame in tables.items() if column in frame and len(frame)}
+        everywhere = {name: frozenset(map(str, ids.dropna().unique())) for name, ids in present.items()}
         for name, ids in present.items():
             elsewhere = frozenset[str]().union(*(each for other, each in everywhere.items() if other != name))
             suspect = _suspect(everywhere[name], elsewhere)
             if not suspect:
                 continue
             shown = names.get(name, {}).get(column, column)
-            rows = ids.isin(suspect).to_numpy()
+            rows = ids.isin(suspect).to_numpy(dtype=bool)
             for file, sheet, row in provenance[name][rows][["file", "sheet", "row"]].itertuples(index=False, name=None):
                 place = None if pd.isna(sheet) else sheet
                 findings.append(Finding("lost-leading-zeros", name, file, place, int(row), shown))
     return findings
 
 
-def _ids(frame: pd.DataFrame, column: str) -> pd.Series:
-    """Return the ids of a column as text."""
-    ids: pd.Series = frame[column].astype(schema.STRING).fillna("").astype(object)
-    return ids
-
-
 def _suspect(own: frozenset[str], elsewhere: frozenset[str]) -> set[str]:
     """Return the ids of a column that have lost zeros."""
-    short = {each for each in own if each.isdecimal() and not each.startswith("0")}
+    numbers = [each for each in own if each.isdecimal()]
+    short = {each for each in numbers if not each.startswith("0")}
     stripped: dict[str, set[str]] = defaultdict(set)
     for each in elsewhere - own:
         if each.isdecimal() and each.startswith("0"):
             stripped[each.lstrip("0")].add(each)
     suspect = {each for each in short if each in stripped and each not in elsewhere}
-    lengths = {len(each) for each in own if each.isdecimal() and each.startswith("0")}
-    padded = sum(each.isdecimal() and each.startswith("0") for each in own)
-    if padded >= _PADDED and len(lengths) == 1:
+    padded = [len(each) for each in numbers if each.startswith("0")]
+    lengths = set(padded)
+    if len(padded) >= _PADDED and len(lengths) == 1:
         suspect |= {each for each in short if len(each) < min(lengths)}
     return suspect

@@ -14,6 +14,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.loaders.cells import Cells, cell_text, tidied
+from bipstudy.loaders.columns import Lines
 from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
@@ -137,7 +138,8 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
     list of Sheet
         Empty where the sheet holds no table that is known.
     """
-    if max(map(len, grid.rows), default=0) > MAX_COLUMNS:
+    width = grid.rows.width if isinstance(grid.rows, Lines) else max(map(len, grid.rows), default=0)
+    if width > MAX_COLUMNS:
         findings.append(Finding("too-large", file=grid.file, sheet=grid.sheet))
         return []
     own = {spelling for name in mapping.tables for spelling in mapping.columns(name)}
@@ -361,7 +363,7 @@ def _note_rows(source: Source, table: str, findings: list[Finding]) -> None:
 
 def _note_merged(source: Source, sheets: list[Sheet], findings: list[Finding]) -> None:
     """Say which columns have merged cells: their content counts in every row, but in the first column only."""
-    kept = set(source.body.at.tolist())
+    kept = set(source.body.at.tolist()) if source.grid.merged else set()
     for sheet in sheets[:1]:
         down: dict[int, int] = {}
         for top, left, bottom, right in source.grid.merged:

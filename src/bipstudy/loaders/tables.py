@@ -34,7 +34,7 @@ class Part:
     frame : DataFrame
         Canonical columns that the sheet has, in canonical types; rows in the order of the sheet.
     reasons : DataFrame
-        For each item that the sheet has, why its answer is missing, ``""`` where nothing is said.
+        For each item of which the sheet says it, why its answer is missing, ``""`` where nothing is said.
     """
 
     sheet: Sheet
@@ -74,8 +74,9 @@ def read_sheet(sheet: Sheet, mapping: Mapping, findings: list[Finding]) -> Part:
         values[name] = parsed.values if written is None else parsed.values.where(parsed.values.notna(), written)
         if parsed.precision is not None:
             values[f"{name}_precision"] = parsed.precision
-        if parsed.reasons is not None:
-            values[name], reasons[name] = _without_dont_know(name, parsed)
+        if kind == "item":
+            values[name], why_not = _without_dont_know(name, parsed)
+            reasons |= {} if why_not is None else {name: why_not}
     index = pd.RangeIndex(len(sheet.rows))
     frame, why = pd.DataFrame(values, index=index), pd.DataFrame(reasons, index=index)
     if not sheet.entry.distinct:
@@ -193,13 +194,15 @@ def _translated(sheet: Sheet, name: str, kind: str, codes: str | None, cells: Ce
     return Cells([meant(text) for text in cells.distinct], cells.position)
 
 
-def _without_dont_know(name: str, parsed: Parsed) -> tuple[pd.Series, pd.Series]:
+def _without_dont_know(name: str, parsed: Parsed) -> tuple[pd.Series, pd.Series | None]:
     """Return the answers and reasons of an item with the questionnaire's own code for "don't know" taken out."""
-    reasons = pd.Series(parsed.reasons, dtype=object)
+    reasons = None if parsed.reasons is None else pd.Series(parsed.reasons, dtype=object)
     code = schema.items()[name].dont_know
-    if code is None:
+    said = None if code is None else (parsed.values == code).fillna(False).astype(bool)
+    if said is None or not said.any():
         return parsed.values, reasons
-    said = (parsed.values == code).fillna(False).astype(bool)
+    if reasons is None:
+        reasons = pd.Series("", index=parsed.values.index, dtype=object)
     return parsed.values.mask(said), reasons.mask(said, "dont_know")
 
 
