@@ -224,18 +224,43 @@ def absorbed(frame: pd.DataFrame, runs: int, slow: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def memory(people: int) -> dict[str, Any]:
-    """Peak memory of one public call in its own process, and that of the frame before it, in GB."""
-    code = (
-        "import sys; sys.path.insert(0, 'benchmarks'); import estimators_hazard as b;"
-        "from bipstudy import models; from estimators_survival import peak_memory;"
-        f"f = b.panel({people}); before = peak_memory();"
-        "models.discrete_hazard(f, b.HAZARD, cluster=['caseworker', 'organisation']);"
-        "print(before, peak_memory())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    before, peak = (float(number) for number in done.stdout.split())
-    return {"frame_gb": round(before, 2), "peak_gb": round(peak, 2)}
+MEMORY = """
+import sys; sys.path.insert(0, "benchmarks")
+import estimators_hazard as b
+from estimators_survival import peak_memory
+from bipstudy import models
+from bipstudy.models.design import build_design
+f = b.panel({people}); clusters = ["caseworker", "organisation"]; before = peak_memory()
+{call}
+print(before, peak_memory())
+"""
+CALLS = {
+    "ours": "models.discrete_hazard(f, b.HAZARD, cluster=clusters)",
+    "statsmodels": """
+matrix, response, codes = build_design(f, b.HAZARD).matrix, f.event.to_numpy(), f[clusters].to_numpy().astype(int)
+import statsmodels.api as sm
+family = sm.families.Binomial(sm.families.links.CLogLog())
+sm.GLM(response, matrix, family=family).fit(cov_type="cluster", cov_kwds={"groups": codes})""",
+}
+
+
+def memory(people: int, slow: bool) -> dict[str, Any]:
+    """Peak memory of one call in its own process, and that of the frame before it, in GB.
+
+    Ours from the frame; statsmodels from a finished matrix, at 400,000 only with ``--slow``.
+    """
+    result = {}
+    for name, call in CALLS.items():
+        if name == "statsmodels" and people > 100_000 and not slow:
+            continue
+        code = MEMORY.replace("{people}", str(people)).replace("{call}", call)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        before, peak = (float(number) for number in done.stdout.split())
+        if name == "ours":
+            result |= {"frame_gb": round(before, 2), "peak_gb": round(peak, 2)}
+        else:
+            result |= {"statsmodels_gb": round(peak, 2), "share_of_statsmodels": round(result["peak_gb"] / peak, 2)}
+    return result
 
 
 JOBS = {"hazard": hazard, "bootstrap": refits, "one-step": one_step, "absorbed": absorbed}
@@ -253,7 +278,7 @@ def main() -> None:
         frame = panel(people)
         for job in arguments.jobs:
             runs = arguments.runs if people < 100_000 else min(arguments.runs, 3)
-            numbers = memory(people) if job == "memory" else JOBS[job](frame, runs, arguments.slow)
+            numbers = memory(people, arguments.slow) if job == "memory" else JOBS[job](frame, runs, arguments.slow)
             print(json.dumps({"job": job, "people": people, **numbers}), flush=True)
 
 
