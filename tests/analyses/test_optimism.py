@@ -15,7 +15,8 @@ from bipstudy.analyses import belief_optimism as design
 from bipstudy.analyses.belief_context import past_success
 from bipstudy.analyses.common import ready
 from bipstudy.analyses.leave_out import leave_out_groups
-from bipstudy.analyses.optimism import balance, optimism_about_others, relative_risk
+from bipstudy.analyses.optimism import balance, optimism_about_others
+from bipstudy.analyses.within_cells import relative_risk
 from bipstudy.models import ModelError
 from bipstudy.panel import answer_columns, build_panel, first_measurements
 from bipstudy.study import Study
@@ -137,22 +138,101 @@ def test_the_relative_risk_is_that_of_a_poisson_model_with_dummies_of_cells() ->
     # Two optimisers with their own tolerances.
     assert math.isclose(found.log_ratio, other.params[0], abs_tol=1e-7)
     assert math.isclose(found.risk, np.average(drawn["outcome"], weights=drawn["weights"]))
-    # A penalty worth one event moves the estimate by far less than its error.
+    # A penalty worth two events moves the estimate by far less than its error.
     assert abs(relative_risk(**drawn).log_ratio - found.log_ratio) < 0.05 * found.std_error
 
 
-def test_the_error_is_that_of_leaving_out_each_cluster() -> None:
-    drawn = _effects(2)
-    found = relative_risk(**drawn)
-    without = []
-    for cluster in range(60):
-        kept = drawn["cluster"] != cluster
-        without.append(
-            relative_risk(**{name: values[kept] for name, values in drawn.items()}).log_ratio - found.log_ratio
-        )
-    whole = math.sqrt(59 / 60 * float(np.sum(np.square(without))))
-    # One Newton step each, against refits to the end: with 60 clusters the two differ by a few per cent.
-    assert math.isclose(found.std_error, whole, rel_tol=0.03)
+def test_covariates_that_say_nothing_cost_little_where_events_are_few() -> None:
+    logs = {"none": [], "default": [], "diffuse": []}
+    for seed in range(40):
+        drawn = _small_cells(200 + seed, shocks=0.0, covariates=40)
+        few = {name: values[drawn["cell"] < 32] for name, values in drawn.items()}
+        logs["none"].append(relative_risk(**{**few, "covariates": few["covariates"][:, :1]}).log_ratio)
+        logs["default"].append(relative_risk(**few).log_ratio)
+        logs["diffuse"].append(relative_risk(**few, penalty=1.0).log_ratio)
+    spread = {name: float(np.std(values)) for name, values in logs.items()}
+    # Some forty events and forty covariates.
+    assert spread["default"] < 1.15 * spread["none"]
+    assert spread["diffuse"] > 1.25 * spread["none"]
+
+
+def _small_cells(seed: int, *, effect: float = 0.0, shocks: float = 0.4, covariates: int = 2) -> dict[str, Any]:
+    """Cells of some seven caseworkers with two participants each, and caseworkers who differ in what follows."""
+    rng = np.random.default_rng(seed)
+    cluster = np.repeat(np.arange(84), 2 * 4)
+    cell = (cluster // 7) * 4 + np.tile(np.arange(4), 168)
+    z = (rng.standard_normal(84) > 0)[cluster].astype(float)
+    x = rng.normal(size=(len(cell), covariates))
+    risk = np.exp(-2.2 + effect * z + 0.3 * x[:, 0] + (shocks * rng.standard_normal(84))[cluster])
+    return {
+        "outcome": (rng.random(len(cell)) < np.minimum(risk, 0.95)).astype(float),
+        "exposure": z, "covariates": x, "cell": cell, "weights": rng.uniform(0.8, 1.5, len(cell)), "cluster": cluster,
+    }  # fmt: skip
+
+
+def test_the_error_is_that_of_bell_and_mccaffrey_with_a_dummy_for_every_cell() -> None:
+    """Dense matrices with the definition of CR2 and of Satterthwaite's degrees, nothing taken out."""
+    import statsmodels.api as sm
+
+    drawn = _small_cells(3)
+    found = relative_risk(**drawn, penalty=0.0)
+    events = np.bincount(drawn["cell"], weights=drawn["outcome"])[drawn["cell"]] > 0
+    y, z, x, cell, w, cluster = (value[events] for value in drawn.values())
+    dummies = (cell[:, None] == np.unique(cell)).astype(float)
+    matrix = np.column_stack([z, x, dummies])
+    fit = sm.GLM(y, matrix, family=sm.families.Poisson(), freq_weights=w).fit(tol=1e-13, maxiter=200)
+    root = np.sqrt(w * fit.mu)
+    scaled = matrix * root[:, None]
+    bread = np.linalg.inv(scaled.T @ scaled)
+    leverage = scaled @ bread @ scaled.T
+    parts, resid = [], w * (y - fit.mu) / root
+    for one in np.unique(cluster):
+        own = np.flatnonzero(cluster == one)
+        values, vectors = np.linalg.eigh(np.eye(len(own)) - leverage[np.ix_(own, own)])
+        power = np.where(values > 1e-6, 1 / np.sqrt(np.maximum(values, 1e-6)), 0.0)
+        whole = np.zeros(len(y))
+        whole[own] = (vectors * power) @ vectors.T @ scaled[own] @ bread[0]
+        parts.append(whole)
+    weight = np.array(parts)
+    spread = weight @ (np.eye(len(y)) - leverage) @ weight.T
+    # Two optimisers with their own tolerances.
+    assert math.isclose(found.std_error, math.sqrt(float(np.sum((weight @ resid) ** 2))), rel_tol=1e-6)
+    assert math.isclose(found.degrees, np.trace(spread) ** 2 / np.sum(spread**2), rel_tol=1e-6)
+    assert 10 < found.degrees < 84
+
+
+def test_the_error_lies_between_the_plain_sandwich_and_leaving_out_each_cluster() -> None:
+    # Where cells hold few caseworkers the three are far apart, and near where each is a sixtieth of a cell.
+    for drawn, near in ((_small_cells(4), 0.3), (_effects(2), 0.05)):
+        found = relative_risk(**drawn)
+        labels = np.unique(drawn["cluster"])
+        without = []
+        for cluster in labels:
+            kept = drawn["cluster"] != cluster
+            left = relative_risk(**{name: values[kept] for name, values in drawn.items()})
+            without.append(left.log_ratio - found.log_ratio)
+        whole = math.sqrt((len(labels) - 1) / len(labels) * float(np.sum(np.square(without))))
+        assert found.std_error < whole < found.std_error * (1 + near)
+        # Each resampled caseworker moves the estimate about as leaving it out does.
+        assert np.corrcoef(found.influence, without)[0, 1] < -0.95
+
+
+def test_few_caseworkers_say_less_than_their_number() -> None:
+    drawn = _small_cells(5)
+    few = {name: values[drawn["cell"] < 12] for name, values in drawn.items()}
+    assert relative_risk(**few).degrees < len(np.unique(few["cluster"])) < relative_risk(**drawn).degrees
+
+
+@pytest.mark.certify
+def test_the_interval_covers_where_cells_hold_few_caseworkers() -> None:
+    from scipy.special import stdtrit
+
+    studies, held = 500, 0
+    for seed in range(studies):
+        found = relative_risk(**_small_cells(1000 + seed, effect=0.3))
+        held += abs(found.log_ratio - 0.3) <= stdtrit(found.degrees, 0.975) * found.std_error
+    # Three Monte Carlo errors around 95 per cent.
+    assert abs(held / studies - 0.95) < 3 * math.sqrt(0.95 * 0.05 / studies)
 
 
 def test_a_resample_by_influence_is_near_a_refit_with_the_drawn_caseworkers() -> None:

@@ -15,13 +15,9 @@ from bipstudy.analyses import resampling
 from bipstudy.analyses.common import FlowBook, formula, ready, standardised, with_answers, with_background
 from bipstudy.analyses.estimating import Label, Number, Z, attempt, from_tidy
 from bipstudy.analyses.leave_out import leave_out_groups
-from bipstudy.analyses.optimism import (
-    Balance,
-    RelativeRisk,
-    balance,
-    optimism_about_others,
-    relative_risk,
-)
+from bipstudy.analyses.optimism import Balance, balance, optimism_about_others
+from bipstudy.analyses.within_cells import RelativeRisk, relative_risk
+from bipstudy.models.tidy import critical_value, two_sided_p
 from bipstudy.panel import answer_columns
 
 NAME = "belief"
@@ -242,14 +238,15 @@ def _in_points(found: RelativeRisk, share: float | None, difference: Label, risk
 
 
 def _number(estimate: float, found: RelativeRisk, error: float, *, ratio: bool = False) -> Number:
-    """Return an estimate with a normal interval; a ratio's on the log scale."""
+    """Return an estimate with an interval of t; a ratio's on the log scale."""
+    half = float(critical_value(0.95, found.degrees)) * error
     if ratio:
-        low, high = (math.exp(found.log_ratio + sign * Z * error) for sign in (-1, 1))
+        low, high = (math.exp(found.log_ratio + sign * half) for sign in (-1, 1))
         statistic = found.log_ratio / error if error > 0 else math.nan
     else:
-        low, high = estimate - Z * error, estimate + Z * error
+        low, high = estimate - half, estimate + half
         statistic = estimate / error if error > 0 else math.nan
-    p_value = math.erfc(abs(statistic) / math.sqrt(2))
+    p_value = float(two_sided_p(np.array([statistic]), found.degrees)[0])
     return Number(estimate, error, low, high, p_value, found.rows, found.events, found.clusters)
 
 
@@ -271,7 +268,9 @@ def corrected(rows: Rows, stage: Number) -> Rows:
             continue
         beta = math.log(number.estimate)
         whole = RelativeRisk(beta / math.sqrt(slope), 0.0, math.nan, number.n, number.events or 0, number.clusters or 0)
-        error = math.sqrt(number.std_error**2 / slope + (beta * spread) ** 2 / (4 * slope**3))
+        # The quotient of t to the normal interval goes into the error, for want of its own degrees of freedom.
+        wider = math.log(number.conf_high / number.conf_low) / (2 * Z * number.std_error)
+        error = math.sqrt((wider * number.std_error) ** 2 / slope + (beta * spread) ** 2 / (4 * slope**3))
         found.append((own, _number(math.exp(whole.log_ratio), whole, error, ratio=True)))
     return found
 

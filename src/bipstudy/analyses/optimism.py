@@ -7,12 +7,13 @@ its sources are described in the chapter "The optimism of the caseworker" of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from bipstudy.models.covariance import ModelError, group_sums
+from bipstudy.analyses.within_cells import cell_means, unit_columns
+from bipstudy.models.covariance import group_sums
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -147,192 +148,6 @@ def _sums_before(
 
 
 @dataclass(frozen=True)
-class RelativeRisk:
-    r"""Relative risk of an exposure within cells.
-
-    Attributes
-    ----------
-    log_ratio, std_error : float
-        Logarithm of the relative risk per unit of the exposure, and its clustered error.
-    risk : float
-        Weighted risk of everybody.
-    rows, events, clusters : int
-        Rows with a known outcome, those with the event, and clusters among them.
-    influence : array of shape (clusters,)
-        What each cluster, in the order of its code, adds to the logarithm: one Newton step with the information of the
-        whole (0 for a cluster without rows in a cell with events). A resample that draws cluster g :math:`d_g` times
-        has :math:`\hat\beta + \sum_g (d_g - 1) \iota_g`.
-    """
-
-    log_ratio: float
-    std_error: float
-    risk: float
-    rows: int
-    events: int
-    clusters: int
-    influence: FloatArray = field(default_factory=lambda: np.zeros(0), compare=False, repr=False)
-
-
-def relative_risk(
-    *,
-    outcome: FloatArray,
-    exposure: FloatArray,
-    covariates: FloatArray,
-    cell: IntArray,
-    weights: FloatArray,
-    cluster: IntArray,
-    penalty: float = 1.0,
-) -> RelativeRisk:
-    r"""Relative risk by a log-linear model with an effect of each cell, taken out by conditioning.
-
-    .. math:: \mu_i = \exp(\alpha_{k(i)} + \beta z_i + x_i'\gamma)
-
-    with the weighted Poisson likelihood, which for a binary outcome gives a consistent :math:`\beta` and needs robust
-    errors (Zou 2004). The effects :math:`\alpha_k` are those that make observed and expected events of each cell equal,
-    so that their number does no harm; cells without events say nothing about :math:`\beta`. A relative risk is the same
-    in every stratum of such a model, so that :math:`e^\beta` is also the ratio of the standardised risks. Covariates
-    are there for precision and enter in standard deviations with a penalty :math:`\lambda \gamma'\gamma / 2`: worth one
-    event, it keeps them finite where events are few; :math:`\beta` is not penalised.
-
-    Errors are those of a jackknife over clusters, one Newton step for each:
-    :math:`\frac{G-1}{G} \sum_g \Delta_g^2` with :math:`\Delta_g` the change of :math:`\beta` without cluster g.
-
-    Parameters
-    ----------
-    outcome : array of shape (n,)
-        0 or 1.
-    exposure : array of shape (n,)
-    covariates : array of shape (n, q)
-        Without missing values.
-    cell, cluster : array of int, shape (n,)
-    weights : array of shape (n,)
-        Above 0.
-    penalty : float, default 1
-
-    Returns
-    -------
-    RelativeRisk
-
-    Raises
-    ------
-    ModelError
-        Events or exposure do not vary within cells, everybody with the event has the same exposure, or there are fewer
-        than two clusters.
-
-    References
-    ----------
-    Zou, G. (2004). A modified Poisson regression approach to prospective studies with binary data. American Journal of
-    Epidemiology 159, 702-706.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> y, z = np.array([1.0, 0, 1, 1, 1, 0, 0, 0]), np.array([0.0, 0, 1, 1, 1, 1, 0, 0])
-    >>> one = np.zeros(8, dtype=int)
-    >>> found = relative_risk(outcome=y, exposure=z, covariates=np.zeros((8, 0)), cell=one, weights=np.ones(8),
-    ...                       cluster=np.arange(8))
-    >>> round(float(np.exp(found.log_ratio)), 6)
-    3.0
-    """
-    everybody = _weighted(outcome, weights)
-    every = np.unique(cluster)
-    rows, events, clusters = len(outcome), int((outcome > 0).sum()), len(every)
-    used = _informative(outcome, cell)
-    y, z, w = outcome[used], exposure[used], weights[used]
-    if clusters < 2 or not len(y) or np.ptp(z) == 0.0 or np.ptp(z[y > 0]) == 0.0:
-        raise ModelError("events are too few to compare the optimism of caseworkers within cells")
-    matrix = np.column_stack([z, _unit_columns(covariates[used])])
-    penalties = np.concatenate([[0.0], np.full(matrix.shape[1] - 1, penalty)])
-    _, codes = np.unique(cell[used], return_inverse=True)
-    _, groups = np.unique(cluster[used], return_inverse=True)
-    beta, centred, expected, bread = _maximise(y, matrix, codes, w, penalties)
-    spread = _jackknife(centred, w * (y - expected), w * expected, bread, groups)
-    scores = group_sums(centred * (w * (y - expected))[:, None], np.searchsorted(every, cluster[used]), clusters)
-    influence = np.linalg.solve(bread, scores.T)[0]
-    return RelativeRisk(float(beta[0]), float(np.sqrt(spread[0, 0])), everybody, rows, events, clusters, influence)
-
-
-def _weighted(values: FloatArray, weights: FloatArray) -> float:
-    """Return a weighted mean, NaN without rows."""
-    return float(weights @ values / weights.sum()) if len(values) else float("nan")
-
-
-def _informative(outcome: FloatArray, cell: IntArray) -> BoolArray:
-    """Return the rows of cells with an event."""
-    with_events = np.bincount(cell, weights=outcome, minlength=int(cell.max(initial=-1)) + 1) > 0
-    return np.asarray(with_events[cell], dtype=np.bool_)
-
-
-def _unit_columns(columns: FloatArray) -> FloatArray:
-    """Return the columns that vary, in standard deviations from their mean."""
-    spread = columns.std(axis=0)
-    varying = spread > 1e-12
-    return np.asarray((columns[:, varying] - columns[:, varying].mean(axis=0)) / spread[varying], dtype=np.float64)
-
-
-def _maximise(
-    y: FloatArray, matrix: FloatArray, cell: IntArray, w: FloatArray, penalties: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return coefficients, columns less their means within cells, expected events and the penalised information."""
-    cells = int(cell.max()) + 1
-    observed = np.bincount(cell, weights=w * y, minlength=cells)
-
-    def value(at: FloatArray) -> float:
-        """Log-likelihood given the events of each cell, less the penalty."""
-        predictor = matrix @ at
-        top = np.full(cells, -np.inf)
-        np.maximum.at(top, cell, predictor)
-        total = np.bincount(cell, weights=w * np.exp(predictor - top[cell]), minlength=cells)
-        return float((w * y) @ predictor - observed @ (np.log(total) + top) - 0.5 * penalties @ at**2)
-
-    beta = np.zeros(matrix.shape[1])
-    now = value(beta)
-    for _ in range(100):
-        relative = np.exp(np.clip(matrix @ beta, -50.0, 50.0))
-        expected = relative * (observed / np.bincount(cell, weights=w * relative, minlength=cells))[cell]
-        centred = matrix - _cell_means(matrix, cell, w * expected, cells)
-        information = centred.T @ (centred * (w * expected)[:, None]) + np.diag(penalties)
-        if information[0, 0] <= 1e-10 * max(1.0, float(np.abs(matrix[:, 0]).max()) ** 2):
-            break
-        step = np.linalg.solve(information, centred.T @ (w * (y - expected)) - penalties * beta)
-        if np.abs(step).max() < 1e-10:
-            return beta, centred, expected, information
-        # A rare level is many standard deviations away, and a whole step can overshoot without end.
-        after = value(beta + step)
-        for _ in range(40):
-            if after >= now - 1e-12 * (1.0 + abs(now)):
-                break
-            step = step / 2
-            after = value(beta + step)
-        beta, now = beta + step, after
-    raise ModelError("the comparison of optimism within cells has no finite estimate: there are too few events")
-
-
-def _cell_means(matrix: FloatArray, cell: IntArray, weights: FloatArray, cells: int) -> FloatArray:
-    """Return the weighted mean of each column in the cell of each row."""
-    sums = group_sums(matrix * weights[:, None], cell, cells)
-    return np.asarray((sums / np.bincount(cell, weights=weights, minlength=cells)[:, None])[cell], dtype=np.float64)
-
-
-def _jackknife(
-    centred: FloatArray, residual: FloatArray, expected: FloatArray, information: FloatArray, groups: IntArray
-) -> FloatArray:
-    """Return the jackknife covariance of coefficients over groups, one step for each."""
-    order = np.argsort(groups, kind="stable")
-    edges = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    scores = np.add.reduceat(centred[order] * residual[order][:, None], edges, axis=0)
-    count = len(edges)
-    without = np.repeat(information[None, :, :], count, axis=0)
-    for place, rows in enumerate(np.split(order, edges[1:])):
-        part = centred[rows]
-        without[place] -= part.T @ (part * expected[rows][:, None])
-    # A group that alone tells what a coefficient is cannot be left out; a trace of the whole keeps the rest finite.
-    without += 1e-8 * np.diag(np.diag(information))[None, :, :]
-    change = np.linalg.solve(without, scores[:, :, None])[:, :, 0]
-    return np.asarray((count - 1) / count * (change.T @ change), dtype=np.float64)
-
-
-@dataclass(frozen=True)
 class Balance:
     """Whether an exposure goes with characteristics within cells.
 
@@ -397,8 +212,8 @@ def balance(*, exposure: FloatArray, characteristics: FloatArray, cell: IntArray
     nothing = Balance(float("nan"), 0, float("nan"), len(exposure), clusters)
     if not len(exposure):
         return nothing
-    both = np.column_stack([exposure, _unit_columns(characteristics)])
-    centred = both - _cell_means(both, cells, np.ones(len(both)), count)
+    both = np.column_stack([exposure, unit_columns(characteristics)])
+    centred = both - cell_means(both, cells, np.ones(len(both)), count)
     kept, _ = independent_columns(centred[:, 1:], np.zeros((len(both), 0)))
     q = len(kept)
     if q == 0 or clusters <= q or not np.abs(centred[:, 0]).max() > 0.0:
