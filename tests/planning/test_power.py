@@ -68,6 +68,8 @@ def test_the_table_counts_what_the_replicates_say(alone: pd.DataFrame) -> None:
     assert row["power"] == pytest.approx(np.mean(high < 0))
     assert row["width"] == pytest.approx(np.exp(np.nanmedian(high - low)))
     assert row["mean"] == pytest.approx(np.exp(np.nanmean(replies[:, 0])))
+    middle = np.nanmean(replies[:, 0])
+    assert row["coverage_mean"] == pytest.approx(((low <= middle) & (middle <= high))[~np.isnan(low)].mean())
     assert row["true"] == pytest.approx(np.exp(replies[:, 3].mean()))
 
 

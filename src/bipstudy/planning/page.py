@@ -157,7 +157,8 @@ def sentences(result: PowerResult, language: str) -> list[str]:
 
 _HEADS = (
     "participants", "caseworkers", "organisations", "occasions", "response", "dropout", "follow_up_months",
-    "replicates", "failed", "true", "mean", "width", "coverage", "power", "conclusive", "excludes_danish",
+    "replicates", "failed", "true", "mean", "width", "coverage", "coverage_mean", "power", "conclusive",
+    "excludes_danish",
 )  # fmt: skip
 
 
@@ -170,7 +171,7 @@ def shown(table: pd.DataFrame, language: str) -> pd.DataFrame:
                 f"{percent(share, language, 0)} ± {number(100 * error, language, 1)}"
                 for share, error in zip(table[name], table[f"{name}_error"], strict=True)
             ]
-        elif name == "coverage":
+        elif name in ("coverage", "coverage_mean"):
             frame[name] = [percent(share, language, 0) for share in table[name]]
         elif name in _ALWAYS or name not in _SIZES or _varies(table, name):
             frame[name] = table[name]

@@ -23,7 +23,7 @@ BATCH = 100
 COLUMNS = (
     "question", "effect", "assumed", "true", "organisations", "caseworkers", "participants_per_caseworker",
     "participants", "occasions", "response", "dropout", "follow_up_months", "replicates", "failed", "mean", "bias",
-    "coverage", "width", "power", "power_error", "conclusive", "conclusive_error", "excludes_danish",
+    "coverage", "coverage_mean", "width", "power", "power_error", "conclusive", "conclusive_error", "excludes_danish",
     "excludes_danish_error",
 )  # fmt: skip
 
@@ -35,12 +35,14 @@ class PowerResult:
     Attributes
     ----------
     table : DataFrame
-        ``question, effect`` (danish, none or a ratio), ``assumed`` (ratio given to the simulator), ``true`` (mean ratio
-        that the estimate is of in the simulated studies), the size, ``replicates`` made, ``failed`` (no estimate),
-        ``mean`` (geometric mean of the estimates), ``bias`` (log scale), ``coverage`` of the true ratio, ``width``
-        (median of upper divided by lower limit), ``power`` (share of intervals wholly on the Danish side of no
-        effect), ``conclusive`` (share wholly on either side) and ``excludes_danish`` (share that does not hold the
-        Danish value), the last three with Monte Carlo errors. A failed replicate is not conclusive.
+        ``question, effect`` (danish, none or a ratio), ``assumed`` (ratio given to the simulator), ``true`` (mean of
+        the ratio in the simulated studies: for belief by the caseworkers' true optimism, which the estimate knows from
+        few answers, so that it is drawn towards 1), the size, ``replicates`` made, ``failed`` (no estimate), ``mean``
+        (geometric mean of the estimates), ``bias`` (log scale), ``coverage`` of the true ratio, ``coverage_mean`` (of
+        the mean of the estimates: near 95 per cent if the errors are right, also where the estimate is drawn towards
+        1), ``width`` (median of upper divided by lower limit), ``power`` (share of intervals wholly on the Danish side
+        of no effect), ``conclusive`` (share wholly on either side) and ``excludes_danish`` (share that does not hold
+        the Danish value), the last three with Monte Carlo errors. A failed replicate is not conclusive.
     facts : dict
         What it takes to rerun it: question, scenario and its hash, seed, largest number of replicates, wanted Monte
         Carlo error.
@@ -232,6 +234,7 @@ def _row(point: Point, found: pd.DataFrame, chosen: Question) -> dict[str, Any]:
         "mean": math.exp(mean),
         "bias": mean - true,
         "coverage": float(((made["low"] <= made["truth"]) & (made["truth"] <= made["high"])).mean()),
+        "coverage_mean": float(((made["low"] <= mean) & (mean <= made["high"])).mean()),
         "width": math.exp(float((made["high"] - made["low"]).median())) if len(made) else math.nan,
         **shares,
         **{f"{name}_error": monte_carlo_error(share, len(found)) for name, share in shares.items()},
