@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -54,6 +56,24 @@ def test_of_organisations_alike_one_in_twenty_lies_outside() -> None:
     assert apart.set_index("organisation").loc["o10", "outside_key"] == "analyses.yes"
 
 
+@pytest.mark.parametrize("share_", [0.05, 0.3])
+@pytest.mark.parametrize("size", [8, 40, 400])
+def test_the_limits_of_the_funnel_keep_their_tails(size: int, share_: float) -> None:
+    """The tail of the interpolated distribution, summed by hand, is a fortieth on either side."""
+    low, high = (
+        float(end[0]) * size for end in organisations.funnel_limits(size=np.array([float(size)]), share=share_)
+    )
+    events = np.arange(size + 1)
+    mass = np.array([math.comb(size, k) * share_**k * (1 - share_) ** (size - k) for k in events])
+    for end, tail in ((low, 0.025), (high, 0.975)):
+        if end > 0:
+            # Each whole number is spread evenly over the step that ends with it.
+            below = mass[events <= np.floor(end)].sum()
+            part = (end - np.floor(end)) * mass[int(np.floor(end)) + 1]
+            assert below + part == pytest.approx(tail, abs=1e-9)
+    assert low < size * share_ < high
+
+
 def test_every_organisation_of_a_study_is_compared() -> None:
     study, _ = bip.simulate_study(1500, seed=3, scenario="demo")
     result = bip.analyses.transitions(study)
@@ -63,4 +83,10 @@ def test_every_organisation_of_a_study_is_compared() -> None:
     mean = result.estimates.set_index("contrast").loc["organisations_mean"]
     assert table["estimate"].min() < mean["estimate"] < table["estimate"].max()
     assert len(result.figures["organisations"].frame) == len(table) + 1
+    funnel = result.figures["funnel"]
+    assert funnel.frame["y"].tolist() == table["estimate"].tolist()
+    # Smaller organisations may lie further out.
+    width = (funnel.options["limits"]["inner_high"] - funnel.options["limits"]["inner_low"]).to_numpy()
+    assert width[0] > 2 * width[-1] > 0
+    assert (funnel.options["limits"]["outer_high"] >= funnel.options["limits"]["inner_high"]).all()
     assert len(bip.analyses.participants(study).tables["organisations"]) == 5

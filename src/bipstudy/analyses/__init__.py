@@ -21,6 +21,7 @@ import builtins
 from bipstudy.analyses.activities import activities
 from bipstudy.analyses.belief import belief
 from bipstudy.analyses.caseworkers import caseworkers
+from bipstudy.analyses.composition import standardised_to_danish
 from bipstudy.analyses.continuity import continuity
 from bipstudy.analyses.indicators import indicators
 from bipstudy.analyses.insights import insights
@@ -52,6 +53,7 @@ __all__ = [
     "participants",
     "progression",
     "readiness",
+    "standardised_to_danish",
     "training",
     "transitions",
 ]

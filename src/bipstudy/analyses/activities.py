@@ -22,6 +22,7 @@ from bipstudy.analyses.common import (
     single_threaded,
     standardise,
     standardised,
+    weight_column,
     whole_months,
     with_background,
 )
@@ -245,10 +246,10 @@ def _progression(frame: pd.DataFrame, adjustment: list[str]) -> list[tuple[Label
     from bipstudy import models
 
     exposures = [f"act_{name}" for name in KINDS]
-    used = frame[["progression", *exposures, "act_none", "job_or_study_share", *adjustment, *CLUSTERS]]
-    fit = attempt(
-        lambda: models.linear_probability(used, formula("progression", exposures, adjustment), cluster=CLUSTERS)
-    )
+    weights = weight_column(frame)
+    used = frame[["progression", *exposures, "act_none", "job_or_study_share", *adjustment, *CLUSTERS, *weights]]
+    words, weight = formula("progression", exposures, adjustment), weights[0] if weights else None
+    fit = attempt(lambda: models.linear_probability(used, words, weights=weight, cluster=CLUSTERS))
     nothing = Number(n=len(frame))
     rows: list[tuple[Label, Number]] = []
     for name, contrast in CONTRASTS.items():

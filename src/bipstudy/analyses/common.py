@@ -32,6 +32,9 @@ CATEGORIES = (
 BACKGROUND = (*CATEGORIES, "year", "months_since_work", "work_or_study_share_5y")
 # Set by a plan while an analysis runs, and only then.
 _LEFT_OUT: ContextVar[frozenset[str]] = ContextVar("left_out", default=frozenset())
+# Weights of participants by their label, while an analysis is made for another population; and their column.
+_WEIGHTS: ContextVar[Mapping[str, float] | None] = ContextVar("population", default=None)
+POPULATION = "population_weight"
 # A level of a background variable with fewer rows stands with the most common one: it could not be told apart.
 RARE = 20
 TOP, BOTTOM = 75.0, 25.0
@@ -49,7 +52,8 @@ def ready(panel: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         With ``cluster_caseworker`` (who has no caseworker is a cluster alone), ``year`` and, where there is `y`,
-        ``y_work`` and ``y_study`` (first transition into work or study; the other one competes).
+        ``y_work`` and ``y_study`` (first transition into work or study; the other one competes). While an analysis is
+        made for another population, with its weights, also in ``ipcw``.
     """
     alone = "none/" + panel["participant"].astype(object)
     added: dict[str, Any] = {
@@ -60,7 +64,12 @@ def ready(panel: pd.DataFrame) -> pd.DataFrame:
         known = panel["y"].notna()
         for name, cause in (("y_work", WORK), ("y_study", STUDY)):
             added[name] = (panel["cause"] == cause).astype(float).where(known)
-    return _assigned(panel, added)
+    weights = _WEIGHTS.get()
+    if weights is not None:
+        added[POPULATION] = panel["participant"].astype(object).map(weights).fillna(1.0).astype(float)
+        if "ipcw" in panel:
+            added["ipcw"] = panel["ipcw"] * added[POPULATION]
+    return _assigned(panel.drop(columns=[name for name in added if name in panel]), added)
 
 
 def with_background(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -114,6 +123,27 @@ def background_without(names: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         _LEFT_OUT.reset(token)
+
+
+@contextmanager
+def population_weights(weights: Mapping[str, float]) -> Iterator[None]:
+    """Weight participants as in another population in every model that is fitted while it is open.
+
+    Parameters
+    ----------
+    weights : mapping of str to float
+        By participant, ``organisation/local id``; with mean 1.
+    """
+    token = _WEIGHTS.set(weights)
+    try:
+        yield
+    finally:
+        _WEIGHTS.reset(token)
+
+
+def weight_column(frame: pd.DataFrame) -> list[str]:
+    """Return the column with the weights of another population, in a list; an empty one if there are none."""
+    return [POPULATION] if POPULATION in frame else []
 
 
 def with_answers(frame: pd.DataFrame, columns: Sequence[str], name: str) -> tuple[pd.DataFrame, list[str]]:
@@ -214,6 +244,10 @@ def standardise(
     from bipstudy import models
 
     own = [column for column in frame.columns if column in {*fit.design.variables, *cluster}]
+    if POPULATION in frame:
+        return models.standardised_risk(
+            fit, frame[own], exposure, values, weights=frame[POPULATION].to_numpy(dtype=np.float64)
+        )
     risks = models.standardised_risk(fit, frame[own], exposure, values)
     of = resampling.of_risks(fit, frame[own], exposure, values)
     return risks if of is None else resampling.Risks(risks, of)

@@ -17,6 +17,7 @@ from bipstudy.analyses.common import (
     outcome_name,
     ready,
     single_threaded,
+    weight_column,
     with_background,
 )
 from bipstudy.analyses.departures import OUTCOMES, QUARTERS, REFERENCE, around, quarter_name
@@ -314,10 +315,12 @@ def _fit(frame: pd.DataFrame, response: str, exposures: list[str], terms: list[s
     """Fit a discrete hazard, None where the data cannot give one."""
     from bipstudy import models
 
-    used = frame[[response, *exposures, *terms, *CLUSTERS]]
+    weights = weight_column(frame)
+    used = frame[[response, *exposures, *terms, *CLUSTERS, *weights]]
+    words = formula(response, exposures, terms)
     return attempt(
         lambda: models.discrete_hazard(
-            used, formula(response, exposures, terms), cluster=CLUSTERS, person="participant"
+            used, words, weights=weights[0] if weights else None, cluster=CLUSTERS, person="participant"
         )
     )
 

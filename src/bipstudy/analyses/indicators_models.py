@@ -13,7 +13,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.analyses import resampling
-from bipstudy.analyses.common import CLUSTER, standardised
+from bipstudy.analyses.common import CLUSTER, POPULATION, standardised
 from bipstudy.analyses.estimating import Number, Z, attempt
 
 FloatArray = npt.NDArray[np.float64]
@@ -110,6 +110,7 @@ class Fitted:
     screen: Any
     matrix: FloatArray
     codes: IntArray
+    weights: FloatArray | None = None
 
 
 def fitted(sample: Sample, response: str, columns: Sequence[FloatArray], *, background: bool = True) -> Fitted | None:
@@ -128,7 +129,8 @@ def fitted(sample: Sample, response: str, columns: Sequence[FloatArray], *, back
             groups=len(sample.labels),
         )
     )
-    return None if screen is None else Fitted(screen, parts[given], sample.codes[given])
+    weights = sample.column(POPULATION)[given] if POPULATION in sample.frame else None
+    return None if screen is None else Fitted(screen, parts[given], sample.codes[given], weights)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def difference(sample: Sample, fit: Fitted | None, column: int, values: tuple[fl
     nothing = np.full(len(sample.labels), np.nan)
     if fit is None or not fit.screen.has(column):
         return Difference(Number(n=0), nothing)
-    step = fit.screen.step(fit.matrix, fit.codes, [column], np.array(values)[:, None])
+    step = fit.screen.step(fit.matrix, fit.codes, [column], np.array(values)[:, None], fit.weights)
     low, high = step.estimate - Z * step.std_error, step.estimate + Z * step.std_error
     p_value = math.erfc(abs(step.estimate) / step.std_error / math.sqrt(2)) if step.std_error > 0 else math.nan
     resample = resampling.of_influence(step.estimate, step.influence, sample.labels)

@@ -20,6 +20,7 @@ from bipstudy.analyses.common import (
     outcome_name,
     ready,
     single_threaded,
+    weight_column,
     whole_months,
     with_answers,
     with_background,
@@ -205,11 +206,13 @@ def _fit(frame: pd.DataFrame, response: str, adjustment: Sequence[str], quarters
     varying = [column for column in COLUMNS if len(frame) and np.ptp(frame[column].to_numpy(dtype=np.float64)) > 0]
     grouped = np.minimum(period, last)
     quarter = {f"{QUARTER}{number}": (grouped == number).astype(float) for number in range(2, last + 1)}
-    used = pd.concat(
-        [frame[[response, *COLUMNS, *adjustment, *CLUSTERS]], pd.DataFrame(quarter, index=frame.index)], axis=1
+    weights = weight_column(frame)
+    used = frame[[response, *COLUMNS, *adjustment, *CLUSTERS, *weights]]
+    used = pd.concat([used, pd.DataFrame(quarter, index=frame.index)], axis=1)
+    written, weight = formula(response, varying, adjustment, quarter), weights[0] if weights else None
+    return attempt(
+        lambda: models.discrete_hazard(used, written, weights=weight, cluster=CLUSTERS, person="participant")
     )
-    written = formula(response, varying, adjustment, quarter)
-    return attempt(lambda: models.discrete_hazard(used, written, cluster=CLUSTERS, person="participant"))
 
 
 def _contrasts(

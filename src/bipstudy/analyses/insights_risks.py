@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy.analyses import resampling
-from bipstudy.analyses.common import CLUSTER
+from bipstudy.analyses.common import CLUSTER, POPULATION
 from bipstudy.analyses.estimating import Number, Z
 
 QUARTER = "quarter_"
@@ -99,23 +99,25 @@ def standardised_risks(fit: Any, frame: pd.DataFrame, quarters: int) -> Risks | 
     matrix = np.asarray(fit.design.matrix(first.assign(**absent)), dtype=np.float64)
     place = {term: number for number, term in enumerate(fit.terms)}
     later = [place.get(f"{QUARTER}{number}") for number in range(2, quarters + 1)]
+    weight = np.ones(len(first)) if POPULATION not in first else first[POPULATION].to_numpy(dtype=np.float64)
+    weight = weight / weight.sum()
     risks: list[float] = []
     slopes, spreads = [], []
     for setting in settings().values():
         for column, value in setting.items():
             if column in place:
                 matrix[:, place[column]] = value
-        risk, slope, each = _at_horizon(fit, matrix, later)
+        risk, slope, each = _at_horizon(fit, matrix, later, weight)
         risks.append(risk)
         slopes.append(slope)
-        spreads.append((each - risk) / len(first))
+        spreads.append((each - risk) * weight)
         matrix[:, [place[column] for column in setting if column in place]] = first[
             [column for column in setting if column in place]
         ].to_numpy(dtype=np.float64)
     if not min(risks) > 0:
         return None
     covariance = risk_covariance(fit, first, np.vstack(slopes), np.column_stack(spreads), "sampled")
-    resampled = _resampled(fit, first, matrix, later) if resampling.wanted() else None
+    resampled = _resampled(fit, first, matrix, later) if resampling.wanted() and POPULATION not in first else None
     return Risks(tuple(settings()), np.array(risks), covariance, resampled)
 
 
@@ -167,7 +169,7 @@ def _risks_of_draws(
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def _at_horizon(fit: Any, matrix: Floats, later: list[int | None]) -> tuple[float, Floats, Floats]:
+def _at_horizon(fit: Any, matrix: Floats, later: list[int | None], weight: Floats) -> tuple[float, Floats, Floats]:
     """Return the mean risk at the horizon, its derivative by the coefficients, and everybody's own risk."""
     from bipstudy.models.separation import limit_eta
 
@@ -181,10 +183,10 @@ def _at_horizon(fit: Any, matrix: Floats, later: list[int | None]) -> tuple[floa
         cumulated = cumulated + amounts[-1]
         if column is not None:
             matrix[:, column] = 0.0
-    left = np.exp(-cumulated) / len(matrix)
+    left = np.exp(-cumulated) * weight
     slope = (left * cumulated) @ matrix
     for column, amount in zip(later, amounts[1:], strict=True):
         if column is not None:
             slope[column] = left @ amount
     each = -np.expm1(-cumulated)
-    return float(each.mean()), slope, each
+    return float(weight @ each), slope, each

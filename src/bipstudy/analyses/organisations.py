@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.analyses.estimating import Number, Z, attempt
+from bipstudy.analyses.estimating import Number, attempt
 from bipstudy.analyses.result import FigureSpec
 
 # Smaller ones are counted in the whole but not shown: their shares would tell of single participants.
 FEWEST_PARTICIPANTS = 20
 FEWEST_EVENTS = 5
 COLUMNS = ["organisation", "n", "estimate", "conf_low", "conf_high", "limit_low", "limit_high", "outside_key"]
+# Sizes at which the limits of a funnel are drawn.
+GRID = 120
+FloatArray = npt.NDArray[np.float64]
 POOLED = ["what", "organisations", "estimate", "conf_low", "conf_high", "new_low", "new_high", "i2", "p_value"]
 
 
@@ -76,6 +80,58 @@ def mean_number(numbers: Mapping[str, Number]) -> Number:
     return Number(centre, error, _share(fit.conf_low), _share(fit.conf_high), math.nan, **counts)
 
 
+def funnel_limits(*, size: FloatArray, share: float, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+    """Return the shares between which chance keeps units of given sizes, were all alike.
+
+    Exact binomial limits, interpolated between whole numbers of events so that the tails are what they are said to be.
+
+    Parameters
+    ----------
+    size : array of shape (n,)
+        Participants, at least one; rounded.
+    share : float
+        The common share, between 0 and 1.
+    level : float
+
+    Returns
+    -------
+    low, high : arrays of shape (n,)
+
+    References
+    ----------
+    Spiegelhalter, D. J. (2005). Funnel plots for comparing institutional performance. Statistics in Medicine 24,
+    1185-1202, appendix A.1.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> low, high = funnel_limits(size=np.array([100.0]), share=0.2)
+    >>> [round(float(end[0]), 3) for end in (low, high)]
+    [0.12, 0.276]
+    """
+    from scipy.stats import binom
+
+    cases = np.maximum(np.round(np.asarray(size, dtype=np.float64)), 1.0)
+    ends = []
+    for tail in ((1.0 - level) / 2.0, (1.0 + level) / 2.0):
+        reached = binom.ppf(tail, cases, share)
+        at, below = binom.cdf(reached, cases, share), binom.cdf(reached - 1, cases, share)
+        ends.append(np.clip((reached - (at - tail) / (at - below)) / cases, 0.0, 1.0))
+    return ends[0], ends[1]
+
+
+def common_share(numbers: Mapping[str, Number]) -> float:
+    """Return the share of all participants of the organisations that are shown, NaN without any."""
+    chosen = shown(numbers).values()
+    total = sum(number.n for number in chosen)
+    return sum(number.n * number.estimate for number in chosen) / total if total else math.nan
+
+
+def worth(number: Number) -> float:
+    """Return how many participants, each by themselves and all followed, would give a share the error it has."""
+    return number.estimate * (1 - number.estimate) / number.std_error**2
+
+
 def side_by_side(numbers: Mapping[str, Number]) -> pd.DataFrame:
     """Return each organisation's share beside the limits of a funnel around the common share.
 
@@ -87,21 +143,42 @@ def side_by_side(numbers: Mapping[str, Number]) -> pd.DataFrame:
     -------
     DataFrame
         ``organisation, n, estimate, conf_low, conf_high, limit_low, limit_high, outside_key``. Between the limits lie
-        95 of 100 organisations of that size, were all alike (Spiegelhalter 2005).
+        95 of 100 organisations of that size, were all alike: exact binomial limits for what the participants are
+        `worth`, who share caseworkers and are not all followed.
     """
-    chosen = shown(numbers)
-    total = sum(number.n for number in chosen.values())
-    common = _logit(sum(number.n * number.estimate for number in chosen.values()) / total) if total else math.nan
+    chosen, common = shown(numbers), common_share(numbers)
     rows = []
     for name, number in chosen.items():
-        # The error at the common share: who lies far out by chance has an error of its own that misleads.
-        spread = number.estimate * (1 - number.estimate)
-        error = number.std_error / math.sqrt(spread) / math.sqrt(_share(common) * (1 - _share(common)))
-        low, high = _share(common - Z * error), _share(common + Z * error)
+        low, high = (float(end[0]) for end in funnel_limits(size=np.array([worth(number)]), share=common))
         inside = low <= number.estimate <= high
         ends = (number.estimate, number.conf_low, number.conf_high, low, high)
         rows.append((name, number.n, *ends, "analyses.no" if inside else "analyses.yes"))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def funnel(numbers: Mapping[str, Number], caption: str, axis: str) -> dict[str, FigureSpec]:
+    """Return the shares of the organisations in a funnel around the common share, if there are two or more."""
+    chosen, common = shown(numbers), common_share(numbers)
+    if len(chosen) < 2:
+        return {}
+    sizes = {name: worth(number) for name, number in chosen.items()}
+    frame = pd.DataFrame(
+        {"label": list(chosen), "x": list(sizes.values()), "y": [number.estimate for number in chosen.values()]}
+    )
+    grid = np.unique(np.round(np.linspace(0.15, 1.15, GRID) * frame["x"].max()))
+    limits = {"x": grid}
+    for name, level in (("inner", 0.95), ("outer", 0.998)):
+        limits[f"{name}_low"], limits[f"{name}_high"] = funnel_limits(size=grid, share=common, level=level)
+    options = {
+        "limits": pd.DataFrame(limits),
+        "centre": common,
+        "x_label_key": "analyses.axis.worth",
+        "y_label_key": axis,
+        "inner_label_key": "analyses.funnel.inner",
+        "outer_label_key": "analyses.funnel.outer",
+        "centre_label_key": "analyses.funnel.centre",
+    }
+    return {"funnel": FigureSpec("funnel", frame, caption, options)}
 
 
 def summary(numbers: Mapping[str, Mapping[str, Number]]) -> pd.DataFrame:

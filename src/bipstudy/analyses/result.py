@@ -59,8 +59,8 @@ class FigureSpec:
 
     Attributes
     ----------
-    kind : {"forest", "incidence", "shares"}
-        Function of `bipstudy.report.figures`.
+    kind : {"forest", "incidence", "shares", "lines", "funnel"}
+        Function of `bipstudy.report.figures`, or of `bipstudy.report.funnels`.
     frame : DataFrame
         What it shows; a column ``label_key`` or ``group_key`` is turned into words of the language. Beside rows whose
         ``benchmark_id`` names a Danish finding its published number is drawn.
@@ -86,11 +86,12 @@ class FigureSpec:
         -------
         matplotlib.figure.Figure
         """
-        from bipstudy.report import figures
+        from bipstudy.report import figures, funnels
 
         chosen = language or default_language()
         frame, options = self._beside_denmark()
-        return getattr(figures, self.kind)(worded(frame, chosen), language=chosen, **_worded_options(options, chosen))
+        draw = funnels.funnel if self.kind == "funnel" else getattr(figures, self.kind)
+        return draw(worded(frame, chosen), language=chosen, **_worded_options(options, chosen))
 
     def _beside_denmark(self) -> tuple[pd.DataFrame, Mapping[str, Any]]:
         """Return frame and options with the published numbers, where rows name findings."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.analyses.composition import WEIGHTED, standardised_to_danish
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates
 from bipstudy.analyses.result import FLOW_COLUMNS, RATIOS, FigureSpec, Result, Sentence
 from bipstudy.study import Study
@@ -89,7 +90,7 @@ def by_group(name: str, study: Study, *, by: str = "sex", fewest: int = FEWEST, 
 
 
 def every_grouping(name: str, study: Study, **options: Any) -> Result:
-    """Make the primary estimates of an analysis by sex, age, birth region and mental ill-health.
+    """Make the primary estimates by sex, age, birth region and mental ill-health, and with the Danish composition.
 
     Parameters
     ----------
@@ -102,24 +103,38 @@ def every_grouping(name: str, study: Study, **options: Any) -> Result:
     Returns
     -------
     Result
-        The estimates of `by_group` for every grouping; a table for each, by its name.
+        The estimates of `by_group` for every grouping, and with the usual definitions those of
+        `standardised_to_danish`; a table for each, by its name.
 
     Examples
     --------
     >>> import bipstudy as bip
     >>> from bipstudy.analyses.subgroups import every_grouping
     >>> [*every_grouping("transitions", bip.load_example()).tables]
-    ['sex', 'age_group', 'birth_region', 'mental_ill_health']
+    ['sex', 'age_group', 'birth_region', 'mental_ill_health', 'danish_shares']
     """
     found = {by: by_group(name, study, by=by, **options) for by in GROUPINGS}
-    first = found["sex"]
+    tables = {by: result.tables["groups"] for by, result in found.items()}
+    danish = None if options or name not in WEIGHTED else _as_danish(study, name)
+    if danish is not None:
+        found["danish_shares"], tables["danish_shares"] = danish, danish.tables["populations"]
+    remarks = (*found["sex"].remarks, *(danish.remarks if danish is not None else ()))
     return replace(
-        first,
+        found["sex"],
         estimates=pd.concat([result.estimates for result in found.values()], ignore_index=True),
-        tables={by: result.tables["groups"] for by, result in found.items()},
+        tables=tables,
         figures={},
         flow=pd.concat([result.flow.assign(flow=f"{NAME}_{by}") for by, result in found.items()], ignore_index=True),
+        remarks=remarks,
     )
+
+
+def _as_danish(study: Study, name: str) -> Result | None:
+    """Return the primary estimates with the Danish composition, None where the shares cannot be met."""
+    try:
+        return standardised_to_danish(study, name)
+    except BipstudyError:
+        return None
 
 
 def _primary(name: str, study: Study, options: Mapping[str, Any]) -> pd.DataFrame:

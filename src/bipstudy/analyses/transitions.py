@@ -9,7 +9,17 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.analyses import organisations, resampling
-from bipstudy.analyses.common import CLUSTER, STUDY, WORK, FlowBook, outcome_name, ready, single_threaded, whole_months
+from bipstudy.analyses.common import (
+    CLUSTER,
+    STUDY,
+    WORK,
+    FlowBook,
+    outcome_name,
+    ready,
+    single_threaded,
+    weight_column,
+    whole_months,
+)
 from bipstudy.analyses.danish_shares import danish_weights
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
@@ -45,8 +55,8 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
     Returns
     -------
     Result
-        Tables ``bounds``, ``by_month``, ``by_path``, ``by_organisation`` and ``organisations``; figures ``incidence``
-        and ``organisations``.
+        Tables ``bounds``, ``by_month``, ``by_path``, ``by_organisation`` and ``organisations``; figures ``incidence``,
+        ``organisations`` and ``funnel``.
 
     Raises
     ------
@@ -94,6 +104,7 @@ def transitions(study: Study, *, outcome: str = "primary", horizon_months: float
         figures={
             **_figures(curves["observed"], frame),
             **organisations.figure(apart, "analyses.transitions.figure_organisations", "analyses.axis.incidence"),
+            **organisations.funnel(apart, "analyses.transitions.figure_funnel", "analyses.axis.incidence"),
         },
         flow=book.finish("at_risk"),
         settings={"months": horizon_months},
@@ -121,7 +132,7 @@ def primaries(study: Study) -> list[tuple[Label, Number]]:
     frame = _causes(ready(episodes[~episodes["participant"].duplicated()].reset_index(drop=True)))
     contrast, _, cause, named, role, benchmark = _wanted("primary")[0]
     label = Label(NAME, contrast, "risk", named, cause, 12, "raw", role, benchmark)
-    return [(label, _number(_curves(frame), cause, days_of_months(12), frame))]
+    return [(label, _number(_curves(frame, *weight_column(frame)), cause, days_of_months(12), frame))]
 
 
 def _wanted(outcome: str) -> list[tuple[str, str, str, str, str, str]]:

@@ -202,4 +202,22 @@ def _by_group(found: pd.DataFrame, language: str) -> dict[str, str]:
 
 
 # Sentences that need more than picking estimates.
-_COMPOSED = {"by_group": _by_group, "belief": _belief, "indicators": _indicators, "insights": _insights}
+def _composition(found: pd.DataFrame, language: str) -> dict[str, str]:
+    """Return the first primary estimate in both populations."""
+    values = {}
+    for name, population in (("own", "population=own"), ("danish", "population=danish_shares")):
+        rows = found[found["term"].str.endswith(population)].dropna(subset=["estimate"])
+        if rows.empty:
+            return {}
+        row = rows.iloc[0]
+        values[name] = written(row["scale"], row["estimate"], row["conf_low"], row["conf_high"], language)
+    return values
+
+
+_COMPOSED = {
+    "composition": _composition,
+    "by_group": _by_group,
+    "belief": _belief,
+    "indicators": _indicators,
+    "insights": _insights,
+}

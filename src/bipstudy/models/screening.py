@@ -73,7 +73,14 @@ class LogitScreen:
             return False
         return not self.directions[:, self.kept.index(column)].any()
 
-    def step(self, matrix: FloatArray, codes: IntArray, columns: list[int], values: FloatArray) -> StepRisk:
+    def step(
+        self,
+        matrix: FloatArray,
+        codes: IntArray,
+        columns: list[int],
+        values: FloatArray,
+        weights: FloatArray | None = None,
+    ) -> StepRisk:
         """Standardise over rows with some columns set.
 
         Parameters
@@ -85,6 +92,8 @@ class LogitScreen:
         columns : list of int, length c
         values : array of shape (m, c)
             Settings; the first is the reference.
+        weights : array of shape (n,), optional
+            Of the rows, above 0; all alike if left out.
 
         Returns
         -------
@@ -94,20 +103,21 @@ class LogitScreen:
 
         groups = len(self.influence)
         individual, gradient = [], []
+        weight = np.ones(len(matrix)) if weights is None else weights / weights.mean()
         for setting in values:
             rows = matrix.copy()
             rows[:, columns] = setting
             rows = rows[:, self.kept]
             risk = expit(np.minimum(limit_eta(rows, self.beta, self.directions), 30.0))
             individual.append(risk)
-            gradient.append((risk * (1.0 - risk)) @ rows / len(rows))
+            gradient.append((weight * risk * (1.0 - risk)) @ rows / len(rows))
         moved = individual[-1] - individual[0]
-        estimate = float(moved.mean())
+        estimate = float((weight * moved).mean())
         influence = self.influence @ (gradient[-1] - gradient[0])
-        influence = influence + np.bincount(codes, weights=moved - estimate, minlength=groups) / len(matrix)
+        influence = influence + np.bincount(codes, weights=weight * (moved - estimate), minlength=groups) / len(matrix)
         present = int((np.bincount(codes, minlength=groups) > 0).sum())
         return StepRisk(
-            np.array([risk.mean() for risk in individual]),
+            np.array([(weight * risk).mean() for risk in individual]),
             estimate,
             _error(influence[:, None], present).item(),
             influence,
