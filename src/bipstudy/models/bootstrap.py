@@ -23,6 +23,7 @@ from bipstudy.models.cox_refit import cox_resampler
 from bipstudy.models.estimates import Fit
 from bipstudy.models.hazard import HazardFit
 from bipstudy.models.links import Link
+from bipstudy.models.readings import Levels, find_levels
 from bipstudy.models.steps import draw_counts, draws, score_steps
 from bipstudy.models.tidy import tidy_frame
 
@@ -34,6 +35,7 @@ Interval = Literal["percentile", "basic", "normal"]
 Estimator: TypeAlias = Callable[[pd.DataFrame, FloatArray], Any] | Fit
 
 REPLICATES_PER_TASK = 25
+LEVEL_ROWS = 8_192
 
 
 @dataclass(frozen=True)
@@ -374,6 +376,7 @@ class _Refits:
     groups: int
     terms: tuple[str, ...]
     estimates: FloatArray
+    levels: Levels | None
 
     def replicate(self, counts: FloatArray) -> FloatArray:
         """Estimates for one set of draws; infinite where they have no maximum."""
@@ -381,7 +384,14 @@ class _Refits:
         rows = np.flatnonzero(drawn)
         weights = drawn[rows] if self.weights is None else drawn[rows] * self.weights[rows]
         part, response = self.matrix[rows], self.response[rows]
-        found = climb(matrix=part, response=response, weights=weights, link=self.link, start=self.estimates)
+        found = climb(
+            matrix=part,
+            response=response,
+            weights=weights,
+            link=self.link,
+            start=self.estimates,
+            levels=None if self.levels is None else self.levels.take(rows),
+        )
         if found is not None:
             return found
         from bipstudy.models.separation import solve_binary
@@ -405,4 +415,6 @@ def _refits(fit: HazardFit, frame: pd.DataFrame, cluster: str) -> _Refits:
         frame = frame.iloc[fit.source.positions]
     codes, groups = _sorted_codes(frame, cluster)
     matrix = fit.design.matrix(frame)
-    return _Refits(matrix, fit.response, fit.weights, fit.link, codes, groups, fit.terms, fit.estimates)
+    # Sums by level are compiled and take a second to load, which refits of few rows never give back.
+    levels = find_levels(matrix) if len(matrix) >= LEVEL_ROWS else None
+    return _Refits(matrix, fit.response, fit.weights, fit.link, codes, groups, fit.terms, fit.estimates, levels)

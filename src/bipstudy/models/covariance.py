@@ -319,9 +319,16 @@ def clustered_covariance(
     if family == "linear" and small_sample != "none" and rows <= counted:
         raise ModelError(f"{rows} rows cannot carry {counted} parameters")
     total = np.zeros((k, k))
+    # The finest grouping is read from the rows; the others are sums of its sums.
+    finest, count, _ = parts[-1]
     with one_thread():
+        fine = scores.by_group(finest, count)
         for part, groups, sign in parts:
-            sums = scores.by_group(part, groups)
+            sums = fine
+            if part is not finest:
+                coarser = np.empty(count, dtype=np.int64)
+                coarser[finest] = part
+                sums = group_sums(fine, coarser, groups)
             counted_groups = min(sizes) if small_sample == "fixest" else groups
             total += sign * _factor(small_sample, family, counted_groups, rows, counted) * (sums.T @ sums)
         covariance = bread @ total @ bread.T

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.models.binary import Information
 from bipstudy.models.covariance import ModelError, ProductScores, SmallSample
 from bipstudy.models.design import INTERCEPT, Design, DesignSpec, Weights, build_design
 from bipstudy.models.estimates import Fit
 from bipstudy.models.links import Link, hazard
+from bipstudy.models.readings import Information
 from bipstudy.models.separation import BinarySolution, limit_eta, solve_binary
 from bipstudy.models.solving import name_terms
 

@@ -79,6 +79,6 @@ def row_derivatives(eta: FloatArray, response: FloatArray, link: Link) -> RowDer
     event = -np.expm1(-rate)
     ratio = rate / event
     odds = ratio * survival
-    value = np.where(response > 0.0, response * np.log(event), 0.0) - (1.0 - response) * rate
+    value = response * np.log(event) - (1.0 - response) * rate
     slope = response * ratio - rate
     return RowDerivatives(value, slope, rate - response * ratio * (1.0 - odds), rate * odds)

@@ -13,9 +13,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bipstudy.models.binary import CollinearError, Information, fit_binary
+from bipstudy.models.binary import CollinearError, fit_binary
 from bipstudy.models.covariance import ModelError, one_thread
 from bipstudy.models.links import Link
+from bipstudy.models.readings import Information
 from bipstudy.models.solving import cross_product, independent_columns, inverse, offsets, shift_matrix
 
 __all__ = ["BinarySolution", "limit_eta", "solve_binary"]
@@ -200,15 +201,15 @@ def _plain_direction(matrix: FloatArray, response: FloatArray, columns: BoolArra
 
     Levels without events are the usual case; to see them beforehand saves some twenty iterations.
     """
-    events = matrix[response > 0.0]
-    energy = np.einsum("ij,ij->j", events, events)
-    for column in np.flatnonzero(columns & (energy == 0.0)):
+    # A few rows rule out nearly every column; only the rest is looked at in full.
+    events = response > 0.0
+    few = np.flatnonzero(events)[:200]
+    for column in np.flatnonzero(columns & ~matrix[few].any(axis=0)):
         values = matrix[:, column]
-        if values.any() and values.min() >= 0.0:
+        if values.any() and values.min() >= 0.0 and not values[events].any():
             direction = np.zeros(matrix.shape[1])
             direction[column] = -1.0
             return direction
-    # A few rows rule out nearly every column; only the rest is looked at in full.
     others = response <= 0.0
     few = np.flatnonzero(others)[:200]
     for column in np.flatnonzero(columns & ~matrix[few].any(axis=0)):

@@ -84,39 +84,36 @@ def _newton_steps(
     matrix: FloatArray, curvature: FloatArray, codes: IntArray, scores: FloatArray, counts: FloatArray
 ) -> FloatArray:
     """Newton step of every replicate, shape (replicates, k)."""
-    from scipy.sparse import csr_matrix
-
     k = matrix.shape[1]
     upper = np.triu_indices(k)
     groups = len(scores)
     order = np.argsort(codes, kind="stable")
-    pointers = np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=groups))))
-    selector = csr_matrix((np.ones(len(codes)), order, pointers), shape=(groups, len(codes)))
+    ends = np.cumsum(np.bincount(codes, minlength=groups))
+    rows, weight = matrix[order], curvature[order][:, None]
     packed = np.empty((groups, len(upper[0])))
-    # One row of the triangle at a time: a column times its curvature, times the columns from there on, by cluster.
     start = 0
-    for column in range(k):
-        selector.data = (matrix[:, column] * curvature)[order]
-        packed[:, start : start + k - column] = (selector @ matrix)[:, column:]
-        start += k - column
+    for group, end in enumerate(ends):
+        own = rows[start:end]
+        packed[group] = ((weight[start:end] * own).T @ own)[upper]
+        start = end
     steps = np.empty((len(counts), k))
     gradients = counts @ scores
+    hessian = np.zeros((k, k), order="F")
     for first in range(0, len(counts), 100):
-        totals = counts[first : first + 100] @ packed
-        hessians = np.empty((len(totals), k, k))
-        hessians[:, upper[0], upper[1]] = totals
-        hessians[:, upper[1], upper[0]] = totals
-        steps[first : first + 100] = _solve_each(hessians, gradients[first : first + 100])
+        for place, total in enumerate(counts[first : first + 100] @ packed, start=first):
+            hessian[upper] = total
+            steps[place] = _solve(hessian, gradients[place])
     return steps
 
 
-def _solve_each(hessians: FloatArray, gradients: FloatArray) -> FloatArray:
-    """Solve many small systems; a singular one gives NaN."""
-    try:
-        return np.asarray(np.linalg.solve(hessians, gradients[:, :, None])[:, :, 0])
-    except np.linalg.LinAlgError:
-        result = np.full(gradients.shape, np.nan)
-        for place, (hessian, gradient) in enumerate(zip(hessians, gradients, strict=True)):
-            if np.linalg.matrix_rank(hessian) == len(hessian):
-                result[place] = np.linalg.solve(hessian, gradient)
-        return result
+def _solve(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Solve a system of which the upper triangle is given; NaN if it is singular."""
+    from scipy.linalg.lapack import dposv
+
+    _, step, failed = dposv(hessian, gradient)
+    if failed == 0:
+        return np.asarray(step)
+    whole = np.triu(hessian) + np.triu(hessian, 1).T
+    if np.linalg.matrix_rank(whole) < len(whole):
+        return np.full(len(gradient), np.nan)
+    return np.asarray(np.linalg.solve(whole, gradient))
