@@ -77,6 +77,21 @@ def test_small_and_unknown_groups_are_left_out_and_counted(study: Study) -> None
     assert flow["participants"].iloc[-1] == counts[counts >= fewest].sum()
 
 
+def test_an_estimate_that_rests_on_too_few_rows_is_not_given_and_said_to_be(study: Study) -> None:
+    """Enough participants in a group may leave too few rows: those with an answer, a caseworker and follow-up."""
+    every = bip.analyses.by_group("belief", study, by="sex", fewest=10)
+    used = every.estimates[every.estimates["scale"] == "risk_ratio"].set_index("term")["n"]
+    limit = int(used.max())
+    assert used.min() < limit < study.participants["sex"].value_counts().min()
+    some = bip.analyses.by_group("belief", study, by="sex", fewest=limit)
+    given = some.estimates[some.estimates["scale"] == "risk_ratio"].set_index("term")
+    assert given["estimate"].notna().tolist() == (used >= limit).tolist()
+    assert given["n"].tolist() == used.tolist()
+    assert some.flow["participants"].iloc[-1] == every.flow["participants"].iloc[-1]
+    assert len(some.remarks) == len(every.remarks) + 1
+    assert str(limit) in some.remarks[-1].say("sv").replace("\u202f", "").replace("\u00a0", "")
+
+
 def test_where_groups_are_alike_they_do_not_differ() -> None:
     alike, _ = bip.simulate_study(2500, seed=18, scenario="null")
     rows = bip.analyses.by_group("transitions", alike, by="sex").estimates

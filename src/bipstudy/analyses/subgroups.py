@@ -45,7 +45,8 @@ def by_group(name: str, study: Study, *, by: str = "sex", fewest: int = FEWEST, 
     study : Study
     by : {"sex", "age_group", "birth_region", "mental_ill_health"}
     fewest : int
-        Groups with fewer participants are left out, and counted in the flow.
+        Groups with fewer participants are left out, and counted in the flow. Of the others an estimate is not given
+        if it rests on fewer rows (those that the model used, after all that is left out); a remark counts those.
     **options
         Handed on to the analysis.
 
@@ -72,7 +73,11 @@ def by_group(name: str, study: Study, *, by: str = "sex", fewest: int = FEWEST, 
     values = _values(study, by)
     counts = values.value_counts()
     kept = sorted(str(level) for level in counts.index if counts[level] >= fewest)
-    frames = {level: _primary(name, part(study, (values == level).to_numpy(dtype=bool)), options) for level in kept}
+    made = {level: _primary(name, part(study, (values == level).to_numpy(dtype=bool)), options) for level in kept}
+    frames = {level: _with_enough(frame, fewest) for level, frame in made.items()}
+    few = sum(
+        int((made[level]["estimate"].notna() & frame["estimate"].isna()).sum()) for level, frame in frames.items()
+    )
     rows = [row for level, frame in frames.items() for row in _of_group(frame, by, level)]
     rows += _tests(frames, name, by)
     table = _table(frames, by)
@@ -85,8 +90,18 @@ def by_group(name: str, study: Study, *, by: str = "sex", fewest: int = FEWEST, 
         remarks=(
             Sentence("analyses.by_group.note_exploratory"),
             Sentence("analyses.by_group.note_smallest", {"fewest": fewest}),
+            *((Sentence("analyses.by_group.note_few_rows", {"few": few, "fewest": fewest}),) if few else ()),
         ),
     )
+
+
+def _with_enough(frame: pd.DataFrame, fewest: int) -> pd.DataFrame:
+    """Return estimates without the numbers of those that rest on fewer rows; how many rows there are still stands."""
+    numbers = ["estimate", "std_error", "conf_low", "conf_high", "p_value"]
+    found = frame.copy()
+    found.loc[found["n"] < fewest, numbers] = np.nan
+    found.loc[found["n"] < fewest, ["events"]] = pd.NA
+    return found
 
 
 def every_grouping(name: str, study: Study, **options: Any) -> Result:
