@@ -292,6 +292,43 @@ def test_critical_values_are_those_published() -> None:
     np.testing.assert_allclose(values, [37.42, 23.11, 15.06], atol=0.01)
 
 
+def test_conditional_f_is_its_definition() -> None:
+    from linearmodels.iv import IV2SLS
+
+    frame = mroz()
+    fit = instrumental(frame, CASES["two"][1])
+    table = fit.first_stage().set_index("term")
+    one = np.column_stack([np.ones(len(frame)), frame["expersq"]])
+    z = frame[["age", "kidslt6", "fatheduc", "motheduc"]].to_numpy(float)
+    for term, other in (("educ", "exper"), ("exper", "educ")):
+        left = np.asarray(IV2SLS(frame[term], one, frame[[other]], z).fit().resids)
+        # F of the instruments in a regression of what is left, with as many degrees as the other term leaves.
+        both = np.column_stack([one, z])
+        short = left - one @ np.linalg.lstsq(one, left, rcond=None)[0]
+        long = left - both @ np.linalg.lstsq(both, left, rcond=None)[0]
+        expected = (short @ short - long @ long) / 3 / (long @ long / (len(frame) - both.shape[1]))
+        assert table.loc[term, "conditional_f"] == pytest.approx(expected, rel=1e-8)
+    single = instrumental(frame, CASES["mroz1"][1], cluster="age").first_stage()
+    assert single["conditional_f"].item() == pytest.approx(single["f_statistic"].item())
+    assert single["conditional_p_value"].item() == pytest.approx(single["p_value"].item())
+
+
+@pytest.mark.parametrize("cluster", [None, "group"])
+def test_terms_that_share_their_variation_are_weak_together(cluster: str | None) -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(rng.normal(size=(2000, 3)), columns=["z1", "z2", "z3"])
+    frame["group"] = np.arange(2000) // 5
+    push = frame["z1"] + frame["z2"]
+    frame["a"], frame["b"] = push + rng.normal(size=2000), 0.5 * push + rng.normal(size=2000)
+    frame["y"] = frame["a"] + rng.normal(size=2000)
+    weak = instrumental(frame, "y ~ 1 | a + b ~ z1 + z2 + z3", cluster=cluster).first_stage()
+    assert (weak["f_statistic"] > 100).all()
+    assert (weak["conditional_f"] < 5).all()
+    frame["b"] = frame["z3"] + rng.normal(size=2000)
+    strong = instrumental(frame, "y ~ 1 | a + b ~ z1 + z2 + z3", cluster=cluster).first_stage()
+    assert (strong["conditional_f"] > 100).all()
+
+
 def test_collinear_instruments_are_left_out_and_named() -> None:
     frame = mroz().assign(copy=lambda f: 2 * f["fatheduc"] + 3 * f["exper"])
     fit = instrumental(frame, "lwage ~ exper | educ ~ fatheduc + copy + motheduc")

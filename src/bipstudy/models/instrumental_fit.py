@@ -73,8 +73,16 @@ class InstrumentalFit(Fit):
         DataFrame
             ``term, instruments, f_statistic`` (Wald over the number of instruments, with the errors of the fit),
             ``p_value, effective_f, critical_10, critical_5`` (worst-case bias of two-stage least squares of at most
-            10 and 5 % of that of least squares, with 95 % confidence; for one endogenous term) and
-            ``partial_r_squared``.
+            10 and 5 % of that of least squares, with 95 % confidence; for one endogenous term),
+            ``partial_r_squared``, and ``conditional_f, conditional_p_value``: whether the instruments can tell the
+            term from the other endogenous terms (Sanderson and Windmeijer 2016, with the errors of the fit). Several
+            terms may each have a high F that comes from the same variation; the smallest conditional F says how weak
+            they are together. With one endogenous term it is the F.
+
+        References
+        ----------
+        Sanderson, E., Windmeijer, F. (2016). A weak instrument F-test in linear IV models with multiple endogenous
+        variables. Journal of Econometrics 190, 212-221 (equation 12).
         """
         from scipy.special import chdtrc, fdtrc
 
@@ -84,8 +92,13 @@ class InstrumentalFit(Fit):
             k = forms.treatment.size
             v = forms.covariance[k:, k:]
             statistic = float(forms.treatment @ np.linalg.solve(v, forms.treatment)) / k
-            finite = np.isfinite(forms.degrees)
-            p_value = fdtrc(k, forms.degrees, statistic) if finite else chdtrc(k, k * statistic)
+            apart = self._forms(place, apart=True)
+            free = k - len(self.endogenous) + 1
+            conditional = float(apart.treatment @ np.linalg.solve(apart.covariance[k:, k:], apart.treatment)) / free
+            p_value, p_conditional = (
+                fdtrc(count, forms.degrees, value) if np.isfinite(forms.degrees) else chdtrc(count, count * value)
+                for count, value in ((k, statistic), (free, conditional))
+            )
             alone = len(self.endogenous) == 1
             judged = alone and bool(np.isfinite(v).all())
             left = residual_maker(self.columns.treatments[:, place], self.columns.basis_w)
@@ -99,6 +112,8 @@ class InstrumentalFit(Fit):
                     "critical_10": effective_f_critical(v, 0.10) if judged else np.nan,
                     "critical_5": effective_f_critical(v, 0.05) if judged else np.nan,
                     "partial_r_squared": float(forms.treatment @ forms.treatment / (left @ left)),
+                    "conditional_f": conditional,
+                    "conditional_p_value": float(p_conditional),
                 }
             )
         return pd.DataFrame(rows)
@@ -177,10 +192,17 @@ class InstrumentalFit(Fit):
         """Words for errors without clusters."""
         return "independent rows of equal variance assumed"
 
-    def _forms(self, place: int) -> ReducedForms:
-        """Reduced form and first stage with the errors of the fit."""
+    def _forms(self, place: int, *, apart: bool = False) -> ReducedForms:
+        """Reduced form and first stage with the errors of the fit; `apart`, of what the other terms leave of one.
+
+        What they leave is the residual of two-stage least squares of the term on the others.
+        """
         c = self.columns
         partial = residual_maker(np.column_stack([c.outcome, c.treatments[:, place]]), c.basis_w)
+        if apart and len(self.endogenous) > 1:
+            others = residual_maker(np.delete(c.treatments, place, axis=1), c.basis_w)
+            slopes = np.linalg.lstsq(c.basis_z.T @ others, c.basis_z.T @ partial[:, 1], rcond=None)[0]
+            partial[:, 1] -= others @ slopes
         coefficients = c.basis_z.T @ partial
         residuals = partial - c.basis_z @ coefficients
         k, rows = c.basis_z.shape[1], len(c.outcome)
