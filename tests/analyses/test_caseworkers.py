@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import bipstudy as bip
+from bipstudy import models
 from bipstudy.analyses import Result
 from bipstudy.analyses.common import ready
 from bipstudy.simulation import Truth
@@ -81,3 +82,35 @@ def test_no_caseworker_is_named(twin: tuple[Study, Truth], result: Result) -> No
         assert not values & names
         assert not any(value.split("/")[-1] in names for value in values)
     assert len(result.figures["curve"].frame) == 38
+
+
+def _halves(rng: np.random.Generator, spread: float) -> models.HalvesByChance:
+    """Cases of 120 caseworkers with 5 to 24 each, whose shares differ by a standard deviation of `spread`."""
+    unit = np.repeat(np.arange(120), rng.integers(5, 25, 120))
+    share = np.clip(0.14 + rng.normal(0, spread, 120), 0, 1)[unit]
+    value = (rng.random(len(unit)) < share).astype(float)
+    seed = int(rng.integers(1_000_000))
+    return models.halves_by_chance(value=value, weight=np.ones(len(unit)), unit=unit, draws=199, seed=seed)
+
+
+@pytest.mark.certify
+@pytest.mark.parametrize("spread", [0.0, 0.15])
+def test_the_gap_beyond_chance_is_covered_whether_caseworkers_differ_or_not(spread: float) -> None:
+    rng = np.random.default_rng(5)
+    estimate, error = np.array([_halves(rng, spread).beyond_chance for _ in range(200)]).T
+    covered = np.abs(estimate - estimate.mean()) < 1.959963984540054 * error
+    # 200 studies: the share covered has a standard error of a point and a half.
+    assert covered.mean() > 0.905
+    assert error.mean() == pytest.approx(estimate.std(), rel=0.15)
+    if not spread:
+        assert abs(estimate.mean()) < 4 * estimate.std() / np.sqrt(200)
+
+
+def test_the_interval_of_the_gap_is_that_of_other_caseworkers_and_not_of_other_cases() -> None:
+    found = _halves(np.random.default_rng(2), 0.15)
+    beyond, error = found.beyond_chance
+    dealt_out = (found.drawn[:, 0] - found.drawn[:, 1]).std()
+    assert beyond == pytest.approx(
+        found.observed.upper - found.observed.lower - (found.drawn[:, 0] - found.drawn[:, 1]).mean()
+    )
+    assert error > 1.1 * dealt_out

@@ -20,7 +20,7 @@ from bipstudy.analyses.common import (
     whole_months,
     with_background,
 )
-from bipstudy.analyses.estimating import Label, Number, attempt, estimates
+from bipstudy.analyses.estimating import Label, Number, Z, attempt, estimates
 from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import build_panel
 from bipstudy.panel.checks import check_definition
@@ -274,10 +274,9 @@ def _halves(parted: Any, frame: pd.DataFrame, outcome: str, *, published: bool) 
         rows.append((label, by_chance))
     number = Number(**counts)
     if parted is not None:
-        gap, drawn = parted.observed.upper - parted.observed.lower, parted.drawn[:, 0] - parted.drawn[:, 1]
-        high, low = (float(gap - end) for end in np.quantile(drawn, [0.025, 0.975]))
-        beyond = float(gap - drawn.mean())
-        number = Number(beyond, np.nan, min(low, beyond), max(high, beyond), parted.p_value, **counts)
+        beyond, error = parted.beyond_chance
+        # The p-value is that of cases dealt out anew; the interval must hold where caseworkers differ, too.
+        number = Number(beyond, error, beyond - Z * error, beyond + Z * error, parted.p_value, **counts)
     rows.append((Label(NAME, "gap_beyond_chance", "risk_difference", outcome, "caseworker", HALVES_MONTHS), number))
     return rows
 

@@ -64,6 +64,24 @@ class HalvesByChance:
         reached = self.drawn[:, 0] - self.drawn[:, 1] >= gap - 1e-12
         return float((1 + reached.sum()) / (1 + len(self.drawn)))
 
+    @property
+    def beyond_chance(self) -> tuple[float, float]:
+        """How much wider the observed gap is than chance makes it on average, and the standard error of that.
+
+        The error is that of units drawn anew, not of cases dealt out anew: where units differ, which of them there are
+        adds to the gap. In each resample the gap of chance follows the spread of a single outcome at the share there.
+        """
+        gaps = self.resampled[:, 0] - self.resampled[:, 1]
+        middle = 0.5 * (self.observed.upper + self.observed.lower)
+        shares = self.resampled.mean(axis=1)
+        chance = float((self.drawn[:, 0] - self.drawn[:, 1]).mean())
+        follows = np.ones(len(gaps))
+        # A mean outcome that is no share has no such spread.
+        if 0.0 < middle < 1.0 and shares.min() >= 0.0 and shares.max() <= 1.0:
+            follows = np.sqrt(shares * (1.0 - shares) / (middle * (1.0 - middle)))
+        error = float(np.std(gaps - chance * follows, ddof=1))
+        return self.observed.upper - self.observed.lower - chance, error
+
 
 def sorted_halves(*, total: Floats, size: Floats) -> Halves:
     """Cut units in halves by their means and return the mean of each half's cases.
