@@ -1,8 +1,13 @@
 """Validation side by side: our rules, plain pandera, frictionless and a script by hand, on the same bad rows.
 
-Run as ``python benchmarks/validation.py --rows 27000 1000000``. Every contender does the same checks on a table of
-measurements with 40 columns: type, missing values, codes, bounds, the key, and the reference to the participants; each
-must name every failing row. Contenders whose package is not installed are left out and named. Prints JSON.
+    python benchmarks/validation.py --jobs checks rules memory csv xlsx --rows 27000 1000000 --threads 2
+
+``checks``: every contender does the same checks on measurements, the 23 columns of the canonical table: type, missing
+values, codes, bounds, the key, and the reference to the participants; each must name every failing row. ``rules``:
+every rule of ours, the slowest first. ``memory``: the peak of a whole validation. ``csv``, ``xlsx``: to read the same
+table from a file. Each contender runs in a process of its own, with as many threads as it is given; the least of some
+runs counts, by the clock (wall) and in seconds of processor (cpu). Who is not installed is left out. Prints a
+line of JSON for each result.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import gc
 import importlib.util
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -41,24 +47,26 @@ CODES = {
     if column.codes
 }
 FRICTIONLESS_LIMIT = 30_000
+JOBS = ("checks", "rules", "memory", "csv", "xlsx")
 
 
 def tables(rows: int, seed: int = 1) -> dict[str, pd.DataFrame]:
     """Return participants and measurements, of which one in a thousand is bad in one of four ways."""
     random = np.random.default_rng(seed)
     people = -(-rows // 24)
-    person = np.repeat([f"{number:07d}" for number in range(people)], 24)[:rows]
-    step = np.arange(rows) % 24
+    number, step = np.arange(rows) // 24, np.arange(rows) % 24
     half = np.where(step % 2 == 0, "participant", "caseworker")
     day = np.datetime64("2024-01-10") + (step // 2) * 91
+    names = [f"{each:07d}" for each in range(people)]
     forms = pd.DataFrame(
         {
-            "organisation_id": "A",
-            "participant_id": person,
+            # A letter beyond ASCII on every row, as files in Swedish have.
+            "organisation_id": "Å",
+            "participant_id": _taken(names, number),
             "occasion": step // 2 + 1,
-            "respondent": half,
-            "instrument": schema.instrument().name if hasattr(schema.instrument(), "name") else "bip-default",
-            "caseworker_id": [f"c{number % 400}" for number in range(rows)],
+            "respondent": _taken(["participant", "caseworker"], step % 2),
+            "instrument": schema.instrument().name,
+            "caseworker_id": _taken([f"c{each}" for each in range(400)], np.arange(rows) % 400),
             "answered_on": day,
             "due_on": day,
             "form_status": "answered",
@@ -72,8 +80,8 @@ def tables(rows: int, seed: int = 1) -> dict[str, pd.DataFrame]:
     entered = np.datetime64("2024-01-02") + random.integers(0, 8, people)
     participants = pd.DataFrame(
         {
-            "organisation_id": "A",
-            "participant_id": [f"{number:07d}" for number in range(people)],
+            "organisation_id": "Å",
+            "participant_id": names,
             "entered_on": entered,
             "sex": random.choice(["woman", "man"], people),
             "age_group": random.choice(["16-24", "25-34", "35-44", "45-54", "55+"], people),
@@ -86,6 +94,11 @@ def tables(rows: int, seed: int = 1) -> dict[str, pd.DataFrame]:
     for column, at in zip(("form_status", "occasion", "participant_id", "respondent"), _bad(rows, random), strict=True):
         forms.loc[at, column] = {"form_status": "perhaps", "occasion": -1, "participant_id": "nobody"}.get(column)
     return {"participants": schema.conform("participants", participants), "measurements": forms}
+
+
+def _taken(texts: list[str], index: np.ndarray) -> pd.Series:
+    """Return texts by their number."""
+    return pd.Series(texts, dtype=schema.STRING).take(index).reset_index(drop=True)
 
 
 def _bad(rows: int, random: np.random.Generator) -> list[np.ndarray]:
@@ -218,44 +231,84 @@ def frictionless_table(frames: dict[str, pd.DataFrame]) -> set[int]:
     return {int(row[0]) - 2 for row in errors if row[0]}
 
 
-def best(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Return the least time of some runs, and what the last gave."""
-    times, result = [], None
+CHECKS_BY: dict[str, tuple[str, Callable[[Any], set[int]]]] = {
+    "ours, same checks": ("", ours_same),
+    "pandera on pandas": ("", pandera_pandas),
+    "pandera on polars": ("polars", pandera_polars),
+    "by hand, polars": ("polars", polars_by_hand),
+    "by hand, pandas and numpy": ("", numpy_by_hand),
+    "frictionless": ("frictionless", frictionless_table),
+}
+
+
+def best(work: Callable[[], Any], repeats: int) -> tuple[dict[str, float], Any]:
+    """Return the least wall and processor seconds of some runs, each for itself, and what the last gave."""
+    wall, cpu, result = [], [], None
     for _ in range(repeats):
         gc.collect()
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         result = work()
-        times.append(time.perf_counter() - began)
-    return min(times), result
+        wall.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - worked)
+    return {"wall": round(min(wall), 4), "cpu": round(min(cpu), 4)}, result
 
 
-def by_rule(frames: dict[str, pd.DataFrame]) -> dict[str, float]:
-    """Return the time of each of our rules, the slowest first."""
+def load(folder: str) -> dict[str, pd.DataFrame]:
+    """Return the tables of a folder, in their types."""
+    return {
+        name: schema.conform(name, pd.read_parquet(Path(folder, f"{name}.parquet")), sort=False)
+        for name in ("participants", "measurements")
+    }
+
+
+def prepare(folder: str, rows: int) -> int:
+    """Write the tables and the rows that are bad; return how many are."""
+    frames = tables(rows)
+    for name, frame in frames.items():
+        frame.to_parquet(Path(folder, f"{name}.parquet"))
+    truth = np.array(sorted(expected(frames)))
+    np.save(Path(folder, "bad.npy"), truth)
+    return len(truth)
+
+
+def check(folder: str, name: str, repeats: int) -> dict[str, Any]:
+    """Time one contender on the same checks."""
+    frames: Any = load(folder)
+    if "polars" in name:
+        frames = _as_polars(frames)
+    seconds, found = best(lambda: CHECKS_BY[name][1](frames), 1 if name == "frictionless" else repeats)
+    # Some report what depends on a bad cell too; nobody may miss a row.
+    return seconds | {"missed_rows": len(set(np.load(Path(folder, "bad.npy")).tolist()) - found)}
+
+
+def check_all(folder: str, repeats: int) -> dict[str, Any]:
+    """Time every rule of ours and every finding."""
+    frames = load(folder)
+    seconds, found = best(lambda: ours_all(frames), min(repeats, 2))
+    return seconds | {"findings": found}
+
+
+def by_rule(folder: str) -> dict[str, float]:
+    """Return the processor seconds of each of our rules, the slowest first; who comes first reads for the others."""
+    frames = load(folder)
     data = Data.of(Study(tables=frames, sent=frozenset(frames)))
     found = {}
     for code, function in CHECKS.items():
         rule = schema.rules()[code]
         if not rule_needs(rule, data):
-            found[code] = best(lambda function=function, rule=rule: function(data, rule.threshold), 1)[0]
-    found["(risk of re-identification)"] = best(lambda: risk(frames), 1)[0]
-    return {code: round(seconds, 4) for code, seconds in sorted(found.items(), key=lambda pair: -pair[1])}
+            found[code] = best(lambda function=function, rule=rule: function(data, rule.threshold), 1)[0]["cpu"]
+    found["(risk of re-identification)"] = best(lambda: risk(frames), 1)[0]["cpu"]
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
-def peak(rows: int) -> dict[str, float]:
-    """Return how much memory a whole validation takes beyond the table, as multiples of the table."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_peak, (rows,))
-
-
-def _peak(rows: int) -> dict[str, float]:
-    """Validate in this process alone and read its high-water mark."""
-    frames = tables(rows)
+def peak(folder: str) -> dict[str, float]:
+    """Validate and read the high-water mark of this process, as multiples of the table."""
+    frames = load(folder)
     size = sum(frame.memory_usage(deep=True).sum() for frame in frames.values()) / 2**20
     gc.collect()
     # From here on the high-water mark is that of the validation alone.
     Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmHWM")
+    before = _status("VmRSS")
     ours_all(frames)
     beyond = _status("VmHWM") - before
     return {
@@ -271,75 +324,150 @@ def _status(name: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def reading(frames: dict[str, pd.DataFrame], repeats: int, excel: bool) -> dict[str, float]:
-    """Return the time to load the measurements as a Swedish csv, and as xlsx, beside plain readers."""
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "measurements.csv")
-        frames["measurements"].to_csv(path, index=False, sep=";", decimal=",", encoding="cp1252")
-        found["csv: pandas C engine"] = best(lambda: pd.read_csv(path, sep=";", dtype=str), repeats)[0]
-        found["csv: load_submission"] = best(lambda: load_submission(path), 1)[0]
-        if excel:
-            book = Path(folder, "measurements.xlsx")
-            frames["measurements"].to_excel(book, index=False, engine="xlsxwriter")
-            calamine = lambda: pd.read_excel(book, engine="calamine", dtype=str)  # noqa: E731
-            found["xlsx: pandas calamine"] = best(calamine, 1)[0]
-            found["xlsx: openpyxl"] = best(lambda: pd.read_excel(book, engine="openpyxl", dtype=str), 1)[0]
-            found["xlsx: load_submission"] = best(lambda: load_submission(book), 1)[0]
-    return {name: round(seconds, 3) for name, seconds in found.items()}
+def write_csv(folder: str, encoding: str) -> float:
+    """Write the measurements as a Swedish csv; return its megabytes."""
+    path = Path(folder, "measurements.csv")
+    load(folder)["measurements"].to_csv(path, index=False, sep=";", decimal=",", encoding=encoding)
+    return round(path.stat().st_size / 1e6)
 
 
-def measure(rows: int, repeats: int, read: bool) -> dict[str, Any]:
-    """Return all numbers at one size."""
-    frames = tables(rows)
-    truth = expected(frames)
-    contenders: dict[str, Callable[[], set[int]]] = {
-        "ours, same checks": lambda: ours_same(frames),
-        "pandera on pandas": lambda: pandera_pandas(frames),
-        "by hand, pandas and numpy": lambda: numpy_by_hand(frames),
-    }
-    absent = []
-    if importlib.util.find_spec("polars"):
-        polars = _as_polars(frames)
-        contenders |= {
-            "pandera on polars": lambda: pandera_polars(polars),
-            "by hand, polars": lambda: polars_by_hand(polars),
-        }
+def read_csv(path: str, name: str, encoding: str, repeats: int) -> dict[str, Any]:
+    """Time one reader of a Swedish csv; ids stay text, and numbers and dates are read as such."""
+    utf8 = encoding == "utf-8"
+    text = {"participant_id": str}
+    if name == "pandas":
+        dates = ["answered_on", "due_on"]
+        work = lambda: pd.read_csv(path, sep=";", decimal=",", dtype=text, parse_dates=dates, encoding=encoding)  # noqa: E731
+    elif name == "polars":
+        import polars as pl
+
+        options = {"separator": ";", "decimal_comma": True, "try_parse_dates": True}
+        coded = "utf8" if utf8 else "windows-1252"
+        work = lambda: pl.read_csv(path, schema_overrides={"participant_id": pl.String}, encoding=coded, **options)  # noqa: E731
+    elif name == "duckdb":
+        import duckdb
+
+        coded = "" if utf8 else ", encoding='windows-1252'"
+        query = f"from read_csv('{path}', delim=';', types={{'participant_id': 'VARCHAR'}}{coded})"
+        work = lambda: duckdb.sql(query).to_arrow_table()  # noqa: E731
+    elif name == "pyarrow":
+        import pyarrow as pa
+        import pyarrow.csv as pc
+
+        cut = pc.ParseOptions(delimiter=";")
+        kinds = pc.ConvertOptions(decimal_point=",", column_types={"participant_id": pa.string()})
+        work = lambda: pc.read_csv(path, pc.ReadOptions(encoding=encoding), cut, kinds)  # noqa: E731
     else:
-        absent.append("polars")
-    if rows <= FRICTIONLESS_LIMIT and importlib.util.find_spec("frictionless"):
-        contenders["frictionless"] = lambda: frictionless_table(frames)
-    result: dict[str, Any] = {"rows": rows, "bad_rows": len(truth), "absent": absent, "seconds": {}, "missed_rows": {}}
-    for name, work in contenders.items():
-        seconds, found = best(work, 1 if name == "frictionless" else repeats)
-        result["seconds"][name] = round(seconds, 4)
-        sys.stderr.write(f"{rows} rows: {name} {seconds:.3f} s\n")
-        # Some report what depends on a bad cell too; nobody may miss a row.
-        result["missed_rows"][name] = len(truth - found)
-    result["seconds"]["ours, every rule"] = round(best(lambda: ours_all(frames), 1)[0], 3)
-    fastest = min(seconds for name, seconds in result["seconds"].items() if name.startswith("pandera"))
-    result["over_fastest_pandera"] = {
-        name: round(result["seconds"][name] / fastest, 2) for name in ("ours, same checks", "ours, every rule")
-    }
-    result["by_rule"] = by_rule(frames)
-    result["memory"] = peak(rows)
-    if read:
-        result["reading"] = reading(frames, repeats, excel=rows <= 200_000)
-    return result
+        work = lambda: load_submission(path)  # noqa: E731
+    return best(work, repeats)[0]
+
+
+def write_xlsx(folder: str) -> float:
+    """Write the measurements as a workbook; return its megabytes."""
+    import xlsxwriter
+
+    path, frame = Path(folder, "measurements.xlsx"), load(folder)["measurements"]
+    with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:
+        sheet, day = book.add_worksheet("measurements"), book.add_format({"num_format": "yyyy-mm-dd"})
+        sheet.write_row(0, 0, list(frame))
+        dates = [at for at, name in enumerate(frame) if str(frame[name].dtype).startswith("datetime")]
+        columns = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame]
+        for at, row in enumerate(zip(*columns, strict=True), start=1):
+            sheet.write_row(at, 0, ["" if cell is None else cell for cell in row[: dates[0]]])
+            for column, cell in enumerate(row[dates[0] :], start=dates[0]):
+                if column in dates:
+                    sheet.write_datetime(at, column, cell, day)
+                elif cell is not None:
+                    sheet.write(at, column, cell)
+    return round(path.stat().st_size / 1e6)
+
+
+def read_xlsx(path: str, name: str, repeats: int) -> dict[str, Any]:
+    """Time one reader of a workbook."""
+    if name == "ours":
+        return best(lambda: load_submission(path), repeats)[0]
+    return best(lambda: pd.read_excel(path, engine=name), 1 if name == "openpyxl" else repeats)[0]
+
+
+def alone(threads: int, work: Callable[..., Any], *rest: Any) -> Any:
+    """Do something in a process of its own, with so many threads."""
+    for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    with multiprocessing.get_context("spawn").Pool(1, _bounded, (threads,)) as pool:
+        return pool.apply(work, rest)
+
+
+def _bounded(threads: int) -> None:
+    """Keep this process to some of the cores; libraries that count cores find so many."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def _say(**result: Any) -> None:
+    """Print one result."""
+    sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _has(package: str) -> bool:
+    """Say whether a package is there."""
+    return not package or importlib.util.find_spec(package) is not None
+
+
+def measure_checks(folder: str, about: dict[str, int], options: argparse.Namespace) -> None:
+    """Print the times of the same checks, and of all of ours, at one size."""
+    rows, threads = about["rows"], about["threads"]
+    seconds: dict[str, dict[str, float]] = {}
+    for name, (package, _) in CHECKS_BY.items():
+        if _has(package) and (name != "frictionless" or rows <= FRICTIONLESS_LIMIT) and name not in options.without:
+            seconds[name] = alone(threads, check, folder, name, options.repeats)
+            _say(job="checks", **about, contender=name, **seconds[name])
+    name = "ours, every rule"
+    seconds[name] = alone(threads, check_all, folder, options.repeats)
+    _say(job="checks", **about, contender=name, **seconds[name])
+    for kind in ("wall", "cpu"):
+        fastest = min(each[kind] for name, each in seconds.items() if name.startswith("pandera"))
+        times = {name: round(seconds[name][kind] / fastest, 2) for name in seconds if name.startswith("ours")}
+        _say(job="checks", **about, over_fastest_pandera=kind, **times)
+
+
+def measure_reading(folder: str, about: dict[str, int], options: argparse.Namespace) -> None:
+    """Print the times to read files at one size."""
+    threads, repeats, encoding = about["threads"], options.repeats, options.encoding
+    if "csv" in options.jobs:
+        _say(job="csv", **about, encoding=encoding, mb=alone(threads, write_csv, folder, encoding))
+        path = str(Path(folder, "measurements.csv"))
+        for name in ("pandas", "polars", "duckdb", "pyarrow", "ours"):
+            if name == "ours" or _has(name):
+                _say(job="csv", **about, reader=name, **alone(threads, read_csv, path, name, encoding, repeats))
+    if "xlsx" in options.jobs:
+        _say(job="xlsx", **about, mb=alone(threads, write_xlsx, folder))
+        path = str(Path(folder, "measurements.xlsx"))
+        for name in ("ours", "calamine", "openpyxl"):
+            _say(job="xlsx", **about, reader=name, **alone(threads, read_xlsx, path, name, repeats))
 
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[27_000, 1_000_000])
-    parser.add_argument("--ten-million", action="store_true", help="also ten million rows")
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=["checks", "rules", "memory"])
+    parser.add_argument("--threads", type=int, nargs="+", default=[2])
+    parser.add_argument("--encoding", choices=["utf-8", "cp1252"], default="utf-8", help="of the csv")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--no-reading", action="store_true")
+    parser.add_argument("--without", nargs="+", choices=CHECKS_BY, default=[], help="contenders to leave out")
     options = parser.parse_args()
-    for rows in [*options.rows, *([10_000_000] if options.ten_million else [])]:
-        result = measure(rows, options.repeats, not options.no_reading)
-        sys.stdout.write(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+    for rows in options.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            _say(job="table", rows=rows, bad_rows=alone(2, prepare, folder, rows))
+            for threads in options.threads:
+                about = {"rows": rows, "threads": threads}
+                if "checks" in options.jobs:
+                    measure_checks(folder, about, options)
+                if "rules" in options.jobs:
+                    _say(job="rules", **about, cpu=alone(threads, by_rule, folder))
+                if "memory" in options.jobs:
+                    _say(job="memory", **about, **alone(threads, peak, folder))
+                measure_reading(folder, about, options)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def read_body(grid: Grid, header: Header) -> Body:
         again=numbers[repeated].tolist(),
     )
     if grid.ragged and below is not None:
-        _note_length(body, [below[row] for row in filled], width)
+        _note_length(body, [below[row] for row in filled.tolist()], width)
     return body
 
 
