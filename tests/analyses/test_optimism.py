@@ -358,6 +358,24 @@ def test_the_reduced_form_is_what_its_definition_says(sample: design.Sample) -> 
     assert plain.events == int(y.sum())
 
 
+def test_the_interval_is_that_of_t(sample: design.Sample) -> None:
+    from scipy.stats import t
+
+    found = design.above_against_below(sample, "y")
+    known = sample.frame[sample.frame["y_known"]]
+    whole = relative_risk(
+        outcome=known["y"].to_numpy(),
+        exposure=known["above"].to_numpy(),
+        covariates=known[sample.covariates].to_numpy(),
+        cell=known["cell"].to_numpy(),
+        weights=known["ipcw"].to_numpy(),
+        cluster=pd.factorize(known["answering_caseworker"])[0],
+    )
+    half = t.ppf(0.975, whole.degrees) * whole.std_error
+    assert math.isclose(math.log(found.conf_high), whole.log_ratio + half, rel_tol=1e-9)
+    assert (found.p_value < 0.05) == (abs(whole.log_ratio) > half)
+
+
 def test_points_and_ratio_say_the_same(sample: design.Sample) -> None:
     rows = design.reduced_forms(sample, (("y", "work_or_study"),), 12, True)
     (ratio,) = (n for lab, n in rows if lab.benchmark == "R2a")

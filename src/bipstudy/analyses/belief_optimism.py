@@ -17,7 +17,7 @@ from bipstudy.analyses.estimating import Label, Number, Z, attempt, from_tidy
 from bipstudy.analyses.leave_out import leave_out_groups
 from bipstudy.analyses.optimism import Balance, balance, optimism_about_others
 from bipstudy.analyses.within_cells import RelativeRisk, relative_risk
-from bipstudy.models.tidy import critical_value, two_sided_p
+from bipstudy.models.tidy import critical_value
 from bipstudy.panel import answer_columns
 
 NAME = "belief"
@@ -238,15 +238,18 @@ def _in_points(found: RelativeRisk, share: float | None, difference: Label, risk
 
 
 def _number(estimate: float, found: RelativeRisk, error: float, *, ratio: bool = False) -> Number:
-    """Return an estimate with an interval of t; a ratio's on the log scale."""
-    half = float(critical_value(0.95, found.degrees)) * error
+    """Return an estimate with a normal interval; a ratio's on the log scale.
+
+    The error is made so much larger that the normal interval is that of t with the degrees of freedom of the error.
+    """
+    error = error * float(critical_value(0.95, found.degrees)) / Z
     if ratio:
-        low, high = (math.exp(found.log_ratio + sign * half) for sign in (-1, 1))
+        low, high = (math.exp(found.log_ratio + sign * Z * error) for sign in (-1, 1))
         statistic = found.log_ratio / error if error > 0 else math.nan
     else:
-        low, high = estimate - half, estimate + half
+        low, high = estimate - Z * error, estimate + Z * error
         statistic = estimate / error if error > 0 else math.nan
-    p_value = float(two_sided_p(np.array([statistic]), found.degrees)[0])
+    p_value = math.erfc(abs(statistic) / math.sqrt(2))
     return Number(estimate, error, low, high, p_value, found.rows, found.events, found.clusters)
 
 
@@ -268,9 +271,7 @@ def corrected(rows: Rows, stage: Number) -> Rows:
             continue
         beta = math.log(number.estimate)
         whole = RelativeRisk(beta / math.sqrt(slope), 0.0, math.nan, number.n, number.events or 0, number.clusters or 0)
-        # The quotient of t to the normal interval goes into the error, for want of its own degrees of freedom.
-        wider = math.log(number.conf_high / number.conf_low) / (2 * Z * number.std_error)
-        error = math.sqrt((wider * number.std_error) ** 2 / slope + (beta * spread) ** 2 / (4 * slope**3))
+        error = math.sqrt(number.std_error**2 / slope + (beta * spread) ** 2 / (4 * slope**3))
         found.append((own, _number(math.exp(whole.log_ratio), whole, error, ratio=True)))
     return found
 
