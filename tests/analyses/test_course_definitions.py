@@ -135,7 +135,8 @@ def test_changes_departures_and_reasons(
 def test_the_number_of_changes_so_far(
     study: Study, parts: Parts, periods: dict[str, list[dict[str, Any]]], gone: set[tuple[str, int]]
 ) -> None:
-    from bipstudy.analyses.continuity import NUMBERS, _prepared
+    from bipstudy.analyses.continuity import _prepared
+    from bipstudy.analyses.continuity_tables import NUMBERS
 
     episodes = ready(bip.build_episodes(study))
     frame = _prepared(episodes, parts, read_changes(study, parts), 30).assign(label=episodes["participant"])

@@ -20,10 +20,19 @@ from bipstudy.analyses.common import (
     weight_column,
     with_background,
 )
-from bipstudy.analyses.departures import OUTCOMES, QUARTERS, REFERENCE, around, quarter_name
+from bipstudy.analyses.continuity_tables import (
+    BESIDE,
+    NUMBERS,
+    SCORE,
+    departures_table,
+    exposure_table,
+    figures_of,
+    models_table,
+)
+from bipstudy.analyses.departures import around
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, share
 from bipstudy.analyses.history import history
-from bipstudy.analyses.result import FigureSpec, Result, Sentence
+from bipstudy.analyses.result import Result, Sentence
 from bipstudy.panel import build_episodes
 from bipstudy.panel.assembly import Parts, read_parts
 from bipstudy.panel.checks import check_definition
@@ -42,15 +51,7 @@ USED = (
     "months_since_work", "work_or_study_share_5y", *CATEGORIES,
 )  # fmt: skip
 GAP_UNIT = 30.0
-NUMBERS = ("one_change", "two_changes", "three_changes")
-SCORE = "background_score"
 MAIN = "quarters_after_first_change"
-# Models beside the primary one: exposures against quarters without any, adjusted for a score of the background.
-BESIDE = {
-    "gaps": ("first_change", "without_caseworker", "per_30_days_without", "left_programme"),
-    "departures": ("after_departure", "after_other_change"),
-    "reasons": ("change_for_staff_reason", "change_for_other_reason", "change_without_reason"),
-}
 
 
 @single_threaded
@@ -121,8 +122,12 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
     return Result(
         name=NAME,
         estimates=found,
-        tables={"exposure": _exposure(frame), "models": _models(found), "departures": _departures(found)},
-        figures=_figures(found),
+        tables={
+            "exposure": exposure_table(frame),
+            "models": models_table(found),
+            "departures": departures_table(found),
+        },
+        figures=figures_of(found),
         flow=pd.concat([book.finish("episodes"), around_flow], ignore_index=True),
         settings={"days": washout_days},
         remarks=(
@@ -348,78 +353,3 @@ def _share_with_change(study: Study, outcome: str) -> tuple[Label, Number]:
     own = (table["organisation_id"] + "/" + table["participant_id"]).to_numpy(dtype=object)
     clusters = np.where(pd.isna(followed.first_caseworker), own, followed.first_caseworker)
     return label, share(values=followed.with_change, clusters=clusters)
-
-
-def _exposure(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return quarters, participants and events before and after changes."""
-    number = frame["changes_so_far"]
-    rows: list[dict[str, Any]] = []
-    for key, chosen in (
-        ("no_change", number == 0),
-        *((name, frame[name] > 0) for name in NUMBERS),
-        *((name, frame[name] > 0) for name in (*BESIDE["departures"], *BESIDE["reasons"], "without_caseworker")),
-    ):
-        part = frame[chosen]
-        days = float((part["stop"] - part["start"]).sum())
-        rows.append(
-            {
-                "exposure_key": f"analyses.contrast.{key}",
-                "participants": int(part["participant"].nunique()),
-                "quarters": len(part),
-                "any": int(part["event"].sum()),
-                "work": int(part["event_work"].sum()),
-                "per_year": 365.25 * float(part["event"].sum()) / days if days else np.nan,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _models(found: pd.DataFrame) -> pd.DataFrame:
-    """Return every hazard ratio in one table."""
-    rows = found[found["scale"] == "hazard_ratio"]
-    return pd.DataFrame(
-        {
-            "contrast_key": "analyses.contrast." + rows["contrast"],
-            "outcome_key": "analyses.outcome." + rows["outcome"],
-            "adjustment_key": "analyses.adjustment." + rows["adjustment"],
-            **{name: rows[name].to_numpy() for name in ("estimate", "conf_low", "conf_high", "n", "events")},
-        }
-    ).reset_index(drop=True)
-
-
-def _departures(found: pd.DataFrame) -> pd.DataFrame:
-    """Return what goes before and after departures and other changes, outcome by outcome."""
-    rows = found[found["outcome"].isin(list(OUTCOMES))]
-    return pd.DataFrame(
-        {
-            "outcome_key": "analyses.outcome." + rows["outcome"],
-            "contrast_key": "analyses.contrast." + rows["contrast"],
-            **{name: rows[name].to_numpy() for name in ("estimate", "conf_low", "conf_high", "p_value", "n")},
-        }
-    ).reset_index(drop=True)
-
-
-def _figures(found: pd.DataFrame) -> dict[str, FigureSpec]:
-    """Return the primary hazard ratios by outcome, those beside them, and the quarters around a departure."""
-    ratios = found[found["scale"] == "hazard_ratio"]
-    axis: dict[str, Any] = {"axis_label_key": "analyses.axis.hazard_ratio"}
-    figures = {}
-    for name, adjustment in (("hazard_ratios", "background"), ("beside", SCORE)):
-        shown = ratios[ratios["adjustment"] == adjustment].dropna(subset=["estimate", "conf_low"])
-        if len(shown):
-            figures[name] = FigureSpec("forest", _forest(shown), f"analyses.continuity.figure_{name}", axis)
-    names = [quarter_name(quarter) for quarter in QUARTERS if quarter != REFERENCE]
-    shown = found[found["contrast"].isin(names)].dropna(subset=["estimate", "conf_low"])
-    if len(shown):
-        axis = {"reference": 0.0, "log": False, "axis_label_key": "analyses.axis.deviations"}
-        figures["departures"] = FigureSpec("forest", _forest(shown), "analyses.continuity.figure_departures", axis)
-    return figures
-
-
-def _forest(shown: pd.DataFrame) -> pd.DataFrame:
-    """Return estimates as rows of a forest plot, outcome by outcome."""
-    frame = shown[["estimate", "conf_low", "conf_high"]].copy()
-    frame.insert(0, "label_key", "analyses.contrast." + shown["contrast"])
-    frame.insert(1, "group_key", "analyses.outcome." + shown["outcome"])
-    frame.insert(2, "benchmark_id", shown["benchmark"])
-    return frame.reset_index(drop=True)
