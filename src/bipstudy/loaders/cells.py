@@ -64,6 +64,7 @@ _SERIAL = re.compile(r"(\d{5})(?:[.,]\d+)?", re.ASCII)
 _SERIALS = range(25569, 62093)
 _EXCEL_EPOCH = dt.date(1899, 12, 30)
 _MAX_INTEGER = 2**53
+_HASHED = {bool, int, float, dt.datetime, dt.date, dt.time, dt.timedelta, type(None)}
 _DTYPES = {
     "id": schema.STRING,
     "text": schema.STRING,
@@ -96,8 +97,14 @@ class Cells:
         """Read the raw cells of a column as text."""
         typed = set(map(type, values)) - {str}
         raw = np.empty(len(values), dtype=object)
-        raw[:] = [cell_text(value) for value in values] if typed else values
-        position, uniques = pd.factorize(raw)
+        if typed <= _HASHED and len(typed & {bool, int, float}) < 2:
+            # Each different cell is written once; true, 1 and 1.0 are one to a table of cells, and not to a reader.
+            raw[:] = values
+            position, different = pd.factorize(raw, use_na_sentinel=False)
+            uniques = [cell_text(value) for value in different] if typed else different
+        else:
+            raw[:] = [cell_text(value) for value in values]
+            position, uniques = pd.factorize(raw)
         return cls.merged(uniques, position)
 
     @classmethod
