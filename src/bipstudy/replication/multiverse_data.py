@@ -9,7 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bipstudy import schema
 from bipstudy.analyses import belief_optimism as design
+from bipstudy.analyses.activities import KINDS, kinds_of_intervals
+from bipstudy.analyses.activity_kinds import with_kinds
 from bipstudy.analyses.common import (
     BOTTOM,
     CATEGORIES,
@@ -24,6 +27,7 @@ from bipstudy.analyses.continuity import period_indicators
 from bipstudy.models.binary import fit_binary
 from bipstudy.models.covariance import ModelError
 from bipstudy.panel import answer_columns, build_episodes, build_panel, first_measurements
+from bipstudy.panel.assembly import read_parts
 from bipstudy.panel.days import days_of_months
 from bipstudy.replication.curve_fits import Data, estimable
 from bipstudy.replication.specifications import ANSWERS, OPTIMISM, WHOLE, Specification
@@ -119,6 +123,7 @@ def from_panel(shared: Shared, outcome: str, horizon: int, washout: int) -> Fram
     Frame
     """
     rows = ready(build_panel(shared.study, outcome=outcome, horizon_months=horizon, washout_days=washout))
+    rows = rows.join(_kinds(rows[rows["activity"].notna()], shared.study, outcome))
     asked = [(column, who) for column, who, _ in answer_columns() if column in rows]
     own = [column for column, who in asked if who == "participant"]
     others = [column for column, who in asked if who == "caseworker" and column != "c_caseworker_belief"]
@@ -128,6 +133,12 @@ def from_panel(shared: Shared, outcome: str, horizon: int, washout: int) -> Fram
     rows = rows.join(risk, on="participant", rsuffix="_at_risk")
     rows, background = with_background(rows)
     return Frame(rows.assign(unit=_units(rows)), background, own, others)
+
+
+def _kinds(rows: pd.DataFrame, study: Study, outcome: str) -> pd.DataFrame:
+    """Return the kind of each interval whose activities are known."""
+    parts = read_parts(study, schema.transition(outcome), "first_measurement")
+    return kinds_of_intervals(with_kinds(rows, study, parts))[[f"act_{kind}" for kind in KINDS]]
 
 
 def from_episodes(shared: Shared, outcome: str, horizon: int, washout: int) -> Frame:
@@ -348,17 +359,10 @@ def _exposure(given: Specification, rows: pd.DataFrame) -> tuple[FloatArray, Flo
 
 
 def _activity(given: Specification, rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, bool]:
-    """Return the interval's activity against none, other kinds beside it."""
-    kind = rows["activity"].to_numpy(dtype=object)
-    job = rows["focus_job"].to_numpy(dtype=np.float64) > 0
-    other_focus = (rows[["focus_study", "focus_skills", "focus_health", "focus_social"]] > 0).any(axis=1).to_numpy()
-    parallel = kind == "parallel"
-    alone = (kind == "single") & job & ~other_focus
-    kinds = {"job_parallel_vs_none": parallel & job, "job_alone_vs_none": alone}
-    others = [each for name, each in kinds.items() if name != given.contrast]
-    beside = np.column_stack([*others, (kind == "single") & ~alone, parallel & ~job]).astype(np.float64)
-    known = pd.notna(rows["activity"]).to_numpy()
-    return np.where(known, kinds[given.contrast], np.nan), beside, True
+    """Return the interval's activity against none, other kinds beside it; kinds as the analysis has them."""
+    asked = {"job_parallel_vs_none": "act_job_parallel", "job_alone_vs_none": "act_job"}[given.contrast]
+    others = [f"act_{kind}" for kind in KINDS if f"act_{kind}" != asked]
+    return rows[asked].to_numpy(dtype=np.float64), rows[others].fillna(0.0).to_numpy(dtype=np.float64), True
 
 
 def _changes(given: Specification, rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ _MONTHS = {"month": 1, "quarter": 3}
 _SAMPLE, _IN_RUNS = 10_000, 4
 # Bits of a whole number beside its sign.
 _WIDEST = 63
+# More combinations of values than this are not numbered by multiplying.
+_MOST = 2**_WIDEST
 
 
 @dataclass(frozen=True)
@@ -165,16 +168,11 @@ class Data:
         """
         key = ("groups", table, *columns)
         if key not in self.memory:
-            total = np.zeros(len(self.tables[table]), dtype=np.int64)
-            missing = np.zeros(len(total), dtype=bool)
-            for column in columns:
-                numbers, size = self._numbered(column)
-                missing |= numbers[table] < 0
-                if size > 1:
-                    total *= size
-                    total += numbers[table]
-            total[missing] = -1
-            self.memory[key] = total
+            sizes = [self._numbered(column)[1] for column in columns]
+            # Where numbers of combinations would not fit, only those that occur are numbered, in all tables at once.
+            having = [table] if math.prod(sizes) < _MOST else [name for name in self.tables if self._has(name, columns)]
+            for name, total in zip(having, self._combined(having, columns), strict=True):
+                self.memory["groups", name, *columns] = total
         found: Days = self.memory[key]
         return found
 
@@ -215,6 +213,31 @@ class Data:
     def source_column(self, table: str, column: str) -> str:
         """Return the name of a column in the submitted file; the canonical name where it is not known."""
         return str(self.source_columns.get(table, {}).get(column, column))
+
+    def _has(self, table: str, columns: Sequence[str]) -> bool:
+        """Say whether a table has all of some columns."""
+        return set(columns) <= set(self.tables[table])
+
+    def _combined(self, tables: Sequence[str], columns: Sequence[str]) -> list[Days]:
+        """Return the numbers of the combinations of some columns, table by table."""
+        totals = [np.zeros(len(self.tables[name]), dtype=np.int64) for name in tables]
+        missing = [np.zeros(len(total), dtype=bool) for total in totals]
+        reached = 1
+        for column in columns:
+            numbers, size = self._numbered(column)
+            if reached * max(size, 1) >= _MOST:
+                codes, values = pd.factorize(np.concatenate(totals))
+                totals = np.split(codes.astype(np.int64), np.cumsum([len(total) for total in totals])[:-1])
+                reached = len(values)
+            for name, total, unknown in zip(tables, totals, missing, strict=True):
+                unknown |= numbers[name] < 0
+                if size > 1:
+                    total *= size
+                    total += numbers[name]
+            reached *= max(size, 1)
+        for total, unknown in zip(totals, missing, strict=True):
+            total[unknown] = -1
+        return totals
 
     def _numbered(self, column: str) -> tuple[dict[str, Days], int]:
         """Return the values of a column as numbers from 0, the same in every table, and how many there are."""
