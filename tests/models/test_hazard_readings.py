@@ -138,3 +138,11 @@ def test_gradient_is_zero_at_the_maximum_of_a_large_design(monkeypatch):
     score = fit.scores.dense().sum(axis=0)
     # In units of the score's own standard deviation.
     assert np.max(np.abs(fit.bread @ score) / fit.std_errors) < 1e-8
+
+
+def test_the_information_of_a_row_is_never_negative():
+    eta = np.linspace(-60.0, 5.0, 20_001)
+    for response in (0.0, 1.0):
+        found = row_derivatives(eta, np.full(len(eta), response), "cloglog")
+        assert (found.observed >= 0.0).all()
+        assert (found.expected >= 0.0).all()

@@ -81,4 +81,6 @@ def row_derivatives(eta: FloatArray, response: FloatArray, link: Link) -> RowDer
     odds = ratio * survival
     value = response * np.log(event) - (1.0 - response) * rate
     slope = response * ratio - rate
-    return RowDerivatives(value, slope, rate - response * ratio * (1.0 - odds), rate * odds)
+    # Never negative, but by rounding where an event had almost no chance.
+    observed = np.maximum(rate - response * ratio * (1.0 - odds), 0.0)
+    return RowDerivatives(value, slope, observed, rate * odds)
