@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -119,6 +121,14 @@ worded(reached.flow, "en")
 Markdown("\n".join(f"- {note}" for note in reached.notes))
 
 # %% [markdown]
+# ## Organisations beside each other
+#
+# A small organisation lands far from the rest by chance alone. The funnel shows within which limits 95 and 99.8 per cent of organisations of each size would lie, had they all the same risk.
+
+# %%
+reached.figures["funnel"]
+
+# %% [markdown]
 # ## By group
 #
 # Any analysis can be made for women and men, by age, region of birth or mental ill-health. The test that groups are alike is exploratory.
@@ -129,3 +139,18 @@ groups.figures["groups"]
 
 # %%
 Markdown("\n".join(f"- {note}" for note in groups.notes))
+
+# %% [markdown]
+# ## With the Danish composition
+#
+# The people of another study are others. Weighted so that the published Danish shares hold, the same estimate tells how much of a difference is who they are. The twin has these shares already, so that little moves.
+
+# %%
+weighted = bip.analyses.standardised_to_danish(study, "transitions")
+weighted.table("shares", "en")
+
+# %%
+weighted.table("populations", "en")
+
+# %%
+Markdown("\n".join(f"- {note}" for note in weighted.notes))
