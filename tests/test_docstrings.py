@@ -22,9 +22,9 @@ def test_the_examples_run(name):
 
 def public_functions():
     """Return what a researcher calls: the public names, the estimators and the questions."""
-    from bipstudy import analyses, models, planning
+    from bipstudy import analyses, disclosure, models, planning
 
-    rooms = (models, analyses, planning)
+    rooms = (models, analyses, planning, disclosure)
     owners = [(bipstudy, bipstudy.__all__), *((room, room.__all__) for room in rooms)]
     return [
         pytest.param(getattr(owner, name), id=f"{owner.__name__}.{name}")
@@ -40,10 +40,10 @@ def test_every_public_name_stands_in_the_reference():
     reference = Path(__file__).parents[1] / "docs" / "reference"
     listed = set((reference / "api.md").read_text().split()) | set((reference / "models.md").read_text().split())
     expected = {*bipstudy.__all__, *models.__all__, *(f"analyses.{name}" for name in analyses.__all__)}
-    expected |= {f"planning.{name}" for name in planning.__all__}
+    expected |= {f"planning.{name}" for name in planning.__all__} | {"disclosure.small_cells"}
     # What the analyses hand back is described with them.
     helpers = {"analyses.Result", "analyses.FigureSpec", "analyses.Sentence", "analyses.ESTIMATE_COLUMNS"}
-    assert expected - listed <= {"__version__", "analyses", "models", "planning", "replication", *helpers}
+    assert expected - listed <= {"__version__", "analyses", "disclosure", "models", "planning", "replication", *helpers}
 
 
 @pytest.mark.parametrize("function", public_functions())

@@ -11,6 +11,7 @@ import pytest
 import bipstudy as bip
 from bipstudy import models
 from bipstudy.analyses.common import ready
+from bipstudy.analyses.insights_risks import COLUMNS, settings, standardised_risks
 from bipstudy.panel import build_episodes
 from bipstudy.study import Study
 
@@ -73,12 +74,12 @@ def test_the_risks_are_those_of_the_general_estimator(rows: pd.DataFrame) -> Non
     frame = rows.dropna(subset=["ins_focus", "ins_no_gaps", "ins_belief_top", "caseworker_gap_days"])
     frame, adjustment = insights._prepared(frame.reset_index(drop=True))
     adjustment = adjustment[:6]
-    found = insights._standardised(insights._fit(frame, "event", adjustment, 4), frame, 4)
+    found = standardised_risks(insights._fit(frame, "event", adjustment, 4), frame, 4)
     period = np.minimum(frame["period"], 4 + max(0, _last(frame) - 4))
-    terms = [*insights.COLUMNS, *adjustment, "C(period)"]
+    terms = [*COLUMNS, *adjustment, "C(period)"]
     fit = models.discrete_hazard(frame.assign(period=period), f"event ~ {' + '.join(terms)}", cluster=insights.CLUSTERS)
     first = frame.drop_duplicates("participant")
-    general = models.standardised_risk(fit, first, None, insights._settings(), horizon=4)
+    general = models.standardised_risk(fit, first, None, settings(), horizon=4)
     count = len(found.labels)
     np.testing.assert_allclose(found.risks, general.estimates[:count], rtol=1e-6)
     np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), general.std_errors[:count], rtol=1e-5)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bipstudy.replication.run import Run
 
 
-def pack(run: Run, out: Path, *, pdf: bool = False) -> Path:
+def pack(run: Run, out: Path, *, pdf: bool = False, n_jobs: int = 1) -> Path:
     """Write the folder of a run.
 
     Parameters
@@ -30,16 +31,19 @@ def pack(run: Run, out: Path, *, pdf: bool = False) -> Path:
     out : Path
     pdf : bool
         Write the report as PDF too.
+    n_jobs : int
+        Processes that turn figures into pictures meanwhile.
 
     Returns
     -------
     Path
         The report.
     """
+    pictures = _pictures(list(run.figures.values()), n_jobs)
     contents = tables(run)
-    contents |= {f"figures/{name}.png": _png(figure) for name, figure in run.figures.items()}
     document = run.document()
     contents["report.html"] = document.to_html().encode()
+    contents |= {f"figures/{name}.png": picture for name, picture in zip(run.figures, pictures, strict=True)}
     if pdf:
         from bipstudy.report.pdf import to_pdf
 
@@ -107,6 +111,26 @@ def _plain(value: Any) -> Any:
 def _json(content: Mapping[str, Any]) -> str:
     """Return JSON as people can read it."""
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n"
+
+
+def _pictures(drawn: Sequence[Any], n_jobs: int) -> Iterator[bytes]:
+    """Return figures as PNG, made in other processes while this one goes on."""
+    if n_jobs == 1:
+        return map(_png, drawn)
+    import cloudpickle
+    from joblib import Parallel, delayed
+
+    # Sent as they are now: saving a figure elsewhere changes it for a while.
+    sent = [cloudpickle.dumps(figure) for figure in drawn]
+    pictures: Iterator[bytes] = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="all")(
+        delayed(_png_of)(each) for each in sent
+    )
+    return pictures
+
+
+def _png_of(sent: bytes) -> bytes:
+    """Return a figure that came from another process as PNG."""
+    return _png(pickle.loads(sent))
 
 
 def _png(figure: Any) -> bytes:

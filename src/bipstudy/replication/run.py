@@ -139,7 +139,7 @@ class Run:
 
         return to_pdf(self.document())
 
-    def write(self, out: str | Path, *, pdf: bool = False) -> Path:
+    def write(self, out: str | Path, *, pdf: bool = False, n_jobs: int = 1) -> Path:
         """Write estimates, agreement, tables, figures, report, instructions and manifest.
 
         Parameters
@@ -148,6 +148,8 @@ class Run:
             Folder; made if it does not exist. Files of an earlier run are replaced, others left alone.
         pdf : bool
             Write the report as PDF too.
+        n_jobs : int, default 1
+            Processes; the files are the same bytes for any number.
 
         Returns
         -------
@@ -156,7 +158,7 @@ class Run:
         """
         from bipstudy.replication.packing import pack
 
-        return pack(self, Path(out), pdf=pdf)
+        return pack(self, Path(out), pdf=pdf, n_jobs=n_jobs)
 
 
 def replicate(
@@ -243,7 +245,7 @@ def replicate(
         run = Run(results, skipped, found, chosen, facts, size, chosen_plan, registration, universe, groups)
         say(text("replication.step_report", chosen))
         if out is not None:
-            run.write(out, pdf=pdf)
+            run.write(out, pdf=pdf, n_jobs=n_jobs)
     if out is not None:
         finish(Path(out))
     return run
