@@ -69,7 +69,7 @@ def main() -> None:
         # A pipe on Windows may not know every character; a question mark is better than no answer.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    # A process that has grown is replaced by a fresh one, and its work is done again: nothing that a person need know.
+    # A process that has grown is replaced by a fresh one between two pieces of work: nothing that a person need know.
     warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given", category=UserWarning)
     try:
         code = app(standalone_mode=False)
