@@ -13,7 +13,8 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.texts import BipstudyError
-from bipstudy.validation.data import Data, Mask
+from bipstudy.validation.bounds import Mask
+from bipstudy.validation.data import Data
 from bipstudy.validation.identifiers import redact
 
 _PLACE = ("table", "file", "sheet", "column", "row")

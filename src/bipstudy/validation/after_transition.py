@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Bounds, Data, Days, Mask
+from bipstudy.validation.bounds import Bounds, Days, Mask
+from bipstudy.validation.data import Data
 from bipstudy.validation.rules import Outcome, at, check
 
 _PERSON = ("organisation_id", "participant_id")

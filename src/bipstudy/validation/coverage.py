@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Bounds, Data, Days, Mask, in_order
+from bipstudy.validation.bounds import Bounds, Days, Mask
+from bipstudy.validation.data import Data, in_order
 from bipstudy.validation.forms import form_status
 from bipstudy.validation.rules import NOTHING, Hits, Outcome, at, check
 from bipstudy.validation.structure import column_label

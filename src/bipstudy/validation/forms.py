@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days, Mask, in_order
+from bipstudy.validation.bounds import Days, Mask
+from bipstudy.validation.data import Data, in_order
 from bipstudy.validation.rules import NOTHING, Hits, Outcome, at, check
 
 _PERSON = ("organisation_id", "participant_id")

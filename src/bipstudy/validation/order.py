@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days, Mask, in_order
+from bipstudy.validation.bounds import Days, Mask
+from bipstudy.validation.data import Data, in_order
 from bipstudy.validation.rules import NOTHING, Outcome, at, check
 from bipstudy.validation.structure import column_label
 

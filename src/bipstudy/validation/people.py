@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Data, Days, in_order
+from bipstudy.validation.bounds import Days
+from bipstudy.validation.data import Data, in_order
 from bipstudy.validation.forms import form_answers, form_status
 from bipstudy.validation.rules import Hits, Outcome, at, check
 from bipstudy.validation.structure import row_and_file

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.validation.data import Bounds, Data, Days, Mask
+from bipstudy.validation.bounds import Bounds, Days, Mask
+from bipstudy.validation.data import Data
 from bipstudy.validation.forms import form_status
 from bipstudy.validation.rules import NOTHING, Outcome, at, check
 from bipstudy.validation.structure import column_label

@@ -13,7 +13,8 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.schema.pandera_schema import pandera_schema
 from bipstudy.texts import LANGUAGES
-from bipstudy.validation.data import Data, Mask, distinct_values, plain
+from bipstudy.validation.bounds import Mask
+from bipstudy.validation.data import Data, distinct_values, plain
 from bipstudy.validation.rules import Hits, Outcome, check, in_both
 
 Rows = npt.NDArray[np.int64]
