@@ -293,6 +293,16 @@ def test_archives_are_read_in_memory_and_may_not_lead_out(tmp_path):
     assert sorted(path for path in tmp_path.rglob("*") if path.parent.name != "b" and path.name != "b") == before
 
 
+def test_a_member_without_a_name_is_refused_and_the_others_are_read(tmp_path):
+    members = {p.name: p.read_bytes() for p in write(tmp_path / "in").iterdir()}
+    path = _zip(tmp_path / "a.zip", {**members, "?namn": b"x;y\n1;2\n"})
+    # zipfile ends a name at its first NUL, so this one becomes empty.
+    path.write_bytes(path.read_bytes().replace(b"?namn", b"\0namn"))
+    submission = bip.load_submission(path)
+    assert [(each.code, each.file) for each in submission.findings] == [("unsafe-archive", "a.zip")]
+    assert submission.hash == schema.content_hash(tables())
+
+
 def test_what_an_archive_says_of_its_size_is_not_trusted(tmp_path, monkeypatch):
     from bipstudy.loaders import formats
 

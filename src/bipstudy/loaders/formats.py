@@ -139,7 +139,8 @@ def _read_zip(name: str, content: bytes, encoding: str | None, reading: Reading,
                 reading.findings.append(Finding("unsafe-archive", file=name))
             else:
                 _read_members(name, archive, encoding, reading)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, OSError, EOFError, ValueError):
+    except Exception:
+        # zipfile answers for a damaged directory with errors of many kinds, from struct.error to IndexError.
         reading.findings.append(Finding("unreadable-file", file=name))
 
 
@@ -151,7 +152,8 @@ def _is_spreadsheet(archive: zipfile.ZipFile) -> bool:
 
 def _read_members(name: str, archive: zipfile.ZipFile, encoding: str | None, reading: Reading) -> None:
     """Read the files of an archive, within bounds of number and size that do not trust what the archive says."""
-    entries = [info for info in archive.infolist() if not info.is_dir() and not _is_foreign(info.filename)]
+    # A damaged directory may hold a member without a name, which ZipInfo.is_dir cannot answer for.
+    entries = [info for info in archive.infolist() if info.filename[-1:] != "/" and not _is_foreign(info.filename)]
     if not entries:
         reading.findings.append(Finding("empty-file", file=name))
     if len(entries) > MAX_FILES:
@@ -182,6 +184,6 @@ def _read_members(name: str, archive: zipfile.ZipFile, encoding: str | None, rea
 
 
 def _is_unsafe(name: str) -> bool:
-    """Say whether a name inside an archive leads out of it."""
+    """Say whether a name inside an archive leads out of it, or nowhere."""
     path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name
+    return not name or path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name
