@@ -18,7 +18,9 @@ from bipstudy.certification.coverage import judge, run_designs
 from bipstudy.certification.designs import designs
 from bipstudy.certification.estimands import PARTICIPANTS, estimand_designs
 from bipstudy.certification.evidence import Evidence, checkout, gather, not_run, requirements
+from bipstudy.certification.kept import Kept
 from bipstudy.certification.studies import run_studies
+from bipstudy.replication.birth import source_hash
 from bipstudy.texts import LANGUAGES, BipstudyError, text
 
 __all__ = ["Certificate", "certify", "steps"]
@@ -104,7 +106,9 @@ def certify(
     n_jobs : int, default 1
         Processes; the numbers are the same for any.
     out : str or Path, optional
-        Folder for ``certificate.html`` and ``certificate.json``.
+        Folder for ``certificate.html`` and ``certificate.json``. Replicates are kept there, in ``replicates``, as they
+        are made: a run that was stopped goes on where it was, and one with more of them goes on from those there, as
+        long as seed, code and versions are the same. Tests are run anew.
     language : {"en", "sv"}
     progress : callable of str, optional
         Called with a line for a person when a part begins, `steps` times in all.
@@ -148,12 +152,16 @@ def certify(
     if seed < 0:
         raise BipstudyError("certification.bad_seed", given=seed)
     created = datetime.now(UTC).replace(microsecond=0)
+    # Before the first replicate is made: whoever edits the source meanwhile does not change what is running.
+    code, versions = _hash_of_source(), _versions()
+    kept = Kept(None if out is None else Path(out) / "replicates", json.dumps([source_hash(), versions]))
     runs = run_designs(
         designs(),
         replicates=count,
         seed=seed,
         n_jobs=n_jobs,
         progress=lambda name: tell("certification.simulating", text(f"certification.design.{name}", language)),
+        kept=kept,
     )
     asked = run_studies(
         estimand_designs() if many else (),
@@ -161,6 +169,7 @@ def certify(
         seed=seed,
         n_jobs=n_jobs,
         progress=lambda name: tell("certification.simulating", text(f"certification.scenario.{name}", language)),
+        kept=kept,
     )
     evidence = not_run("not_asked")
     if tests:
@@ -175,8 +184,8 @@ def certify(
         "studies": many,
         "participants": PARTICIPANTS,
         "full": full,
-        "code": _hash_of_source(),
-        "versions": _versions(),
+        "code": code,
+        "versions": versions,
     }
     # Estimators and whole analyses are two families, each with its own bands.
     rows = pd.concat([judge(family) for family in (runs, asked) if family], ignore_index=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from bipstudy.certification.design import Design, Floats
+from bipstudy.certification.kept import Kept, Row, replicated
 
 __all__ = ["Run", "bands", "judge", "run_designs", "simulate"]
 
@@ -88,17 +90,29 @@ def simulate(design: Design, seeds: Sequence[np.random.SeedSequence]) -> tuple[F
     >>> intervals.shape, failures
     ((2, 4), ())
     """
+    return _unrolled(_rows(design, seeds))
+
+
+def _rows(design: Design, seeds: Sequence[np.random.SeedSequence]) -> list[Row]:
+    """Return the interval of each seed and, behind it, the kind of error, None where there was none."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    results, failures = np.full((len(seeds), 4), np.nan), []
+    rows: list[Row] = []
     # Sums in the same order whatever the machine allows, and no processes that fight over the processors.
     with threadpool_limits(1):
-        for place, seed in enumerate(seeds):
+        for seed in seeds:
             try:
-                results[place] = design.estimate(design.draw(np.random.default_rng(seed)))
+                found = design.estimate(design.draw(np.random.default_rng(seed)))
+                rows.append([*map(float, found), None])
             except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
-                failures.append(type(error).__name__)
-    return results, tuple(failures)
+                rows.append([np.nan, np.nan, np.nan, np.nan, type(error).__name__])
+    return rows
+
+
+def _unrolled(rows: list[Row]) -> tuple[Floats, tuple[str, ...]]:
+    """Return rows as intervals, shape (rows, 4), and kinds of errors."""
+    intervals = np.array([row[:4] for row in rows], dtype=np.float64).reshape(len(rows), 4)
+    return intervals, tuple(row[4] for row in rows if row[4] is not None)
 
 
 def run_designs(
@@ -108,6 +122,7 @@ def run_designs(
     seed: int = 1,
     n_jobs: int = 1,
     progress: Callable[[str], None] | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Run, ...]:
     """Run every design.
 
@@ -123,6 +138,8 @@ def run_designs(
         Processes.
     progress : callable of str, optional
         Called with the name of each design when it begins.
+    kept : Kept, optional
+        Where replicates are kept; those that are there already are not made again.
 
     Returns
     -------
@@ -135,19 +152,17 @@ def run_designs(
     >>> run.intervals.shape
     (3, 4)
     """
-    from joblib import Parallel, delayed
+    from joblib import Parallel
 
-    runs = []
-    with Parallel(n_jobs=n_jobs) as pool:
+    runs, kept = [], Kept() if kept is None else kept
+    with Parallel(n_jobs=n_jobs, return_as="generator_unordered") as pool:
         for design in chosen:
             if progress is not None:
                 progress(design.name)
             root = np.random.SeedSequence([seed, zlib.crc32(design.name.encode())])
-            seeds = root.spawn(replicates)
-            chunks = [seeds[start : start + CHUNK] for start in range(0, replicates, CHUNK)]
-            parts = pool(delayed(simulate)(design, chunk) for chunk in chunks)
-            failures = tuple(kind for _, kinds in parts for kind in kinds)
-            runs.append(Run(design, np.vstack([part for part, _ in parts]), failures))
+            seeds, make = root.spawn(replicates), partial(_rows, design)
+            rows = replicated(kept, design.name, (seed, design.name), seeds, make, chunk=CHUNK, pool=pool)
+            runs.append(Run(design, *_unrolled(rows)))
     return tuple(runs)
 
 

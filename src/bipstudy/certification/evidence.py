@@ -54,6 +54,7 @@ _WHOLE = {
         "tests/replication/test_verify.py",
         "tests/planning/test_power.py",
         "tests/pool/test_order_of_submissions.py",
+        "tests/certification/test_kept.py",
     ),
     "truths": (
         "tests/certification/test_design_truths.py",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from bipstudy.certification.coverage import Run
 from bipstudy.certification.design import Design, Floats
-from bipstudy.certification.estimands import answer, draw, estimands
+from bipstudy.certification.estimands import PARTICIPANTS, answer, draw, estimands
+from bipstudy.certification.kept import Kept, Row, replicated
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError
 
@@ -27,6 +29,7 @@ def run_studies(
     seed: int = 1,
     n_jobs: int = 1,
     progress: Callable[[str], None] | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Run, ...]:
     """Simulate studies and ask every estimand of each.
 
@@ -43,6 +46,8 @@ def run_studies(
         Processes.
     progress : callable of str, optional
         Called with the name of each scenario when it begins.
+    kept : Kept, optional
+        Where answers are kept; studies that are there already are not simulated again.
 
     Returns
     -------
@@ -54,18 +59,19 @@ def run_studies(
     >>> run_studies((), replicates=3)
     ()
     """
-    from joblib import Parallel, delayed
+    from joblib import Parallel
 
     found: dict[str, Floats] = {}
-    with Parallel(n_jobs=n_jobs) as pool:
+    kept = Kept() if kept is None else kept
+    with Parallel(n_jobs=n_jobs, return_as="generator_unordered") as pool:
         for scenario in dict.fromkeys(design.scenario for design in chosen):
             if progress is not None:
                 progress(scenario)
             names = [design.name for design in chosen if design.scenario == scenario]
             seeds = np.random.SeedSequence([seed, zlib.crc32(scenario.encode())]).spawn(replicates)
-            chunks = [seeds[start : start + CHUNK] for start in range(0, replicates, CHUNK)]
-            parts = pool(delayed(_answers)(scenario, names, chunk) for chunk in chunks)
-            intervals = np.concatenate(list(parts))
+            of, make = (seed, scenario, PARTICIPANTS, names), partial(_answers, scenario, names)
+            rows = replicated(kept, f"studies-{scenario}", of, seeds, make, chunk=CHUNK, pool=pool)
+            intervals = np.array(rows, dtype=np.float64)
             found |= {name: intervals[:, place] for place, name in enumerate(names)}
     return tuple(_run(design, found[design.name]) for design in chosen)
 
@@ -76,8 +82,8 @@ def _run(design: Design, intervals: Floats) -> Run:
     return Run(design, intervals, ("no answer",) * missing)
 
 
-def _answers(scenario: str, names: list[str], seeds: Sequence[np.random.SeedSequence]) -> Floats:
-    """Return the answers of some studies, of shape (studies, names, 4)."""
+def _answers(scenario: str, names: list[str], seeds: Sequence[np.random.SeedSequence]) -> list[Row]:
+    """Return the answers of some studies: for each of the names estimate, standard error and ends."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     wanted = {f"{scenario}.{each.name}": each for each in estimands()}
@@ -86,8 +92,8 @@ def _answers(scenario: str, names: list[str], seeds: Sequence[np.random.SeedSequ
     with threadpool_limits(1):
         for seed in seeds:
             table = _table(draw(scenario, np.random.default_rng(seed)), analyses)
-            answers.append([answer(wanted[name], table) for name in names])
-    return np.asarray(answers, dtype=np.float64)
+            answers.append([[float(number) for number in answer(wanted[name], table)] for name in names])
+    return answers
 
 
 def _table(study: Study, analyses: list[str]) -> pd.DataFrame:
