@@ -77,11 +77,11 @@ def test_read_by_column_as_row_by_row(tmp_path, monkeypatch, name, ending):
 
 def test_plain_files_are_read_by_column(tmp_path):
     text = "\n".join([HEADER, *body(2_500)])
-    lines = columns.read_lines(text, text.encode(), ";", 0, list)
+    lines = columns.read_lines(columns.Text(text), ";", 0, list)
     assert len(lines) == 2_501
     assert lines.width == 10
     assert lines[0] == HEADER.split(";")
     below = lines.below(1, 10)
     assert [cells.distinct[cells.position[2_000]] for cells in below] == body(2_500)[2_000].split(";")
     assert HEADER.split(";")[0] not in below[0].distinct
-    assert columns.read_lines(text.replace("h3", '"h3"', 1), text.encode(), ";", 0, list) is None
+    assert columns.read_lines(columns.Text(text.replace("h3", '"h3"', 1)), ";", 0, list) is None

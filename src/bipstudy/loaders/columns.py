@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress
 from typing import Any, overload
 
 import numpy as np
@@ -12,6 +14,25 @@ from bipstudy.loaders.cells import Cells
 # Fewer lines are read as fast row by row; so many at the top are read row by row in any case.
 _FEW, HEAD = 2_000, 64
 _BLOCK, _WIDE = 2 * 2**20, 1_000
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a text file says.
+
+    Attributes
+    ----------
+    decoded : str
+    encoded : bytes or None
+        The same in UTF-8, where the file is written so.
+    """
+
+    decoded: str
+    encoded: bytes | None = None
+
+    def utf8(self) -> bytes:
+        """Return the text in UTF-8."""
+        return self.decoded.encode() if self.encoded is None else self.encoded
 
 
 class Lines(Sequence[list[object]]):
@@ -71,17 +92,12 @@ class Lines(Sequence[list[object]]):
         return self._all
 
 
-def read_lines(
-    decoded: str, content: bytes, delimiter: str, skipped: int, read: Callable[[], list[list[object]]]
-) -> Lines | None:
+def read_lines(text: Text, delimiter: str, skipped: int, read: Callable[[], list[list[object]]]) -> Lines | None:
     """Read a text of rows that all have as many cells, without quotes, broken lines and blank lines.
 
     Parameters
     ----------
-    decoded : str
-        The text.
-    content : bytes
-        The file.
+    text : Text
     delimiter : str
     skipped : int
         Lines at the top that are no rows.
@@ -93,6 +109,7 @@ def read_lines(
     Lines or None
         None where the text is small or not of that shape.
     """
+    decoded = text.decoded
     if '"' in decoded or ("\r" in decoded and decoded.count("\r") != decoded.count("\r\n")):
         return None
     count = decoded.count("\n") - decoded.endswith("\n") + 1
@@ -109,27 +126,27 @@ def read_lines(
     start = next((at + 1 for at in reversed(range(HEAD)) if len(head[at]) != width), 0)
     if not 2 <= width <= _WIDE or [""] in head:
         return None
-    columns = _columns(decoded, content, delimiter, skipped + start, width)
+    columns = _columns(text, delimiter, skipped + start, width)
     if columns is None or len(columns[0].position) != count - skipped - start:
         return None
     return Lines(head, columns, start, read)
 
 
-def _columns(decoded: str, content: bytes, delimiter: str, skip: int, width: int) -> list[Cells] | None:
+def _columns(text: Text, delimiter: str, skip: int, width: int) -> list[Cells] | None:
     """Return the columns below some lines, None where rows differ in length."""
     import pyarrow as pa
     import pyarrow.csv
 
-    text = pa.dictionary(pa.int32(), pa.string())
+    different = pa.dictionary(pa.int32(), pa.string())
     names = [str(at) for at in range(width)]
     try:
         table = pyarrow.csv.read_csv(
-            pa.BufferReader(content if decoded.isascii() else decoded.encode()),
+            pa.BufferReader(text.utf8()),
             read_options=pyarrow.csv.ReadOptions(skip_rows=skip, column_names=names, block_size=_BLOCK),
             parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False, ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
                 check_utf8=False,
-                column_types=dict.fromkeys(names, text),
+                column_types=dict.fromkeys(names, different),
                 null_values=[],
                 strings_can_be_null=False,
             ),
@@ -147,9 +164,11 @@ def _columns(decoded: str, content: bytes, delimiter: str, skip: int, width: int
 def _from(cells: Cells, first: int) -> Cells:
     """Return a column from a row on, with the texts that stand there."""
     position = cells.position[first:]
-    there = np.zeros(len(cells.distinct), dtype=bool)
-    there[position] = True
-    if there.all():
+    # Only a text of the rows above can be missing below.
+    gone = [at for at in np.unique(cells.position[:first]).tolist() if not (position == at).any()]
+    if not gone:
         return Cells(cells.distinct, position)
-    number = np.cumsum(there) - 1
-    return Cells([text for text, kept in zip(cells.distinct, there, strict=True) if kept], number[position])
+    kept = np.ones(len(cells.distinct), dtype=bool)
+    kept[gone] = False
+    number = np.cumsum(kept) - 1
+    return Cells(list(compress(cells.distinct, kept)), number[position])

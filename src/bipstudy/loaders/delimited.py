@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+from codecs import BOM_UTF8
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from bipstudy.loaders.columns import read_lines
+from bipstudy.loaders.columns import Text, read_lines
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.names import all_column_names, key
 from bipstudy.schema import Finding
@@ -48,9 +49,10 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     Grid or None
         None where the file is no text.
     """
-    decoded = decode(name, content, encoding, findings)
-    if decoded is None:
+    text = decode(name, content, encoding, findings)
+    if text is None:
         return None
+    decoded = text.decoded
     if not decoded or decoded.isspace():
         findings.append(Finding("empty-file", file=name))
         return None
@@ -58,9 +60,7 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
         findings.append(Finding("wrong-encoding", file=name))
     delimiter, skipped = _delimiter(decoded)
     unfinished = not decoded.endswith(("\n", "\r"))
-    lines = read_lines(
-        decoded, content, delimiter, skipped, lambda: _parse(decoded, delimiter, strict=True)[0][skipped:]
-    )
+    lines = read_lines(text, delimiter, skipped, lambda: _parse(decoded, delimiter, strict=True)[0][skipped:])
     if lines is not None:
         last = skipped + len(lines)
         findings += [Finding("unfinished-last-line", file=name, row=last)] if unfinished else []
@@ -71,21 +71,21 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     return Grid(file=name, sheet=None, rows=rows[skipped:], numbers=numbers[skipped:], ragged=True)
 
 
-def decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> str | None:
+def decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Text | None:
     """Return the text of a file, or None and a finding if it is none."""
     if not encoding and not content.startswith(_UTF16) and _has_control(content):
         findings.append(Finding("not-text", file=name))
         return None
     try:
-        decoded = _decode(name, content, encoding, findings)
+        text = _decode(name, content, encoding, findings)
     except UnicodeDecodeError:
         findings.append(Finding("unknown-encoding", file=name))
         return None
     # What is no control byte can become no control character but in what was not read byte by byte.
-    if (encoding or content.startswith(_UTF16)) and _CONTROL.search(decoded):
+    if (encoding or content.startswith(_UTF16)) and _CONTROL.search(text.decoded):
         findings.append(Finding("not-text", file=name))
         return None
-    return decoded
+    return text
 
 
 def _has_control(content: bytes) -> bool:
@@ -99,20 +99,20 @@ def _has_control(content: bytes) -> bool:
     return False
 
 
-def _decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> str:
+def _decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Text:
     """Go down the ladder: as asked, byte order mark, strict UTF-8, Windows-1252."""
     if encoding:
-        return content.decode(encoding)
+        return Text(content.decode(encoding))
     if content.startswith(_UTF16):
-        return content.decode("utf-16")
+        return Text(content.decode("utf-16"))
     try:
-        return content.decode("utf-8-sig")
+        return Text(content.decode("utf-8-sig"), content.removeprefix(BOM_UTF8))
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data" and not content[: error.start].isascii():
             # Valid UTF-8 with letters beyond ASCII up to its last bytes: cut in the middle of a letter.
             findings.append(Finding("truncated-file", file=name))
-            return content[: error.start].decode("utf-8-sig")
-    return content.decode("cp1252")
+            return Text(content[: error.start].decode("utf-8-sig"))
+    return Text(content.decode("cp1252"))
 
 
 def _is_mojibake(decoded: str) -> bool:

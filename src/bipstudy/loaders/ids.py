@@ -38,7 +38,7 @@ def lost_zeros(
     findings = []
     for column in _COLUMNS:
         present = {name: frame[column] for name, frame in tables.items() if column in frame and len(frame)}
-        everywhere = {name: frozenset(map(str, ids.dropna().unique())) for name, ids in present.items()}
+        everywhere = {name: frozenset(ids.drop_duplicates().dropna().tolist()) for name, ids in present.items()}
         for name, ids in present.items():
             elsewhere = frozenset[str]().union(*(each for other, each in everywhere.items() if other != name))
             suspect = _suspect(everywhere[name], elsewhere)
@@ -55,13 +55,13 @@ def lost_zeros(
 def _suspect(own: frozenset[str], elsewhere: frozenset[str]) -> set[str]:
     """Return the ids of a column that have lost zeros."""
     numbers = [each for each in own if each.isdecimal()]
-    short = {each for each in numbers if not each.startswith("0")}
+    short = {each for each in numbers if each[0] != "0"}
     stripped: dict[str, set[str]] = defaultdict(set)
     for each in elsewhere - own:
         if each.isdecimal() and each.startswith("0"):
             stripped[each.lstrip("0")].add(each)
     suspect = {each for each in short if each in stripped and each not in elsewhere}
-    padded = [len(each) for each in numbers if each.startswith("0")]
+    padded = [len(each) for each in numbers if each[0] == "0"]
     lengths = set(padded)
     if len(padded) >= _PADDED and len(lengths) == 1:
         suspect |= {each for each in short if len(each) < min(lengths)}

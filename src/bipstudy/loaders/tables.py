@@ -78,7 +78,7 @@ def read_sheet(sheet: Sheet, mapping: Mapping, findings: list[Finding]) -> Part:
             values[name], why_not = _without_dont_know(name, parsed)
             reasons |= {} if why_not is None else {name: why_not}
     index = pd.RangeIndex(len(sheet.rows))
-    frame, why = pd.DataFrame(values, index=index), pd.DataFrame(reasons, index=index)
+    frame, why = pd.DataFrame(values, index=index, copy=False), pd.DataFrame(reasons, index=index, copy=False)
     if not sheet.entry.distinct:
         return Part(sheet, frame, why)
     kept = ~frame.duplicated().to_numpy()

@@ -92,7 +92,8 @@ def conform(name: str, frame: pd.DataFrame, *, sort: bool = True) -> pd.DataFram
         else:
             values = pd.Series(pd.NA, index=frame.index, dtype="object")
         columns[column] = _cast(values, dtype)
-    canonical = pd.DataFrame(columns, index=frame.index)
+    # A cast is a copy of its own, which need not be copied once more.
+    canonical = pd.DataFrame(columns, index=frame.index, copy=False)
     for column in (column for column in wanted if column.endswith("_precision")):
         # Without a date there is nothing to be precise about.
         canonical[column] = canonical[column].where(canonical[column.removesuffix("_precision")].notna())
