@@ -59,7 +59,7 @@ def test_a_filled_template_is_accepted_in_both_languages(tmp_path: Path) -> None
     ("change", "expected"),
     [
         (without_sheet("Formulär"), [("missing-table", None, None, None)]),
-        (without_column("Deltagare", "Startade"), [("missing-column", "Deltagare", "entered_on", None)]),
+        (without_column("Deltagare", "Startade"), [("missing-column", "Deltagare", "Startade", None)]),
         (write("Deltagare", "Kön", 3, "Flicka"), [("unknown-code", "Deltagare", "Kön", 3)]),
         (write("Deltagare", "Startade", 2, "i våras"), [("not-a-date", "Deltagare", "Startade", 2)]),
         (write("Deltagare", "Startade", 2, None), [("missing-value", "Deltagare", "Startade", 2)]),

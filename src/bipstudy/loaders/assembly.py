@@ -57,9 +57,14 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
         if not any(len(part.frame) for part in group):
             _note_empty(name, [part.sheet for part in group], table.required, findings)
         if group:
-            found = lacking([part.sheet for part in group])
             # Where the organisation is known, its column is not missed.
-            findings += [one for one in found if not (known and one.column == "organisation_id")]
+            spared = _without_caseworkers(group)
+            findings += [
+                one
+                for one in lacking([part.sheet for part in group])
+                if not (known and one.column == "organisation_id")
+                and not (one.column == "caseworker_id" and (one.file, one.sheet) in spared)
+            ]
         filled = [part for part in group if len(part.frame)]
         if not filled:
             done.tables[name], done.provenance[name] = schema.empty(name), _no_place()
@@ -75,6 +80,17 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
     _add_missing_answers(done, reasons)
     findings += lost_zeros(done.tables, done.provenance, done.source_columns)
     return done
+
+
+def _without_caseworkers(group: list[Part]) -> set[tuple[str | None, str | None]]:
+    """Return the files and sheets that hold forms of participants alone, on which the caseworker may be left out."""
+    alone: dict[tuple[str | None, str | None], bool] = {}
+    for part in group:
+        place = part.sheet.file, part.sheet.sheet
+        named = "caseworker_id" in part.sheet.columns
+        theirs = "respondent" in part.frame and bool((part.frame["respondent"] == "participant").all())
+        alone[place] = alone.get(place, True) and (named or theirs)
+    return {place for place, spared in alone.items() if spared}
 
 
 def _source_columns(group: list[Part]) -> dict[str, str]:

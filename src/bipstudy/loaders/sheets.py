@@ -18,7 +18,7 @@ from bipstudy.loaders.columns import Lines
 from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
-from bipstudy.loaders.names import column_names, key, table_by_name
+from bipstudy.loaders.names import all_column_names, column_names, key, table_by_name
 from bipstudy.loaders.recognition import forbidden, is_free_text, other_questionnaire
 from bipstudy.schema import Finding
 
@@ -210,7 +210,9 @@ def _fit(name: str, header: Header, mapping: Mapping) -> tuple[int, bool]:
     found = {known[key(cell)] for each in spellings for cell in each if key(cell) in known}
     wanted = {column.name for column in table.columns if not (column.optional or column.assigned)}
     lacking = wanted - found - {"organisation_id"} - set(mapping.entry(name).constants)
-    return len(found) - len(lacking), len(lacking) <= len(wanted) / 2
+    # A sheet with most of the questions is one of forms, whatever else it lacks.
+    asked = table.has_items and 2 * len(found & set(schema.items())) > len(schema.items())
+    return len(found) - len(lacking), asked or len(lacking) <= len(wanted) / 2
 
 
 def _unrecognised(
@@ -220,7 +222,9 @@ def _unrecognised(
     titles = [grid.file, grid.sheet or ""]
     titles += [tidied(cell_text(cell)) for row in grid.rows[: header.first] for cell in row]
     names = [name for each in zip(header.names, header.others, strict=True) for name in (each[0], *each[1])]
-    other = other_questionnaire([*titles, *names[:1]], names)
+    # Our own headings speak of indicators too.
+    foreign = [name for name in names if key(name) not in all_column_names()]
+    other = other_questionnaire([*titles, *names[:1]], foreign)
     if other is not None:
         findings.append(
             Finding("other-questionnaire", file=grid.file, sheet=grid.sheet, values={"questionnaire": other})

@@ -10,6 +10,7 @@ import numpy as np
 from bipstudy import schema
 from bipstudy.simulation.defects import Defect, Plant, Planting, finding
 from bipstudy.simulation.raw import Delivery
+from bipstudy.texts import default_language
 
 # Columns whose loss gives findings in other tables are left out here.
 _COLUMNS = {
@@ -59,7 +60,9 @@ def _missing(name: str, table: str, column: str, code: str = "missing-column") -
             return None
         changed = grid.renamed(column, "")
         told = finding(name, grid, code, None)
-        return delivery.with_grid(changed), (replace(told, column=column),)
+        # The file has no heading for it any more: a report shows the template's.
+        label = schema.items()[column].label if column in schema.items() else schema.table(table).column(column).label
+        return delivery.with_grid(changed), (replace(told, column=label[default_language()]),)
 
     return plant
 

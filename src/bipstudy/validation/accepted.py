@@ -151,8 +151,7 @@ def _covered(places: pd.DataFrame, each: Accepted, data: Data) -> Mask:
     covered: Mask = ((places["code"] == each.rule) & (places["status"] == "invalid")).to_numpy(dtype=bool)
     for part, wanted in each.place.items():
         if part == "column":
-            theirs = {data.source_column(str(table), str(wanted)) for table in places["table"].dropna().unique()}
-            covered &= places["column"].isin([wanted, *theirs]).to_numpy(dtype=bool)
+            covered &= places["column"].isin(_spelt(str(wanted), places, data)).to_numpy(dtype=bool)
         else:
             covered &= (places[part] == wanted).fillna(False).to_numpy(dtype=bool)
     named = dict(each.key)
@@ -161,6 +160,15 @@ def _covered(places: pd.DataFrame, each: Accepted, data: Data) -> Mask:
     if named and covered.any():
         covered &= _has_key(places, named, covered, data)
     return covered
+
+
+def _spelt(wanted: str, places: pd.DataFrame, data: Data) -> set[str]:
+    """Return what the files call a column that is named by our name, theirs or the template's heading."""
+    found = {wanted}
+    for table in places["table"].dropna().unique():
+        ours = [each.name for each in schema.table(str(table)).columns if wanted in each.label.values()]
+        found |= {data.source_column(str(table), name) for name in (wanted, *ours)} | set(ours)
+    return found
 
 
 def _has_key(places: pd.DataFrame, named: Mapping[str, str], covered: Mask, data: Data) -> Mask:

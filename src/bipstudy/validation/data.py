@@ -329,6 +329,9 @@ def _first_rows(there: Days, wanted: Days) -> Days:
 def _absent(name: str, frame: pd.DataFrame, source_columns: Mapping[str, str] | None) -> frozenset[str]:
     """Return the required columns that a table lacks altogether."""
     required = [column for column in schema.table(name).columns if not column.optional]
+    if name == "measurements" and "respondent" in frame and bool((frame["respondent"] == "participant").all()):
+        # Participants' forms need not say who the caseworker is.
+        required = [column for column in required if column.name != "caseworker_id"]
     return frozenset(
         column.name
         for column in required

@@ -26,6 +26,15 @@ COLUMNS = ["code", "severity", "status", "table", "file", "sheet", "row", "colum
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 Cells = npt.NDArray[np.object_]
 _PLACE = ["code", "status", "table", "file", "sheet", "row", "column", "count", "values"]
+_ABOUT_WHAT_IS_NOT_THERE = (
+    "missing-column",
+    "missing-item-column",
+    "instrument-assumed",
+    "occasion-assigned",
+    "occasion-joined",
+    "occasion-unknown",
+    "mapping-unused",
+)
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,15 @@ class Report:
         shorts = zip(self.places["code"], self.places["status"], map(id, self.places["values"]), strict=True)
         texts_of = [said[short] for short in shorts]
         frame["message"], frame["cure"] = [one for one, _ in texts_of], [one for _, one in texts_of]
+        absent = np.flatnonzero(frame["code"].isin(_ABOUT_WHAT_IS_NOT_THERE))
+        if len(absent):
+            # No file has a heading for these, so the template's is shown.
+            shown = frame["column"].to_numpy(dtype=object, copy=True)
+            shown[absent] = [
+                _heading(*each, self.language)
+                for each in zip(frame["table"].iloc[absent], shown[absent].tolist(), strict=True)
+            ]
+            frame["column"] = shown
         texts = ["code", "severity", "status", "table", "file", "sheet", "column", "message", "cure"]
         types = dict.fromkeys(texts, schema.STRING) | {"row": "Int64", "count": "int64"}
         return frame[COLUMNS].astype(types)
@@ -294,6 +312,15 @@ def _places(data: Data, code: str, hits: Hits) -> dict[str, Cells]:
         **{name: _objects(plain(there[name])) for name in ("file", "sheet", "row")},
         "values": _objects(values),
     }
+
+
+def _heading(table: str | None, column: str | None, language: str) -> str | None:
+    """Return what the template calls a column; what has no heading there keeps its name."""
+    if table is None or column is None:
+        return column
+    labels = {each.name: each.label for each in schema.table(table).columns}
+    labels |= {item.id: item.label for item in schema.items().values()}
+    return labels[column][language] if column in labels else column
 
 
 def _objects(cells: Sequence[Any]) -> Cells:

@@ -1,0 +1,122 @@
+"""Small files as stewards write them, with the headings of the template, and what is said of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+import bipstudy as bip
+from bipstudy import schema
+
+PARTICIPANTS = ["Organisation", "Deltagare", "Startade", "Kön", "Åldersgrupp", "Uppföljning av utfall"]
+PARTICIPANTS += ["Följd till och med", "Varför uppföljningen slutar"]
+QUESTIONS = [item.label["sv"] for item in schema.items().values()]
+ASKED_OF_PARTICIPANTS = [item.label["sv"] for item in schema.items().values() if "participant" in item.respondents]
+FORMS = ["Organisation", "Deltagare", "Mättillfälle", "Vem som svarar", "Frågeformulär", "Handläggare"]
+FORMS += ["Besvarat den", "Status"]
+PERSONS = ["D01", "D02", "D03"]
+
+
+def people() -> list[list[str]]:
+    background = ["Kvinna", "25–34 år", "I register", "2024-12-31", "Uttagets sista dag"]
+    return [["A", person, f"2024-01-1{at}", *background] for at, person in enumerate(PERSONS)]
+
+
+def days(at: int) -> list[str]:
+    """Return the days of a participant's three occasions."""
+    return [str(dt.date(2024, 1, 12 + at) + dt.timedelta(91 * wave)) for wave in range(3)]
+
+
+def answers(count: int, start: int) -> list[str]:
+    return [str(1 + (start + place * place) % 5) for place in range(count)]
+
+
+def forms(respondents: tuple[str, ...] = ("Deltagaren", "Handläggaren")) -> list[list[str]]:
+    rows = []
+    for at, person in enumerate(PERSONS):
+        for wave, day in enumerate(days(at)):
+            for who in respondents:
+                theirs = who == "Handläggaren"
+                given = answers(len(QUESTIONS), at + 2 * wave + theirs)
+                if not theirs:
+                    given = [
+                        answer if question in ASKED_OF_PARTICIPANTS else ""
+                        for question, answer in zip(QUESTIONS, given, strict=True)
+                    ]
+                worker = "H1" if theirs else ""
+                rows.append(["A", person, str(wave + 1), who, "bip-default", worker, day, "Besvarat", *given])
+    return rows
+
+
+def write(path: Path, *rows: list[str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\r\n".join(";".join(row) for row in rows) + "\r\n", "utf-8-sig")
+    return path
+
+
+def delivery(folder: Path) -> Path:
+    write(folder / "deltagare.csv", PARTICIPANTS, *people())
+    write(folder / "formulär.csv", [*FORMS, *QUESTIONS], *forms())
+    return folder
+
+
+def told(path: Path, **options: object) -> list[tuple[str, object]]:
+    """Return code and column of each error and warning."""
+    report = bip.validate(bip.load_submission(path, **options), language="sv")
+    kept = report.findings[report.findings["severity"] != "note"]
+    return list(zip(kept["code"], kept["column"].astype(object).where(kept["column"].notna(), None), strict=True))
+
+
+def test_the_small_delivery_is_accepted(tmp_path: Path) -> None:
+    assert told(delivery(tmp_path)) == []
+
+
+def test_forms_of_participants_in_a_file_of_their_own_need_no_caseworker(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write(folder / "deltagare.csv", PARTICIPANTS, *people())
+    keep = [at for at, name in enumerate([*FORMS, *QUESTIONS]) if name not in {"Handläggare", "Mättillfälle"}]
+    for file, who in (("svar klienter.csv", "Deltagaren"), ("svar personal.csv", "Handläggaren")):
+        rows = [[*FORMS, *QUESTIONS], *forms((who,))]
+        write(folder / file, *([[row[at] for at in keep] for row in rows] if who == "Deltagaren" else rows))
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        'tables:\n  measurements:\n    - file: "svar klienter.csv"\n    - file: "svar personal.csv"\n', "utf-8"
+    )
+    assert told(folder, mapping=mapping) == []
+    # The caseworker's own forms without the column are another matter.
+    rows = [[*FORMS, *QUESTIONS], *forms(("Handläggaren",))]
+    write(folder / "svar personal.csv", *[row[:5] + row[6:] for row in rows])
+    assert ("missing-column", "Handläggare") in told(folder, mapping=mapping)
+
+
+def test_a_study_of_participants_forms_alone_is_not_asked_for_caseworkers(tmp_path: Path) -> None:
+    write(tmp_path / "deltagare.csv", PARTICIPANTS, *people())
+    rows = [[*FORMS, *QUESTIONS], *forms(("Deltagaren",))]
+    write(tmp_path / "formulär.csv", *[row[:5] + row[6:] for row in rows])
+    assert "missing-column" not in {code for code, _ in told(tmp_path)}
+
+
+def test_our_own_questions_are_no_other_questionnaire(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Sheet1"
+    sheet.append(["ID", "Starttid", "Deltagare", *ASKED_OF_PARTICIPANTS])
+    sheet.append([1, dt.datetime(2024, 1, 13, 10, 0), "D01", *[3] * len(ASKED_OF_PARTICIPANTS)])
+    book.save(tmp_path / "svar.xlsx")
+    found = told(tmp_path / "svar.xlsx")
+    assert "other-questionnaire" not in {code for code, _ in found}
+    assert ("missing-column", "Besvarat den") in found
+
+
+@pytest.mark.parametrize(("language", "heading"), [("sv", "Åldersgrupp"), ("en", "Age group")])
+def test_a_missing_column_is_told_by_the_heading_of_the_template(tmp_path: Path, language: str, heading: str) -> None:
+    folder = delivery(tmp_path)
+    at = PARTICIPANTS.index("Åldersgrupp")
+    write(folder / "deltagare.csv", *[row[:at] + row[at + 1 :] for row in [PARTICIPANTS, *people()]])
+    report = bip.validate(bip.load_submission(folder), language=language)
+    assert report.findings[["code", "column"]].to_numpy().tolist() == [["missing-column", heading]]
+    assert heading in report.to_html()
+    assert "age_group" not in report.to_html() + report.to_json() + report.summary()
