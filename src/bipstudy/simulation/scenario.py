@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,12 @@ def scenario(source: str | Path | Scenario = "danish_twin") -> Scenario:
     if isinstance(source, Scenario):
         return source
     path = _path(source, Path())
+    return _of_package(path) if path.parent == FOLDER else _build(_merged(path, ()), path.stem)
+
+
+@cache
+def _of_package(path: Path) -> Scenario:
+    """Return a scenario that comes with the package; its file does not change while the program runs."""
     return _build(_merged(path, ()), path.stem)
 
 

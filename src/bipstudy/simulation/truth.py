@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ class Truth:
     transition within 12 months of the first measurement is into work (or into work or study), before death, retirement
     or permanent sickness benefit. They are means over those at risk at the first measurement. Transitions are those of
     the definition *primary*. Arrays by participant follow the rows of ``study.participants``, arrays by caseworker
-    those of ``study.caseworkers``.
+    those of ``study.caseworkers``. What follows from the hazards is computed when it is first asked for: whoever needs
+    one number of many studies does not wait for the others.
 
     Attributes
     ----------
@@ -84,37 +86,119 @@ class Truth:
     """
 
     scenario: str
-    scenario_hash: str
-    parameters: Mapping[str, Any]
-    risk_work: float
-    risk_any: float
-    risk_work_by_belief: Floats
-    risk_any_by_belief: Floats
     belief_shares: Floats
-    optimism_ratio_work: float
-    optimism_ratio_any: float
     optimism_log_hazard_work: float
     optimism_log_hazard_study: float
     change_hazard_ratio: float
-    change_hazard_ratio_marginal: float
-    change_hazard_ratio_lagged: float
-    change_hazard_ratio_lagged_work: float
-    change_risk_ratio_any: float
     skill_sd: float
     caseworker_optimism: Floats
     caseworker_skill: Floats
-    caseworker_risk_any: Floats
-    caseworker_risk_sd: float
     readiness: Floats
     private: Floats
     first_optimism: Floats
-    risk_work_each: Floats
-    risk_any_each: Floats
     at_risk: Bools
     transition_months: Floats
     transition_cause: Ints
     associated_items: tuple[str, ...]
     unassociated_items: tuple[str, ...]
+    _paths: Paths = field(repr=False)
+    _belief: Ints = field(repr=False)
+    _distance: Floats = field(repr=False)
+
+    @cached_property
+    def scenario_hash(self) -> str:
+        """SHA-256 of the parameters."""
+        return self._paths.scenario.hash
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Any]:
+        """Every parameter as ``part.name``."""
+        return self._paths.scenario.parameters()
+
+    @cached_property
+    def _risks(self) -> Risks:
+        return expected_risks(self._paths, HORIZON)
+
+    @property
+    def risk_work_each(self) -> Floats:
+        """Everybody's own 12-month risk of work."""
+        return self._risks.work
+
+    @property
+    def risk_any_each(self) -> Floats:
+        """Everybody's own 12-month risk of work or study."""
+        return self._risks.any
+
+    @property
+    def risk_work(self) -> float:
+        """12-month risk of work."""
+        return _mean(self._risks.work, self.at_risk)
+
+    @property
+    def risk_any(self) -> float:
+        """12-month risk of work or study."""
+        return _mean(self._risks.any, self.at_risk)
+
+    @property
+    def risk_work_by_belief(self) -> Floats:
+        """12-month risk of work by the caseworker's answer."""
+        return self._by_belief(self._risks.work)
+
+    @property
+    def risk_any_by_belief(self) -> Floats:
+        """12-month risk of work or study by the caseworker's answer."""
+        return self._by_belief(self._risks.any)
+
+    def _by_belief(self, risk: Floats) -> Floats:
+        """Return the mean risk by answer."""
+        return np.array([_mean(risk, self.at_risk & (self._belief == answer)) for answer in range(1, 6)])
+
+    @cached_property
+    def _contrast(self) -> tuple[Risks, Risks]:
+        return _above_and_below(self._paths, self._distance, HORIZON)
+
+    @property
+    def optimism_ratio_work(self) -> float:
+        """Ratio of the risks of work, a caseworker above against below the median of optimism."""
+        above, below = self._contrast
+        return _mean(above.work, self.at_risk) / _mean(below.work, self.at_risk)
+
+    @property
+    def optimism_ratio_any(self) -> float:
+        """Ratio of the risks of work or study, a caseworker above against below the median of optimism."""
+        above, below = self._contrast
+        return _mean(above.any, self.at_risk) / _mean(below.any, self.at_risk)
+
+    @cached_property
+    def change_hazard_ratio_marginal(self) -> float:
+        """Hazard ratio after a first change among those still there."""
+        return marginal_change_ratio(self._paths)
+
+    @cached_property
+    def change_hazard_ratio_lagged(self) -> float:
+        """The same, dated by quarters and with the wash-out."""
+        return marginal_change_ratio(self._paths, washout_days=WASHOUT_DAYS)
+
+    @cached_property
+    def change_hazard_ratio_lagged_work(self) -> float:
+        """The same, of work."""
+        return marginal_change_ratio(self._paths, washout_days=WASHOUT_DAYS, work_only=True)
+
+    @cached_property
+    def change_risk_ratio_any(self) -> float:
+        """Ratio of the risks had a change acted against had changes not acted."""
+        acting, idle = (expected_risks(self._paths, HORIZON, Intervention(changed=acts)) for acts in (True, False))
+        return _mean(acting.any, self.at_risk) / _mean(idle.any, self.at_risk)
+
+    @cached_property
+    def caseworker_risk_any(self) -> Floats:
+        """12-month risk had this caseworker been everybody's first one."""
+        return _caseworker_risks(self._paths, self.at_risk, self._risks.any)
+
+    @property
+    def caseworker_risk_sd(self) -> float:
+        """Standard deviation of these risks over caseworkers."""
+        return float(np.std(self.caseworker_risk_any))
 
 
 def optimism_contrast(paths: Paths, rng: np.random.Generator, months: int = HORIZON) -> tuple[Risks, Risks]:
@@ -131,7 +215,16 @@ def optimism_contrast(paths: Paths, rng: np.random.Generator, months: int = HORI
     -------
     above, below : Risks
     """
-    distance = np.abs(rng.standard_normal(paths.cohort.size))
+    return _above_and_below(paths, _distances(paths, rng), months)
+
+
+def _distances(paths: Paths, rng: np.random.Generator) -> Floats:
+    """Draw how far from the median the caseworker's optimism is that everybody is given."""
+    return np.abs(rng.standard_normal(paths.cohort.size))
+
+
+def _above_and_below(paths: Paths, distance: Floats, months: int) -> tuple[Risks, Risks]:
+    """Return everybody's risks with a first caseworker so far above, and below, the median of optimism."""
     above = expected_risks(paths, months, Intervention(first_optimism=distance))
     return above, expected_risks(paths, months, Intervention(first_optimism=-distance))
 
@@ -218,48 +311,28 @@ def read_truth(
     Truth
     """
     given, cohort = paths.scenario, paths.cohort
-    at_risk = paths.running_until == 0
-    risks = expected_risks(paths, HORIZON)
-    above, below = optimism_contrast(paths, rng)
-    acting = expected_risks(paths, HORIZON, Intervention(changed=True))
-    idle = expected_risks(paths, HORIZON, Intervention(changed=False))
     belief = first_belief(cohort.size, forms, answers)
-    by_belief = [at_risk & (belief == answer) for answer in range(1, 6)]
     seen = max(int(np.isin(belief, range(1, 6)).sum()), 1)
-    under = _caseworker_risks(paths, at_risk, risks.any)
     return Truth(
         scenario=given.name,
-        scenario_hash=given.hash,
-        parameters=given.parameters(),
-        risk_work=_mean(risks.work, at_risk),
-        risk_any=_mean(risks.any, at_risk),
-        risk_work_by_belief=np.array([_mean(risks.work, rows) for rows in by_belief]),
-        risk_any_by_belief=np.array([_mean(risks.any, rows) for rows in by_belief]),
         belief_shares=np.array([(belief == answer).sum() / seen for answer in range(1, 6)]),
-        optimism_ratio_work=_mean(above.work, at_risk) / _mean(below.work, at_risk),
-        optimism_ratio_any=_mean(above.any, at_risk) / _mean(below.any, at_risk),
         optimism_log_hazard_work=given.events.optimism_work,
         optimism_log_hazard_study=given.events.optimism_study,
         change_hazard_ratio=given.events.change_hazard_ratio,
-        change_hazard_ratio_marginal=marginal_change_ratio(paths),
-        change_hazard_ratio_lagged=marginal_change_ratio(paths, washout_days=WASHOUT_DAYS),
-        change_hazard_ratio_lagged_work=marginal_change_ratio(paths, washout_days=WASHOUT_DAYS, work_only=True),
-        change_risk_ratio_any=_mean(acting.any, at_risk) / _mean(idle.any, at_risk),
         skill_sd=given.caseworkers.skill_sd,
         caseworker_optimism=cohort.optimism,
         caseworker_skill=cohort.skill,
-        caseworker_risk_any=under,
-        caseworker_risk_sd=float(np.std(under)),
         readiness=cohort.readiness,
         private=cohort.private,
         first_optimism=cohort.optimism[cohort.first_caseworker],
-        risk_work_each=risks.work,
-        risk_any_each=risks.any,
-        at_risk=at_risk,
+        at_risk=paths.running_until == 0,
         transition_months=transitions.time * 3,
         transition_cause=transitions.cause,
         associated_items=(*READY_ITEMS, "caseworker_belief"),
         unassociated_items=OTHER_ITEMS,
+        _paths=paths,
+        _belief=belief,
+        _distance=_distances(paths, rng),
     )
 
 
