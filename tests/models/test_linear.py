@@ -12,6 +12,7 @@ import pytest
 from bipstudy.models import ModelError, linear_probability
 from bipstudy.models import absorb as absorb_module
 from bipstudy.models.absorb import absorb, singletons
+from bipstudy.models.linear import least_squares
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 WAGES = "lwage ~ wks + union + married + south + smsa"
@@ -215,3 +216,16 @@ def test_intervals_with_few_clusters_are_somewhat_short():
         row = linear_probability(pd.DataFrame({"y": y, "x": x, "g": group}), "y ~ x", cluster="g").tidy().iloc[1]
         covered.append(row.conf_low <= 0.5 <= row.conf_high)
     assert 0.86 <= np.mean(covered) <= 0.975
+
+
+def test_several_responses_are_those_of_each():
+    rng = np.random.default_rng(4)
+    matrix, response, weights = rng.normal(size=(80, 3)), rng.normal(size=(80, 2)), rng.uniform(1, 2, 80)
+    matrix = np.column_stack([matrix, matrix[:, 0] - matrix[:, 1]])
+    for given in (matrix[:, :3], matrix):
+        both = least_squares(matrix=given, response=response, weights=weights)
+        for place in range(2):
+            one = least_squares(matrix=given, response=response[:, place], weights=weights)
+            assert both.kept == one.kept
+            np.testing.assert_allclose(both.beta[:, place], one.beta, rtol=1e-12)
+            np.testing.assert_allclose(both.residuals[:, place], one.residuals, rtol=1e-10, atol=1e-12)

@@ -11,7 +11,8 @@ import pytest
 import bipstudy as bip
 from bipstudy import models
 from bipstudy.replication import multiverse
-from bipstudy.replication.curve_fits import Data, estimable, fit, flipped, joint_p
+from bipstudy.replication.curve_fits import Data, estimable, fit
+from bipstudy.replication.joint_tests import flipped, joint_p
 from bipstudy.replication.multiverse import Multiverse, sentence
 from bipstudy.replication.specifications import FACTORS, incompatible, specifications
 from bipstudy.study import Study
@@ -238,6 +239,49 @@ def test_processes_and_the_order_of_rows_change_no_number(study: Study, found: M
     again = multiverse(shuffled, ["continuity"], flips=99, n_jobs=2)
     pd.testing.assert_frame_equal(again.table, found.table, rtol=1e-9)
     pd.testing.assert_frame_equal(again.summary, found.summary, rtol=1e-9)
+
+
+def test_what_neighbours_found_changes_no_answer(study: Study) -> None:
+    from dataclasses import replace
+
+    from bipstudy.replication.multiverse_data import data_of, neighbours_first
+    from bipstudy.replication.multiverse_frames import from_episodes, from_panel, share
+
+    shared, compared = share(study), 0
+    frames = {"continuity": from_episodes(shared, "primary", 12, 30)}
+    frames |= dict.fromkeys(("belief", "activities"), from_panel(shared, "primary", 12, 30))
+    wanted = [
+        each
+        for each in specifications([*frames])
+        if not incompatible(each)
+        and (each.outcome, each.horizon_months, each.washout_days) == ("primary", 12, 30)
+        and (each.missing, each.occasions == "all") == ("indicator", each.question == "activities")
+        and each.adjustment in ("raw", "background")
+    ]
+    for each in sorted(wanted, key=neighbours_first):
+        (data,) = data_of(each, frames[each.question], shared)
+        found = fit(each.estimator, data, len(shared.clusters))
+        alone = fit(each.estimator, replace(data, known={}, near={}), len(shared.clusters))
+        assert (found is None) == (alone is None)
+        if found is not None and alone is not None:
+            compared += 1
+            assert abs(found.coefficient - alone.coefficient) < 1e-7 * alone.std_error
+            np.testing.assert_allclose(found.std_error, alone.std_error, rtol=1e-6)
+            np.testing.assert_allclose(found.high_risk, alone.high_risk, rtol=1e-7)
+            np.testing.assert_allclose(found.scores, alone.scores, rtol=1e-5, atol=1e-7)
+    assert compared > 30
+
+
+def test_a_study_read_once_gives_the_same_panel_and_episodes(study: Study) -> None:
+    from bipstudy.panel.assembly import parts_kept
+
+    with parts_kept():
+        for outcome in ("primary", "broad", "primary"):
+            inside = bip.build_panel(study, outcome=outcome), bip.build_episodes(study, outcome=outcome)
+            entry = bip.build_episodes(study, outcome=outcome, origin="entry")
+    pd.testing.assert_frame_equal(inside[0], bip.build_panel(study))
+    pd.testing.assert_frame_equal(inside[1], bip.build_episodes(study))
+    pd.testing.assert_frame_equal(entry, bip.build_episodes(study, origin="entry"))
 
 
 def test_a_figure_is_drawn(found: Multiverse) -> None:

@@ -35,10 +35,10 @@ class LeastSquares:
     ----------
     kept : list of int, length k
         Columns that are not collinear with those before them.
-    beta : array of shape (k,)
+    beta : array of shape (k,) or (k, r)
     bread : array of shape (k, k)
         Inverse of X'WX.
-    residuals : array of shape (n,)
+    residuals : array of shape (n,) or (n, r)
     """
 
     kept: list[int]
@@ -56,7 +56,8 @@ def least_squares(*, matrix: FloatArray, response: FloatArray, weights: FloatArr
     Parameters
     ----------
     matrix : array of shape (n, k)
-    response : array of shape (n,)
+    response : array of shape (n,) or (n, r)
+        One or several; coefficients and residuals then have a column for each.
     weights : array of shape (n,), optional
 
     Returns
@@ -72,7 +73,7 @@ def least_squares(*, matrix: FloatArray, response: FloatArray, weights: FloatArr
     """
     root = None if weights is None else np.sqrt(weights)
     scaled = matrix if root is None else matrix * root[:, None]
-    target = response if root is None else response * root
+    target = response if root is None else (response.T * root).T
     gram = scaled.T @ scaled
     length = np.sqrt(np.diag(gram))
     unit = gram / np.outer(np.where(length > 0.0, length, 1.0), np.where(length > 0.0, length, 1.0))

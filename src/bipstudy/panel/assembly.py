@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -57,6 +60,23 @@ class Parts:
     origin: Ints
 
 
+# What was read of the studies of a block of `parts_kept`, each beside the study, which so keeps its identity.
+_KEPT: ContextVar[dict[tuple[int, str, str], tuple[Study, Parts]] | None] = ContextVar("parts", default=None)
+
+
+@contextmanager
+def parts_kept() -> Iterator[None]:
+    """Read a study once for all panels and episodes of a block that ask for the same transition and day 0.
+
+    Nothing in the block may write to the tables of the study.
+    """
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
 def read_parts(study: Study, definition: Transition, origin: str) -> Parts:
     """Read a study for the panel.
 
@@ -71,6 +91,17 @@ def read_parts(study: Study, definition: Transition, origin: str) -> Parts:
     -------
     Parts
     """
+    kept = _KEPT.get()
+    if kept is None:
+        return _read(study, definition, origin)
+    key = (id(study), repr(definition), origin)
+    if key not in kept:
+        kept[key] = (study, _read(study, definition, origin))
+    return kept[key][1]
+
+
+def _read(study: Study, definition: Transition, origin: str) -> Parts:
+    """Read a study for the panel."""
     coded = code_study(study)
     occasions = pair_forms(study, coded)
     entered = first_days(coded.participants, "entered_on")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from bipstudy.models.binary import fit_binary
+from bipstudy.models.binary import BinaryFit, fit_binary
 from bipstudy.models.covariance import ModelError, ProductScores, RowScores, clustered_covariance
-from bipstudy.models.links import hazard
-from bipstudy.models.solving import independent_columns, inverse
+from bipstudy.models.links import hazard, row_derivatives
+from bipstudy.models.solving import cross_product, independent_columns, inverse
+
+if TYPE_CHECKING:
+    from bipstudy.models.risk_sets import RiskSets
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
+Known: TypeAlias = dict[str, Any]
 
 # A 0/1 covariate needs so many rows with and without it among the events and the others; fewer cannot be estimated.
 FEWEST = 3
+# A first step of more standard errors than this is not taken blindly.
+FAR = 6.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,10 @@ class Data:
     binary : bool
         Whether the exposure is 0 or 1; else it is in standard deviations.
     kinds : int
+    known : dict
+        What was found without the exposure, by estimator; shared by all with the same rows, covariates and groups.
+    near : dict
+        Linear predictors of the latest fits to the same rows, by link: a start for the next.
     """
 
     exposure: FloatArray
@@ -58,6 +67,8 @@ class Data:
     stop: FloatArray | None
     binary: bool
     kinds: int = 0
+    known: Known = field(default_factory=dict)
+    near: Known = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,14 @@ def _codes(data: Data) -> list[IntArray]:
     return [data.caseworker] if data.participant is None else [data.caseworker, data.participant]
 
 
+def _levels(data: Data) -> tuple[int, IntArray]:
+    """Return how many groups there are, and the group of each row as a code from zero."""
+    if data.group is None:
+        return 1, np.zeros(len(data.response), dtype=np.int64)
+    names, codes = np.unique(data.group, return_inverse=True)
+    return len(names), codes.astype(np.int64)
+
+
 def _sums(values: FloatArray, data: Data, groups: int) -> FloatArray:
     """Return sums by caseworker of the whole study."""
     return np.bincount(data.caseworker, weights=values, minlength=groups).astype(np.float64)
@@ -155,20 +174,34 @@ def _moves(data: Data) -> tuple[FloatArray, FloatArray]:
     return np.full(len(data.exposure), -0.5), np.full(len(data.exposure), 0.5)
 
 
+@dataclass(frozen=True)
+class _Without:
+    """Fit without the exposure: coefficients begin with the constant, `curvature` is the information of each row."""
+
+    fit: BinaryFit
+    bread: FloatArray
+    curvature: FloatArray
+
+
 def _binary(link: str, data: Data, groups: int) -> Fitted | None:
     """Maximum likelihood with a logit or complementary log-log link."""
-    rows = len(data.response)
-    constant = np.ones((rows, 1))
-    nuisance = np.ascontiguousarray(np.column_stack([constant, data.nuisance]))
-    given = {"response": data.response, "weights": data.weights, "link": link}
-    null = fit_binary(matrix=nuisance, **given)  # type: ignore[arg-type]
-    if null.direction is not None:
+    if link not in data.known:
+        data.known[link] = _without(link, data)
+    null = data.known[link]
+    if null is None:
         return None
-    curvature = _curvature(null.eta, data, link)
-    projection = inverse((nuisance * curvature[:, None]).T @ nuisance) @ (nuisance.T @ (curvature * data.exposure))
-    scores = (data.exposure - nuisance @ projection) * null.slope
-    matrix = np.ascontiguousarray(np.column_stack([nuisance, data.exposure]))
-    found = fit_binary(matrix=matrix, start=np.append(null.beta, 0.0), **given)  # type: ignore[arg-type]
+    weighted = null.curvature * data.exposure
+    projection = null.bread @ np.append(weighted.sum(), weighted @ data.nuisance)
+    left = data.exposure - projection[0] - data.nuisance @ projection[1:]
+    scores = left * null.fit.slope
+    matrix = np.column_stack([np.ones(len(left)), data.nuisance, data.exposure])
+    # What is left of the exposure gives the first step from the fit without it.
+    length = float(weighted @ left)
+    step = float(scores.sum()) / length if length > 0 else 0.0
+    start = np.append(null.fit.beta, 0.0)
+    if step * step * length < FAR**2:
+        start += step * np.append(-projection, 1.0)
+    found = _maximum(link, data, matrix, start)
     if found.direction is not None:
         return None
     covariance = clustered_covariance(
@@ -180,12 +213,45 @@ def _binary(link: str, data: Data, groups: int) -> Fitted | None:
     return _fitted(beta, covariance[-1, -1], low, high, _sums(scores, data, groups))
 
 
-def _curvature(eta: FloatArray, data: Data, link: str) -> FloatArray:
-    """Return the expected information of each row by its linear predictor."""
-    from bipstudy.models.links import row_derivatives
+def _without(link: str, data: Data) -> _Without | None:
+    """Return the fit without the exposure, None if its maximum lies at infinity."""
+    matrix = np.column_stack([np.ones(len(data.response)), data.nuisance])
+    found = _maximum(link, data, matrix, _near(link, data, matrix))
+    if found.direction is not None:
+        return None
+    data.near[link] = found.eta
+    expected = row_derivatives(found.eta, data.response, link).expected  # type: ignore[arg-type]
+    return _Without(found, inverse(found.information), data.weights * expected)
 
-    expected: FloatArray = row_derivatives(eta, data.response, link).expected  # type: ignore[arg-type]
-    return np.asarray(data.weights * expected)
+
+def _maximum(link: str, data: Data, matrix: FloatArray, start: FloatArray | None) -> BinaryFit:
+    """Maximise the likelihood from a start, from the constant if that leads nowhere."""
+    given = {"matrix": matrix, "response": data.response, "weights": data.weights, "link": link}
+    try:
+        return fit_binary(start=start, **given)  # type: ignore[arg-type]
+    except ModelError:
+        if start is None:
+            raise
+        return fit_binary(**given)  # type: ignore[arg-type]
+
+
+def _near(link: str, data: Data, matrix: FloatArray) -> FloatArray | None:
+    """Return a start from what was fitted to these rows last, with this link or the other, None if nothing was."""
+    eta = data.near.get(link)
+    if eta is None and data.near:
+        ((other, found),) = data.near.items()
+        risk = np.clip(hazard(found, other), 1e-12, 1.0 - 1e-9)  # type: ignore[arg-type]
+        eta = np.log(risk / (1.0 - risk)) if link == "logit" else np.log(-np.log1p(-risk))
+    if eta is None:
+        return None
+    # One step of scoring from the predictor, which need not be one of these covariates.
+    row = row_derivatives(eta, data.response, link)  # type: ignore[arg-type]
+    curvature = data.weights * row.expected
+    try:
+        bread = inverse(cross_product(matrix, curvature))
+    except ModelError:
+        return None
+    return np.asarray(bread @ ((curvature * eta + data.weights * row.slope) @ matrix))
 
 
 def _moved(eta: FloatArray, move: FloatArray, link: str, weights: FloatArray) -> tuple[float, float]:
@@ -213,25 +279,23 @@ def _linear(data: Data, groups: int) -> Fitted | None:
 
     rows = len(data.response)
     columns = np.column_stack([data.response, data.exposure, data.nuisance])
-    effect = np.zeros(rows, dtype=np.int64) if data.group is None else data.group
-    within = absorb(columns, [np.unique(effect, return_inverse=True)[1].astype(np.int64)], data.weights).columns
+    levels, effect = _levels(data)
+    within = absorb(columns, [effect], data.weights).columns
     y, x, beside = within[:, 0], within[:, 1], np.zeros((2, 0))
     if within.shape[1] > 2:
         # The exposure last: what is left of it, and of the outcome, after all else (Frisch and Waugh).
-        z = np.ascontiguousarray(within[:, 2:])
-        of_y = least_squares(matrix=z, response=y, weights=data.weights)
-        of_x = least_squares(matrix=z, response=x, weights=data.weights)
-        y, x = of_y.residuals, of_x.residuals
-        kept = [place for place, column in enumerate(of_y.kept) if column < data.kinds]
-        beside = np.array([of_y.beta[kept], of_x.beta[kept]])
-        kinds = data.nuisance[:, [of_y.kept[place] for place in kept]]
+        found = least_squares(matrix=within[:, 2:], response=within[:, :2], weights=data.weights)
+        y, x = np.ascontiguousarray(found.residuals.T)
+        kept = [place for place, column in enumerate(found.kept) if column < data.kinds]
+        beside = found.beta[kept].T
+        kinds = data.nuisance[:, [found.kept[place] for place in kept]]
     weighted = data.weights * x
     length = float(weighted @ x)
     if not length > 1e-9 * rows:
         return None
     beta = float(weighted @ y) / length
     scores = RowScores((weighted * (y - beta * x))[:, None])
-    parameters = within.shape[1] - 1 + len(np.unique(effect))
+    parameters = within.shape[1] - 1 + levels
     covariance = clustered_covariance(
         bread=np.array([[1.0 / length]]), scores=scores, codes=_codes(data), family="linear", parameters=parameters
     ).covariance
@@ -247,25 +311,20 @@ def _linear(data: Data, groups: int) -> Fitted | None:
 def _cox(data: Data, groups: int) -> Fitted | None:
     """Cox regression with strata; risks from the mean hazard of everybody over the time at risk."""
     from bipstudy.models.partial_likelihood import evaluate, maximise, scores
-    from bipstudy.models.risk_sets import risk_sets
 
-    assert data.stop is not None
-    sets = risk_sets(start=data.start, stop=data.stop, event=data.response > 0, stratum=data.group)
-    nuisance, kinds = _within_strata(data)
-    whole = np.ascontiguousarray(np.column_stack([nuisance, data.exposure - data.exposure.mean()]))
+    if "cox" not in data.known:
+        data.known["cox"] = _strata(data)
+    sets, nuisance, kinds, before = data.known["cox"]
+    if before is None:
+        return None
+    whole = np.column_stack([nuisance, data.exposure - data.exposure.mean()])
     weight = np.ones(len(whole))
-    before = np.zeros(0)
-    if nuisance.shape[1]:
-        null = maximise(x=np.ascontiguousarray(nuisance), weight=weight, sets=sets, scale=_scale(nuisance))
-        if null.monotone.any():
-            return None
-        before = null.at.beta
     at = evaluate(x=whole, beta=np.append(before, 0.0), weight=weight, sets=sets)
     rows = scores(x=whole, weight=weight, sets=sets, at=at)
     effective = rows[:, -1]
     if nuisance.shape[1]:
         effective = effective - rows[:, :-1] @ (inverse(at.information[:-1, :-1]) @ at.information[:-1, -1])
-    found = maximise(x=whole, weight=weight, sets=sets, scale=_scale(whole), initial=np.append(before, 0.0))
+    found = maximise(x=whole, weight=weight, sets=sets, scale=_scale(whole), start=at)
     if found.monotone.any():
         return None
     bread = inverse(found.at.information)
@@ -280,6 +339,23 @@ def _cox(data: Data, groups: int) -> Fitted | None:
     others = np.exp(-(data.nuisance[:, kinds] @ found.at.beta[: len(kinds)]))
     low, high = (_survived(found.at.risk * others * hazards, beta, move, by_row) for move in _moves(data))
     return _fitted(beta, robust[-1, -1], low, high, _sums(effective, data, groups))
+
+
+def _strata(data: Data) -> tuple[RiskSets, FloatArray, IntArray, FloatArray | None]:
+    """Return risk sets, covariates, which are kinds of exposure, and their coefficients without the exposure.
+
+    The last are None if some have no finite maximum.
+    """
+    from bipstudy.models.partial_likelihood import maximise
+    from bipstudy.models.risk_sets import risk_sets
+
+    assert data.stop is not None
+    sets = risk_sets(start=data.start, stop=data.stop, event=data.response > 0, stratum=data.group)
+    nuisance, kinds = _within_strata(data)
+    if not nuisance.shape[1]:
+        return sets, nuisance, kinds, np.zeros(0)
+    null = maximise(x=nuisance, weight=np.ones(len(nuisance)), sets=sets, scale=_scale(nuisance))
+    return sets, nuisance, kinds, None if null.monotone.any() else null.at.beta
 
 
 def _whole_hazard(hazard_of_row: FloatArray, group: IntArray | None) -> FloatArray:
@@ -301,7 +377,7 @@ def _within_strata(data: Data) -> tuple[FloatArray, IntArray]:
     centred = data.nuisance - (data.nuisance.mean(axis=0) if data.nuisance.shape[1] else 0.0)
     kept = np.arange(data.nuisance.shape[1])
     if data.group is not None and len(kept):
-        within = absorb(centred, [np.unique(data.group, return_inverse=True)[1].astype(np.int64)]).columns
+        within = absorb(centred, [_levels(data)[1]]).columns
         kept = np.flatnonzero((within**2).sum(axis=0) > 1e-9 * (centred**2).sum(axis=0))
         part = within[:, kept]
         kept = kept[independent_columns(part.T @ part)]
@@ -327,57 +403,3 @@ def wald(found: Fitted) -> float:
     from scipy.special import ndtr
 
     return float(2.0 * ndtr(-abs(found.coefficient / found.std_error)))
-
-
-def flipped(scores: FloatArray, *, flips: int, seed: int) -> tuple[FloatArray, FloatArray]:
-    r"""Statistics of all specifications under the same random signs of caseworkers.
-
-    With :math:`s_{mg}` the effective score of specification m summed over caseworker g, and signs :math:`\epsilon_g`,
-    :math:`t_m = \sum_g \epsilon_g s_{mg} / \sqrt{\sum_g s_{mg}^2}`.
-
-    Parameters
-    ----------
-    scores : array of shape (M, G)
-    flips : int
-    seed : int
-
-    Returns
-    -------
-    observed : array of shape (M,)
-        All signs plus.
-    drawn : array of shape (flips, M)
-
-    References
-    ----------
-    Hemerik, J., Goeman, J. J., Finos, L. (2020). Robust testing in generalized linear models by sign flipping score
-    contributions. Journal of the Royal Statistical Society B 82, 841-864. Girardi, P., Vesely, A., Lakens, D., Altoe,
-    G., Pastore, M., Calcagni, A., Finos, L. (2024). Post-selection inference in multiverse analysis. Psychometrika 89,
-    542-568.
-    """
-    length = np.sqrt((scores**2).sum(axis=1))
-    unit = scores / np.where(length > 0, length, 1.0)[:, None]
-    signs = np.random.default_rng(seed).integers(0, 2, (flips, scores.shape[1])) * 2.0 - 1.0
-    return unit.sum(axis=1), signs @ unit.T
-
-
-def joint_p(observed: FloatArray, drawn: FloatArray, places: Sequence[int]) -> tuple[float, float]:
-    """Return p-values of "no association in any specification", by the largest and by the mean statistic.
-
-    Parameters
-    ----------
-    observed : array of shape (M,)
-    drawn : array of shape (flips, M)
-    places : sequence of int
-        The specifications that are tested together.
-
-    Returns
-    -------
-    largest, mean : float
-        NaN without specifications. The largest is of absolute values; the mean keeps signs and is then two-sided.
-    """
-    own, others = observed[list(places)], drawn[:, list(places)]
-    if not own.size:
-        return float("nan"), float("nan")
-    largest = (1 + int((np.abs(others).max(axis=1) >= np.abs(own).max() - 1e-12).sum())) / (1 + len(others))
-    mean = (1 + int((np.abs(others.mean(axis=1)) >= abs(own.mean()) - 1e-12).sum())) / (1 + len(others))
-    return largest, mean

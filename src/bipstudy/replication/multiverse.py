@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.replication.curve_fits import Fitted, fit, flipped, joint_p, wald
-from bipstudy.replication.multiverse_data import Shared, data_of, from_episodes, from_panel, share
+from bipstudy.panel.assembly import parts_kept
+from bipstudy.replication.curve_fits import Fitted, fit, wald
+from bipstudy.replication.joint_tests import flipped, joint_p
+from bipstudy.replication.multiverse_data import data_of, neighbours_first
+from bipstudy.replication.multiverse_frames import Shared, from_episodes, from_panel, share
 from bipstudy.replication.specifications import FACTORS, Specification, incompatible, specifications
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, text
@@ -113,7 +116,7 @@ def multiverse(
     Steegen, S., Tuerlinckx, F., Gelman, A., Vanpaemel, W. (2016). Increasing transparency through a multiverse
     analysis. Perspectives on Psychological Science 11, 702-712. Simonsohn, U., Simmons, J. P., Nelson, L. D. (2020).
     Specification curve analysis. Nature Human Behaviour 4, 1208-1214. The joint tests are those of Girardi and others
-    (2024), see `bipstudy.replication.curve_fits.flipped`.
+    (2024), see `bipstudy.replication.joint_tests.flipped`.
 
     Examples
     --------
@@ -155,14 +158,17 @@ def multiverse(
 
 
 def _tasks(wanted: Sequence[Specification]) -> list[list[Specification]]:
-    """Return specifications that share a panel or episodes; the longest first, so that no process waits at the end."""
+    """Return specifications whose panels or episodes have most in common, those of one horizon after each other.
+
+    The longest come first, so that no process waits at the end.
+    """
 
     def shared(each: Specification) -> tuple[Any, ...]:
-        return each.question == "continuity", each.outcome, each.horizon_months, each.washout_days
+        return each.question == "continuity", each.outcome, each.washout_days
 
-    ordered = sorted(wanted, key=shared)
-    groups = [sorted(group) for _, group in itertools.groupby(ordered, key=shared)]
-    return sorted(groups, key=lambda group: (-len(group), group[0]))
+    ordered = sorted(wanted, key=lambda each: (*shared(each), each.horizon_months, *neighbours_first(each)))
+    groups = [list(group) for _, group in itertools.groupby(ordered, key=shared)]
+    return sorted(groups, key=lambda group: (-len(group), shared(group[0])))
 
 
 # Of the logarithm of a ratio: its interval then spans more powers of ten than there are people.
@@ -180,15 +186,20 @@ def _spread(shared: Shared, tasks: Sequence[Sequence[Specification]], n_jobs: in
 
 
 def _run(shared: Shared, task: Sequence[Specification]) -> Answers:
-    """Return the answers of specifications that share a panel or episodes."""
+    """Return the answers of specifications that share an outcome and a wash-out."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    one = task[0]
-    build = from_episodes if one.question == "continuity" else from_panel
+    own = replace(shared, kept={})
+    found: Answers = []
     # One thread: matrices are small, and sums must be made the same way everywhere.
-    with threadpool_limits(limits=1):
-        frame = build(shared, one.outcome, one.horizon_months, one.washout_days)
-        return [(each, _answer(each, frame, shared)) for each in task]
+    with threadpool_limits(limits=1), parts_kept():
+        for horizon, group in itertools.groupby(task, key=lambda each: each.horizon_months):
+            some = list(group)
+            one = some[0]
+            build = from_episodes if one.question == "continuity" else from_panel
+            frame = build(own, one.outcome, horizon, one.washout_days)
+            found += [(each, _answer(each, frame, own)) for each in some]
+    return found
 
 
 def _answer(each: Specification, frame: Any, shared: Shared) -> tuple[Fitted | None, tuple[int, int, int]]:

@@ -2,198 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bipstudy import schema
 from bipstudy.analyses import belief_optimism as design
-from bipstudy.analyses.activities import KINDS, kinds_of_intervals
-from bipstudy.analyses.activity_kinds import with_kinds
-from bipstudy.analyses.common import (
-    BOTTOM,
-    CATEGORIES,
-    CLUSTER,
-    TOP,
-    ready,
-    standardised,
-    with_answers,
-    with_background,
-)
-from bipstudy.analyses.continuity import period_indicators
-from bipstudy.models.binary import fit_binary
-from bipstudy.models.covariance import ModelError
-from bipstudy.panel import answer_columns, build_episodes, build_panel, first_measurements
-from bipstudy.panel.assembly import read_parts
+from bipstudy.analyses.activities import KINDS
+from bipstudy.analyses.common import BOTTOM, CLUSTER, TOP, standardised, with_answers
 from bipstudy.panel.days import days_of_months
-from bipstudy.replication.curve_fits import Data, estimable
-from bipstudy.replication.specifications import ANSWERS, OPTIMISM, WHOLE, Specification
-from bipstudy.study import Study
+from bipstudy.replication.curve_fits import Data, Known, estimable
+from bipstudy.replication.multiverse_frames import Frame, Shared, numbers
+from bipstudy.replication.specifications import ANSWERS, OPTIMISM, Specification
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 IMPUTATIONS = 5
 _SEED = 20130101
-# Columns of the episodes that are used: answers are left behind.
-_EPISODES = (
-    "participant", "caseworker", "organisation_id", "unit_id", "quarter", "months_since_entry", "changes_so_far",
-    "caseworker_gap_days", "start", "stop", "event", "cause", "period", "months_since_work", "work_or_study_share_5y",
-    *(name for name in CATEGORIES if name != "organisation_id"),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What every specification of a study uses.
-
-    Attributes
-    ----------
-    study : Study
-    clusters : Index
-        Labels of all caseworkers, and of participants without one, in the order of their codes.
-    first : DataFrame
-        First measurements with optimism and cell, by participant.
-    """
-
-    study: Study
-    clusters: pd.Index
-    first: pd.DataFrame
-
-
-def share(study: Study) -> Shared:
-    """Return what every specification of a study uses.
-
-    Parameters
-    ----------
-    study : Study
-
-    Returns
-    -------
-    Shared
-    """
-    people, workers = study.participants, study.caseworkers
-    own = "none/" + people["organisation_id"].astype(object) + "/" + people["participant_id"].astype(object)
-    forms, assigned = study.measurements, study.assignments
-    known = [
-        (table["organisation_id"].astype(object) + "/" + table["caseworker_id"].astype(object)).dropna()
-        for table in (workers, forms, assigned)
-    ]
-    labels = pd.Index(sorted({*own, *(label for column in known for label in column)}), dtype=object)
-    first = design.with_optimism(first_measurements(study, "primary"))
-    names = ["participant", "cell", design.EARLIER]
-    return Shared(study, labels, first[names].set_index("participant"))
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Rows that specifications of one outcome, horizon and wash-out share, with columns as the models take them.
-
-    Attributes
-    ----------
-    rows : DataFrame
-    background, own, others : list of str
-        Columns: background; the participant's answers; the caseworker's other answers. Of episodes: the score of the
-        background; what time is adjusted for.
-    samples : dict
-        Rows as arrays, once they are made.
-    """
-
-    rows: pd.DataFrame
-    background: list[str]
-    own: list[str]
-    others: list[str]
-    samples: dict[tuple[object, ...], list[_Sample]] = field(default_factory=dict)
-
-
-def from_panel(shared: Shared, outcome: str, horizon: int, washout: int) -> Frame:
-    """Return the panel of an outcome, horizon and wash-out, with the time at risk of each participant beside it.
-
-    Parameters
-    ----------
-    shared : Shared
-    outcome : str
-    horizon, washout : int
-
-    Returns
-    -------
-    Frame
-    """
-    rows = ready(build_panel(shared.study, outcome=outcome, horizon_months=horizon, washout_days=washout))
-    rows = rows.join(_kinds(rows[rows["activity"].notna()], shared.study, outcome))
-    asked = [(column, who) for column, who, _ in answer_columns() if column in rows]
-    own = [column for column, who in asked if who == "participant"]
-    others = [column for column, who in asked if who == "caseworker" and column != "c_caseworker_belief"]
-    rows = rows.drop(columns=["optimism"]).join(shared.first, on="participant")
-    risk = build_episodes(shared.study, outcome=outcome, step_months=1200, washout_days=washout)
-    risk = risk[~risk["participant"].duplicated()].set_index("participant")[["start", "stop", "event"]]
-    rows = rows.join(risk, on="participant", rsuffix="_at_risk")
-    rows, background = with_background(rows)
-    return Frame(rows.assign(unit=_units(rows)), background, own, others)
-
-
-def _kinds(rows: pd.DataFrame, study: Study, outcome: str) -> pd.DataFrame:
-    """Return the kind of each interval whose activities are known."""
-    parts = read_parts(study, schema.transition(outcome), "first_measurement")
-    return kinds_of_intervals(with_kinds(rows, study, parts))[[f"act_{kind}" for kind in KINDS]]
-
-
-def from_episodes(shared: Shared, outcome: str, horizon: int, washout: int) -> Frame:
-    """Return the quarters at risk of an outcome and wash-out up to a horizon, with the background as one score.
-
-    Parameters
-    ----------
-    shared : Shared
-    outcome : str
-    horizon : int
-        Months, 0 for all.
-    washout : int
-
-    Returns
-    -------
-    Frame
-    """
-    rows = ready(build_episodes(shared.study, outcome=outcome, washout_days=washout)[list(_EPISODES)])
-    rows = rows[rows["caseworker_gap_days"].notna()]
-    if horizon != WHOLE:
-        end = days_of_months(horizon)
-        rows = rows[rows["start"] < end]
-        late = rows["stop"] > end
-        rows = rows.assign(stop=rows["stop"].clip(upper=end), event=rows["event"].where(~late, 0))
-    rows = rows.reset_index(drop=True)
-    rows, background = with_background(rows.assign(event=rows["event"].astype(float)))
-    periods = period_indicators(rows, "event")
-    rows = pd.concat([rows, periods], axis=1).assign(unit=_units(rows))
-    time = [*periods.columns, "months_since_entry"]
-    return Frame(rows.assign(score=_score(rows, time, background)), ["score"], time, [])
-
-
-def _score(rows: pd.DataFrame, time: Sequence[str], background: Sequence[str]) -> FloatArray:
-    """Return the background's part of the linear predictor of a hazard without the exposure."""
-    response = rows["event"].to_numpy(dtype=np.float64)
-    before = np.column_stack([np.ones(len(rows)), rows[list(time)].to_numpy(dtype=np.float64)])
-    own = estimable(rows[list(background)].to_numpy(dtype=np.float64), response)
-    try:
-        found = fit_binary(matrix=np.ascontiguousarray(np.column_stack([before, own])), response=response)
-    except ModelError:
-        return np.zeros(len(rows))
-    return np.asarray(own @ found.beta[before.shape[1] :])
-
-
-def _units(rows: pd.DataFrame) -> IntArray:
-    """Return codes of units; who has none stands with the organisation's others without."""
-    labels = rows["organisation_id"].astype(object) + "/" + rows["unit_id"].astype(object).fillna("")
-    return _numbers(labels)
 
 
 @dataclass(frozen=True)
 class _Sample:
     """Rows that are used together, as arrays that many specifications share.
 
-    `nuisance` keeps the covariates of each adjustment once they are made.
+    `nuisance` keeps the covariates of each adjustment once they are made, `known` what fits of them found.
     """
 
     rows: pd.DataFrame
@@ -203,11 +37,21 @@ class _Sample:
     participant: IntArray | None
     start: FloatArray | None
     stop: FloatArray | None
-    nuisance: dict[str, FloatArray]
+    nuisance: dict[str, FloatArray] = field(default_factory=dict)
+    known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    near: Known = field(default_factory=dict)
 
 
-def data_of(given: Specification, frame: Frame, shared: Shared) -> Iterator[Data]:
+def neighbours_first(given: Specification) -> tuple[object, ...]:
+    """Return a key by which specifications stand beside those that they share most with."""
+    order = (given.contrast in OPTIMISM, given.adjustment, given.contrast, given.absorbed)
+    return given.question, given.missing, given.occasions, given.estimator == "cox", *order, given.estimator
+
+
+def data_of(given: Specification, frame: Frame, shared: Shared) -> list[Data]:
     """Return the arrays of a specification; several where missing answers are imputed.
+
+    Those of the last one are kept: an estimator often differs from the one before in nothing else.
 
     Parameters
     ----------
@@ -215,58 +59,72 @@ def data_of(given: Specification, frame: Frame, shared: Shared) -> Iterator[Data
     frame : Frame
     shared : Shared
 
-    Yields
-    ------
-    Data
+    Returns
+    -------
+    list of Data
     """
-    for sample in _samples(given, frame, shared):
-        if given.question == "continuity":
-            exposure, beside, binary = _changes(given, sample.rows)
-        else:
-            exposure, beside, binary = _exposure(given, sample.rows)
-        group = _group(given, sample.rows)
-        usable = ~np.isnan(exposure) & (group >= 0)
-        covariates = _nuisance(given, frame, sample)
-        whole = bool(usable.all())
-        rows = slice(None) if whole else np.flatnonzero(usable)
-        response = sample.response[rows]
-        kinds = estimable(beside[rows], response)
-        nuisance = covariates
-        if kinds.shape[1] or not whole:
-            nuisance = estimable(np.column_stack([kinds, covariates[rows]]), response)
-        yield Data(
-            exposure=np.asarray(exposure[rows], dtype=np.float64),
-            nuisance=nuisance,
-            response=response,
-            weights=sample.weights[rows],
-            caseworker=sample.caseworker[rows],
-            participant=None if sample.participant is None else sample.participant[rows],
-            group=None if given.absorbed == "none" else group[rows],
-            start=None if sample.start is None else sample.start[rows],
-            stop=None if sample.stop is None else sample.stop[rows],
-            binary=binary,
-            kinds=kinds.shape[1],
-        )
+    key = (*_rows_of(given), given.question, given.contrast, given.adjustment, given.absorbed)
+    if key not in frame.latest:
+        found = [_data(given, frame, sample) for sample in _samples(given, frame, shared)]
+        frame.latest.clear()
+        frame.latest[key] = found
+    latest: list[Data] = frame.latest[key]
+    return latest
+
+
+def _data(given: Specification, frame: Frame, sample: _Sample) -> Data:
+    """Return the arrays of a specification from those of its sample."""
+    if given.question == "continuity":
+        exposure, beside, binary = _changes(given, sample.rows)
+    else:
+        exposure, beside, binary = _exposure(given, sample.rows)
+    group = _group(given, sample.rows)
+    usable = ~np.isnan(exposure) & (group >= 0)
+    covariates = _nuisance(given, frame, sample)
+    whole = bool(usable.all())
+    rows = slice(None) if whole else np.flatnonzero(usable)
+    response = sample.response[rows]
+    kinds = estimable(beside[rows], response)
+    shares = whole and not kinds.shape[1]
+    return Data(
+        exposure=np.asarray(exposure[rows], dtype=np.float64),
+        nuisance=covariates if shares else estimable(np.column_stack([kinds, covariates[rows]]), response),
+        response=response,
+        weights=sample.weights[rows],
+        caseworker=sample.caseworker[rows],
+        participant=None if sample.participant is None else sample.participant[rows],
+        group=None if given.absorbed == "none" else group[rows],
+        start=None if sample.start is None else sample.start[rows],
+        stop=None if sample.stop is None else sample.stop[rows],
+        binary=binary,
+        kinds=kinds.shape[1],
+        known=sample.known.setdefault((given.adjustment, given.absorbed), {}) if shares else {},
+        near=sample.near if whole else {},
+    )
+
+
+def _rows_of(given: Specification) -> tuple[object, ...]:
+    """Return what decides which rows a specification has."""
+    return (
+        given.question in ("continuity", "activities"),
+        given.contrast in OPTIMISM,
+        given.occasions,
+        given.question == "belief" and given.contrast in ANSWERS,
+        given.missing,
+        given.missing == "complete" and given.adjustment == "background_all_answers",
+        given.estimator == "cox",
+    )
 
 
 def _samples(given: Specification, frame: Frame, shared: Shared) -> list[_Sample]:
     """Return the sample of a specification, made once for all that share it; several where answers are imputed."""
-    all_answers = given.missing == "complete" and given.adjustment == "background_all_answers"
-    answered = given.question == "belief" and given.contrast in ANSWERS
-    key = (
-        given.question in ("continuity", "activities"),
-        given.contrast in OPTIMISM,
-        given.occasions,
-        answered,
-        given.missing,
-        all_answers,
-        given.estimator == "cox",
-    )
+    key = _rows_of(given)
     if key not in frame.samples:
         kept = frame.rows if given.question == "continuity" else _kept(given, frame)
         completed = _completed(frame, kept) if given.missing == "imputed" else [kept]
         frame.samples[key] = [_sample(given, rows, shared) for rows in completed]
-    return frame.samples[key]
+    samples: list[_Sample] = frame.samples[key]
+    return samples
 
 
 def _sample(given: Specification, rows: pd.DataFrame, shared: Shared) -> _Sample:
@@ -293,17 +151,10 @@ def _sample(given: Specification, rows: pd.DataFrame, shared: Shared) -> _Sample
         response=event.astype(np.float64),
         weights=np.ones(len(rows)) if even else rows["ipcw"].to_numpy(dtype=np.float64),
         caseworker=shared.clusters.get_indexer(rows[cluster].to_numpy(dtype=object)).astype(np.int64),
-        participant=None if given.occasions == "first" else _numbers(rows["participant"]),
+        participant=None if given.occasions == "first" else numbers(rows["participant"]),
         start=start,
         stop=stop,
-        nuisance={},
     )
-
-
-def _numbers(labels: pd.Series) -> IntArray:
-    """Return labels as codes from zero."""
-    codes: IntArray = pd.factorize(labels, sort=True)[0].astype(np.int64)
-    return codes
 
 
 def _group(given: Specification, rows: pd.DataFrame) -> IntArray:
