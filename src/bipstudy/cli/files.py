@@ -26,6 +26,8 @@ SubmissionPath = Annotated[Path, typer.Argument(help=helped("path_argument"))]
 MappingPath = Annotated[Path | None, typer.Option("--mapping", help=helped("mapping_option"))]
 Organisation = Annotated[str | None, typer.Option("--organisation", help=helped("organisation_option"))]
 ExtractedOn = Annotated[str | None, typer.Option("--extracted-on", help=helped("extracted_option"))]
+Thresholds = Annotated[Path | None, typer.Option("--thresholds", help=helped("thresholds_option"))]
+Exceptions = Annotated[Path | None, typer.Option("--exceptions", help=helped("exceptions_option"))]
 
 
 @command
@@ -92,8 +94,8 @@ def validate(
     html: Annotated[Path | None, typer.Option("--html", help=helped("html_option"))] = None,
     xlsx: Annotated[Path | None, typer.Option("--xlsx", help=helped("xlsx_option"))] = None,
     marked: Annotated[bool, typer.Option("--marked", help=helped("marked_option"))] = False,
-    thresholds: Annotated[Path | None, typer.Option("--thresholds", help=helped("thresholds_option"))] = None,
-    exceptions: Annotated[Path | None, typer.Option("--exceptions", help=helped("exceptions_option"))] = None,
+    thresholds: Thresholds = None,
+    exceptions: Exceptions = None,
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,
 ) -> None:

@@ -19,7 +19,15 @@ from bipstudy.cli.console import (
     say_json,
     writing,
 )
-from bipstudy.cli.files import ExtractedOn, MappingPath, Organisation, SubmissionPath, show_report
+from bipstudy.cli.files import (
+    Exceptions,
+    ExtractedOn,
+    MappingPath,
+    Organisation,
+    SubmissionPath,
+    Thresholds,
+    show_report,
+)
 from bipstudy.texts import BipstudyError, text
 
 PoolPath = Annotated[Path, typer.Argument(help=helped("pool_argument"))]
@@ -33,6 +41,8 @@ def add(
     organisation: Organisation = None,
     extracted_on: ExtractedOn = None,
     older: Annotated[bool, typer.Option("--older", help=helped("older_option"))] = False,
+    thresholds: Thresholds = None,
+    exceptions: Exceptions = None,
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +53,7 @@ def add(
 
     checked_language(language)
     submission = load_submission(path, mapping=mapping, organisation=organisation, extracted_on=extracted_on)
-    report = validate(submission, language=language)
+    report = validate(submission, language=language, thresholds=thresholds, exceptions=exceptions)
     if not report.ok:
         show_report(report, language, as_json=as_json)
         if not as_json:
@@ -116,7 +126,7 @@ def release(
 @command
 def withdraw(
     pool: PoolPath,
-    organisation: Annotated[str, typer.Option("--organisation", help=helped("organisation_option"))],
+    organisation: Annotated[str, typer.Option("--organisation", help=helped("which_organisation_option"))],
     reason: Annotated[str, typer.Option("--reason", help=helped("reason_option"))],
     participant: Annotated[str | None, typer.Option("--participant", help=helped("participant_option"))] = None,
     whole: Annotated[bool, typer.Option("--whole-organisation", help=helped("leaving_option"))] = False,
@@ -141,7 +151,7 @@ def withdraw(
 @command
 def erase(
     pool: PoolPath,
-    organisation: Annotated[str, typer.Option("--organisation", help=helped("organisation_option"))],
+    organisation: Annotated[str, typer.Option("--organisation", help=helped("which_organisation_option"))],
     participant: Annotated[str, typer.Option("--participant", help=helped("participant_option"))],
     reason: Annotated[str, typer.Option("--reason", help=helped("reason_option"))],
     yes: Annotated[bool, typer.Option("--yes", "-y", help=helped("yes_option"))] = False,
@@ -161,7 +171,7 @@ def erase(
 @command
 def quality(
     pool: PoolPath,
-    organisation: Annotated[str, typer.Option("--organisation", help=helped("organisation_option"))],
+    organisation: Annotated[str, typer.Option("--organisation", help=helped("which_organisation_option"))],
     out: Annotated[Path, typer.Option("--out", "-o", help=helped("out_option"))] = Path("kvalitet.html"),
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,

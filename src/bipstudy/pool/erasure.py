@@ -244,6 +244,8 @@ def _receipt_without(journal: Journal, stored: bytes, renamed: Mapping[str, str]
         receipt["supersedes"] = {code: renamed.get(each, each) for code, each in receipt["supersedes"].items()}
     for file in receipt.get("files", ()):
         file["name"] = _clean(file["name"], person[1])
+    for exception in receipt.get("exceptions", ()):
+        exception["reason"] = _clean(exception["reason"], person[1])
     changes = receipt.get("changes", {})
     for part in ("participants_gone", "participants_new"):
         if part in changes:

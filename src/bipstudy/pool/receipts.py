@@ -35,6 +35,8 @@ class Receipt:
         Participants of the submission who are withdrawn from the study and left out of its releases.
     changes : Changes
         Against the organisations' former submissions.
+    exceptions : tuple of dict
+        Those by which findings were accepted: rule, date, reason, and the count of findings each covers.
     """
 
     hash: str
@@ -46,10 +48,11 @@ class Receipt:
     supersedes: dict[str, str]
     withdrawn: int
     changes: Changes
+    exceptions: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the receipt as plain values, complete."""
-        return {
+        content = {
             "schema_version": schema.SCHEMA_VERSION,
             "hash": self.hash,
             "organisations": list(self.organisations),
@@ -61,6 +64,7 @@ class Receipt:
             "withdrawn": self.withdrawn,
             "changes": self.changes.as_dict(),
         }
+        return content | ({"exceptions": [dict(each) for each in self.exceptions]} if self.exceptions else {})
 
     def to_json(self) -> bytes:
         """Return the receipt as JSON; the same receipt gives the same bytes."""
@@ -85,7 +89,13 @@ class Receipt:
                 text("pool.rows", language, table=schema.table(name).label[language], rows=rows)
                 for name, rows in self.rows.items()
             ),
-            text("pool.findings", language, warnings=self.findings["warning"], notes=self.findings["note"]),
+            text(
+                f"pool.findings{'_excepted' if self.exceptions else ''}",
+                language,
+                warnings=self.findings["warning"],
+                notes=self.findings["note"],
+            ),
+            *(text("pool.exception", language, **each) for each in self.exceptions),
         ]
         if self.withdrawn:
             lines.append(text("pool.withdrawn", language, count=self.withdrawn))

@@ -12,7 +12,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.loaders import Submission, load_submission
 from bipstudy.pool.changes import compare
-from bipstudy.pool.checks import check_not_older, count_of, validated
+from bipstudy.pool.checks import check_not_older, count_of, exceptions_of, validated
 from bipstudy.pool.contents import Contents, Tables, release_file
 from bipstudy.pool.erasure import Erasure, check_erased, erase, erased_by_organisation
 from bipstudy.pool.files import as_json, blotted, read_tables, sha256, write_tables, write_whole
@@ -100,8 +100,12 @@ class Pool:
         extracted_on: str | dt.date | None = None,
         *,
         older: bool = False,
+        thresholds: Any = None,
+        exceptions: Any = None,
     ) -> Receipt:
-        """Load, validate and store what an organisation sends; the parameters are those of `load_submission` and `add`.
+        """Load, validate and store what an organisation sends.
+
+        The parameters are those of `load_submission`, `validate` and `add`.
 
         Returns
         -------
@@ -114,7 +118,8 @@ class Pool:
         BipstudyError
             There is no such file, somebody else writes, or the folder is no pool.
         """
-        return self.add(load_submission(path, mapping, organisation, extracted_on), older=older)
+        submission = load_submission(path, mapping, organisation, extracted_on)
+        return self.add(submission, validated(submission, thresholds, exceptions), older=older)
 
     def list(self) -> pd.DataFrame:
         """Return the submissions, in the order in which they were added.
@@ -368,6 +373,7 @@ class Pool:
             supersedes=former,
             withdrawn=len(state.withdrawn & set(people)),
             changes=compare(self._contents.tables(former, ()), new),
+            exceptions=exceptions_of(report),
         )
 
     def _stored(self, receipt: Receipt, tables: Tables) -> str:
