@@ -107,7 +107,12 @@ def _code_caseworkers(
 
 def _positions(values: pd.Series, known: pd.Index) -> Ints:
     """Return the place of each value among the known ones, -1 if it is not there."""
-    positions: npt.NDArray[np.int64] = known.get_indexer(values).astype(np.int64)
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # Arrow looks the text up where it stands; pandas would make a Python object of every cell first.
+    places = pc.index_in(pa.array(values), value_set=pa.array(known))
+    positions: npt.NDArray[np.int64] = places.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return positions
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.panel.assembly import background, calendar, exposures, identity, read_parts
-from bipstudy.panel.coding import code_study
-from bipstudy.panel.days import dates_of
+from bipstudy.panel.assembly import Parts, background, calendar, exposures, identity, read_parts
+from bipstudy.panel.coding import take
+from bipstudy.panel.days import Ints, dates_of
 from bipstudy.study import Study
 
 
@@ -54,24 +54,24 @@ def first_measurements(study: Study, outcome: str = "primary") -> pd.DataFrame:
         **exposures(parts, person, answered, parts.entered[person], rows),
         "transition_on": dates_of(parts.follow_up.transition[person]),
         **background(parts, person),
+        "instrument": _instrument(study, parts, person, occasions.number[rows]),
     }
-    frame = pd.DataFrame(columns, copy=False)
-    return frame.assign(instrument=_instrument(study, frame))
+    return pd.DataFrame(columns, copy=False)
 
 
-def _instrument(study: Study, frame: pd.DataFrame) -> pd.Series:
-    """Return the questionnaire of the caseworker's form at the occasion of each row, the last in order of several."""
-    coded, forms = code_study(study), study.measurements
+def _instrument(study: Study, parts: Parts, person: Ints, number: Ints) -> pd.api.extensions.ExtensionArray:
+    """Return the questionnaire of the caseworker's form at some occasions, the last in order of several."""
+    forms, of = study.measurements, parts.coded.person["measurements"]
     answered = (forms["respondent"] == "caseworker") & (forms["form_status"] == "answered")
-    chosen = answered.to_numpy(dtype=bool) & (coded.person["measurements"] >= 0)
-    known = pd.DataFrame(
-        {
-            "participant": coded.labels.take(coded.person["measurements"][chosen]),
-            "occasion": forms["occasion"].to_numpy(dtype=np.int64, na_value=0)[chosen],
-            "instrument": forms["instrument"].array[chosen],
-        }
-    )
-    last = known.sort_values(["participant", "occasion", "instrument"]).drop_duplicates(
-        ["participant", "occasion"], keep="last"
-    )
-    return frame[["participant", "occasion"]].merge(last, how="left", on=["participant", "occasion"])["instrument"]
+    chosen = np.flatnonzero(answered.to_numpy(dtype=bool) & (of >= 0))
+    occasion = forms["occasion"].to_numpy(dtype=np.int64, na_value=0)[chosen]
+    codes, names = pd.factorize(forms["instrument"].array[chosen], sort=True)
+    keys, wanted = of[chosen] * 1000 + occasion, person * 1000 + number
+    order = np.lexsort((codes, keys))
+    keys, codes = keys[order], codes[order]
+    place = np.searchsorted(keys, wanted, side="right") - 1
+    found = place >= 0
+    found[found] = keys[place[found]] == wanted[found]
+    last = np.full(len(wanted), -1, dtype=np.int64)
+    last[found] = codes[place[found]]
+    return take(pd.array(names, dtype=schema.STRING), last)
