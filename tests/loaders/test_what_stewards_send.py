@@ -120,3 +120,54 @@ def test_a_missing_column_is_told_by_the_heading_of_the_template(tmp_path: Path,
     assert report.findings[["code", "column"]].to_numpy().tolist() == [["missing-column", heading]]
     assert heading in report.to_html()
     assert "age_group" not in report.to_html() + report.to_json() + report.summary()
+
+
+def notes(path: Path) -> list[tuple[str, int]]:
+    """Return code and row of what the loader noted."""
+    return [(each.code, each.row) for each in bip.load_submission(path).findings]
+
+
+def test_what_stands_below_a_table_after_a_blank_row_is_no_data(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    plain = bip.load_submission(folder).hash
+    below = [["Antal", "3"], [""], ["Källa: Treserva, uttag 2025-01-02"], ["Gjort av systemet"]]
+    write(folder / "deltagare.csv", PARTICIPANTS, *people(), [""] * 8, *below)
+    assert notes(folder) == [("total-row", 6), ("footer-row", 8), ("footer-row", 9)]
+    assert bip.load_submission(folder).hash == plain
+    # The same words right below the data may be a row that was cut off.
+    write(folder / "deltagare.csv", PARTICIPANTS, *people(), ["Källa: Treserva, uttag 2025-01-02"])
+    assert ("truncated-file", 5) in notes(folder)
+    # An id alone is a row of data wherever it stands.
+    write(folder / "deltagare.csv", PARTICIPANTS, *people(), [""] * 8, ["", "D04", *[""] * 6])
+    assert "footer-row" not in dict(notes(folder))
+    assert ("missing-value", "Startade") in told(folder)
+
+
+@pytest.mark.parametrize("words", ["Summa 701063-2391", "Källa: Kim, 701063-2391"])
+def test_a_row_that_is_left_out_is_searched_for_personal_data(tmp_path: Path, words: str) -> None:
+    folder = delivery(tmp_path)
+    write(folder / "deltagare.csv", PARTICIPANTS, *people(), [""] * 8, [words, *[""] * 7])
+    assert told(folder) == [("personal-identity-number", "A")]
+
+
+@pytest.mark.parametrize("first", ["Deltagare", "Utfall"])
+def test_two_tables_on_one_sheet_are_refused_and_none_is_lost_in_silence(tmp_path: Path, first: str) -> None:
+    headings = ["Organisation", "Deltagare", "Utfall", "Typ av utfall", "Från och med", "Pågår", "Källa"]
+    outcomes = [headings, ["A", "D01", "U1", "Arbete utan subvention", "2024-09-01", "Ja", "Register"]]
+    tables = {"Deltagare": [PARTICIPANTS, *people()], "Utfall": outcomes}
+    order = [first, *(name for name in tables if name != first)]
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Allt"
+    for name in order:
+        for row in tables[name]:
+            sheet.append(row)
+        sheet.append([])
+    forms_sheet = book.create_sheet("Formulär")
+    for row in [[*FORMS, *QUESTIONS], *forms()]:
+        forms_sheet.append(row)
+    book.save(tmp_path / "allt.xlsx")
+    submission = bip.load_submission(tmp_path / "allt.xlsx")
+    assert "several-tables" in [each.code for each in submission.findings]
+    assert len(submission.tables["outcomes"]) == 0
+    assert not bip.validate(submission).ok

@@ -18,6 +18,9 @@ from bipstudy.loaders.recognition import is_total
 # Title rows above the header: more than these are not looked through.
 _HEADER_WITHIN = 40
 _HEADER_ROWS = 3
+# Rows after a blank one of which so many are looked at for the header of another table.
+_BLANKS_WITHIN = 200
+_WIDE_ENOUGH = 3
 _IMPORT_ID = re.compile(r"""^\{\s*['"]ImportId['"]""")
 
 
@@ -59,10 +62,14 @@ class Body:
         Rows that have fewer or more cells than the header.
     cut_off : int or None
         The last row, where it has fewer.
-    totals : list of int
-        Rows at the end that are totals.
+    totals, footers : list of int
+        Rows at the end that are totals, and those below a blank row that say something in one cell.
+    left_out : list of (int, list of str)
+        Number and cells of all of these.
     again : list of int
         Rows that say the header once more, as where files were joined end to end.
+    other_header : int or None
+        Row on which the header of another table stands, above or below.
     """
 
     columns: list[Cells]
@@ -71,7 +78,10 @@ class Body:
     short: list[int]
     cut_off: int | None
     totals: list[int]
+    footers: list[int]
+    left_out: list[tuple[int, list[str]]]
     again: list[int]
+    other_header: int | None
 
 
 def find_header(grid: Grid, own: set[str]) -> Header | None:
@@ -112,10 +122,11 @@ def read_body(grid: Grid, header: Header) -> Body:
     columns = even or [Cells.of(values) for values in zip_longest(*(below or ()), fillvalue="")]
     columns += [Cells.of([""] * len(numbers)) for _ in range(len(header.names) - len(columns))]
     filled = np.flatnonzero(~np.logical_and.reduce([cells.blank for cells in columns]))
-    totals: list[int] = []
-    while len(filled) and is_total(next(filter(None, _row(columns, filled[-1])), "")):
-        totals.insert(0, int(numbers[filled[-1]]))
-        filled = filled[:-1]
+    end = _end_of_data(header, columns, filled, numbers)
+    left_out = [(int(numbers[at]), _row(columns, at)) for at in filled[end:]]
+    totals = [row for row, cells in left_out if _is_total(cells)]
+    filled = filled[:end]
+    other_header = _other_header(grid, header, columns, filled, numbers)
     repeated = [
         place
         for place in filled[_like_header(header, columns, filled)]
@@ -132,11 +143,66 @@ def read_body(grid: Grid, header: Header) -> Body:
         short=[],
         cut_off=None,
         totals=totals,
+        footers=[row for row, _ in left_out if row not in totals],
+        left_out=left_out,
         again=numbers[repeated].tolist(),
+        other_header=other_header,
     )
     if grid.ragged and below is not None:
         _note_length(body, [below[row] for row in filled.tolist()], width)
     return body
+
+
+def _end_of_data(
+    header: Header, columns: list[Cells], filled: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
+) -> int:
+    """Return how many of the filled rows are data: below them are totals, and notes after a blank row."""
+    wide = sum(map(bool, header.names)) >= _WIDE_ENOUGH
+    start = len(filled)
+    while start and (_is_total(row := _row(columns, filled[start - 1])) or (wide and _is_note(row))):
+        start -= 1
+    # Formats differ in whether a blank row is there at all; its number is always.
+    seen = numbers[filled]
+    end, after_blank = start, False
+    for place in range(start, len(filled)):
+        after_blank |= bool(place and seen[place] - seen[place - 1] > 1)
+        # Without a blank row above it, a row of one cell may be data that were cut off.
+        if not (after_blank or _is_total(_row(columns, filled[place]))):
+            end = place + 1
+    return end
+
+
+def _is_total(cells: list[str]) -> bool:
+    """Say whether a row is a total."""
+    return is_total(next(filter(None, cells), ""))
+
+
+def _is_note(cells: list[str]) -> bool:
+    """Say whether a row is words about the table: one cell that is neither a number nor an id."""
+    said = [cell for cell in cells if cell]
+    return len(said) == 1 and (" " in said[0].strip() or ":" in said[0])
+
+
+def _other_header(
+    grid: Grid,
+    header: Header,
+    columns: list[Cells],
+    filled: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64],
+) -> int | None:
+    """Return the row of the header of another table in the same sheet: with rows of its own above, or below a blank."""
+    known = all_column_names()
+    own = [*filter(None, header.names)]
+    above = [_texts(row) for row in grid.rows[: header.first]]
+    for at, row in enumerate(above):
+        if _is_header(row, known) and any(any(each) and not _is_header(each, known) for each in above[at + 1 :]):
+            return int(grid.numbers[at])
+    after_blank = np.flatnonzero(np.diff(numbers[filled]) > 1)[:_BLANKS_WITHIN] + 1
+    for at in filled[after_blank].tolist():
+        row = [tidied(str(cell)) for cell in _row(columns, at)]
+        if [*filter(None, row)] != own and _is_header(row, known):
+            return int(numbers[at])
+    return None
 
 
 def _row(columns: list[Cells], at: int) -> list[str]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import all_column_names, column_names, key, table_by_name
 from bipstudy.loaders.recognition import forbidden, is_free_text, other_questionnaire
+from bipstudy.loaders.unread import left_out, letters, loose, texts
 from bipstudy.schema import Finding
 
 MAX_COLUMNS = 16_384
@@ -155,8 +155,12 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         header = replace(header, known=max(header.known, 1))
     if not entries or header.known == 0:
         return _unrecognised(grid, header, entries[0][0] if entries else None, findings, unread)
-    unread += _loose(grid, header.first)
+    unread += loose(grid, header.first)
     source = Source(grid, header, read_body(grid, header))
+    if source.body.other_header is not None:
+        findings.append(Finding("several-tables", None, grid.file, grid.sheet, source.body.other_header))
+        return _refuse(grid, header, findings, unread)
+    unread += left_out(source.grid, source.body)
     _note_rows(source, entries[0][0], findings)
     return _bind(source, entries, findings, unread)
 
@@ -164,22 +168,6 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
 def may_be_shown(name: str) -> bool:
     """Say whether the name of an unknown column may stand in a message: it may be somebody's number."""
     return sum(character.isdigit() for character in name) < 6 and "@" not in name
-
-
-def letters(position: int) -> str:
-    """Return the letters by which a spreadsheet calls a column.
-
-    Examples
-    --------
-    >>> letters(0), letters(27)
-    ('A', 'AB')
-    """
-    found = ""
-    position += 1
-    while position:
-        position, rest = divmod(position - 1, 26)
-        found = chr(ord("A") + rest) + found
-    return found
 
 
 def _tables_of(grid: Grid, header: Header, alone: bool, mapping: Mapping, findings: list[Finding]) -> list[str]:
@@ -238,7 +226,7 @@ def _unrecognised(
 
 def _refuse(grid: Grid, header: Header | None, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
     """Keep the cells of a sheet that becomes no table, and refuse what must not be sent in it."""
-    unread += _loose(grid, len(grid.rows))
+    unread += loose(grid, len(grid.rows))
     if header is not None and not grid.helper:
         source = Source(grid, header, read_body(grid, header))
         for position in range(len(source.header.names)):
@@ -270,7 +258,7 @@ def _bind(
         name = source.header.names[position] if position < len(source.header.names) else ""
         if not (name or filled):
             continue
-        values = pd.concat([pd.Series([name], dtype=schema.STRING), _texts(cells)], ignore_index=True)
+        values = pd.concat([pd.Series([name], dtype=schema.STRING), texts(cells)], ignore_index=True)
         rows = np.append(source.header_row, source.body.rows)
         shown = source.shown(position) if name else letters(position)
         unread.append(Unread(first.file, first.sheet, first.table, shown, rows, values))
@@ -361,7 +349,8 @@ def _note_rows(source: Source, table: str, findings: list[Finding]) -> None:
         row, count = source.header_row, header.last - header.first + 1
         values: dict[str, object] = {"rows": count}
         findings.append(Finding("several-header-rows", table, grid.file, grid.sheet, row, values=values))
-    for code, rows in (("total-row", source.body.totals), ("repeated-header", source.body.again)):
+    body = source.body
+    for code, rows in (("total-row", body.totals), ("footer-row", body.footers), ("repeated-header", body.again)):
         findings += [Finding(code, table, grid.file, grid.sheet, row) for row in rows]
 
 
@@ -388,18 +377,3 @@ def _note_unused(sheet: Sheet, entry: TableMapping, findings: list[Finding]) -> 
     for theirs, ours in entry.columns.items():
         if theirs not in present and ours not in sheet.columns:
             findings.append(sheet.finding("mapping-unused", ours))
-
-
-def _loose(grid: Grid, end: int) -> list[Unread]:
-    """Return the cells of the first rows of a sheet, column by column."""
-    rows = np.asarray(grid.numbers[:end], dtype=np.int64)
-    columns = zip_longest(*grid.rows[:end], fillvalue="")
-    return [
-        Unread(grid.file, grid.sheet, None, letters(position), rows, _texts(Cells.of(values)))
-        for position, values in enumerate(columns)
-    ]
-
-
-def _texts(cells: Cells) -> pd.Series:
-    """Return the text of every cell of a column."""
-    return pd.Series(cells.distinct, dtype=schema.STRING).take(cells.position).reset_index(drop=True)
