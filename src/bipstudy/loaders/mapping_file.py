@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bipstudy import schema
-from bipstudy.loaders.cells import MISSING
+from bipstudy.loaders.cells import MISSING, Cells, parse
 from bipstudy.loaders.mapping import DEFAULT_WINDOW_DAYS, DateFormat, Mapping, Pattern, TableMapping, Wide
 from bipstudy.loaders.names import key
 from bipstudy.schema import fold
@@ -25,6 +25,7 @@ _KEYS = {"schema_version", "organisation", "encoding", "missing", "date_format",
 _TABLE_KEYS = {"file", "sheet", "columns", "values", "ignore", "set", "missing", "date_format", "distinct", "wide"}
 _WIDE_KEYS = {"pattern", "items", "columns", "respondents", "set"}
 _MAX_WINDOW = 400
+_READ_AS = {"date": "date", "integer": "number", "year": "number", "number": "number", "boolean": "boolean"}
 
 
 class MappingError(BipstudyError):
@@ -62,6 +63,8 @@ class _Checker:
     """What is wrong with a file, gathered while it is read."""
 
     problems: list[tuple[int, str, dict[str, object]]] = field(default_factory=list)
+    # How the files that are spoken of write dates.
+    dates: DateFormat | None = None
 
     def add(self, node: _Node, sentence: str, **values: object) -> None:
         """Note a problem."""
@@ -201,25 +204,32 @@ def _mapping(entries: dict[str, _Node], checker: _Checker) -> Mapping:
             codecs.lookup(encoding)
         except (LookupError, ValueError):
             checker.add(entries["encoding"], "loaders.mapping_encoding", found=encoding)
+    version = checker.word(entries.get("schema_version"), "schema_version")
+    if version is not None and version != str(schema.SCHEMA_VERSION):
+        known_version = {"found": version, "version": schema.SCHEMA_VERSION}
+        checker.add(entries["schema_version"], "loaders.mapping_version", **known_version)
     occasions = checker.mapping(entries.get("occasions"), "occasions", {"window_days"})
     tables = checker.mapping(entries.get("tables"), "tables", set(schema.TABLE_NAMES))
+    dates = _date_format(entries.get("date_format"), checker)
     return Mapping(
         organisation=checker.word(entries.get("organisation"), "organisation"),
         encoding=encoding,
         missing=_missing(entries.get("missing"), "missing", checker),
-        date_format=_date_format(entries.get("date_format"), checker),
+        date_format=dates,
         ignore=_names(entries.get("ignore"), "ignore", checker),
         window_days=_days(occasions.get("window_days"), checker),
         tables={
-            name: tuple(_table(name, entry, checker) for entry in checker.items(node, name))
+            name: tuple(_table(name, entry, checker, dates) for entry in checker.items(node, name))
             for name, node in tables.items()
         },
     )
 
 
-def _table(name: str, node: _Node, checker: _Checker) -> TableMapping:
-    """Build one entry of a table."""
+def _table(name: str, node: _Node, checker: _Checker, dates: DateFormat | None) -> TableMapping:
+    """Build one entry of a table; `dates` is how the files write dates unless the entry says otherwise."""
     entry = checker.mapping(node, name, _TABLE_KEYS)
+    own = _date_format(entry.get("date_format"), checker)
+    checker.dates = own or dates
     known = set(schema.dtypes(name))
     values = checker.mapping(entry.get("values"), f"{name}: values", known)
     wide = entry.get("wide")
@@ -236,7 +246,7 @@ def _table(name: str, node: _Node, checker: _Checker) -> TableMapping:
         ignore=_names(entry.get("ignore"), f"{name}: ignore", checker),
         constants=_constants(name, entry.get("set"), f"{name}: set", checker),
         missing=_missing(entry.get("missing"), f"{name}: missing", checker),
-        date_format=_date_format(entry.get("date_format"), checker),
+        date_format=own,
         distinct=(distinct or "").lower() == "true",
         wide=tuple(_wide(name, each, known, checker) for each in checker.items(wide, f"{name}: wide")),
     )
@@ -310,14 +320,26 @@ def _constants(table: str, node: _Node | None, place: str, checker: _Checker) ->
 
 
 def _check_value(table: str, column: str, node: _Node, place: str, checker: _Checker) -> None:
-    """Refuse what is no code of the column."""
-    if column in schema.items() or column.endswith("_precision"):
+    """Refuse what the column cannot hold: what is no code of it, no date, no number."""
+    if column.endswith("_precision") or fold(node.value) in MISSING:
+        return
+    if column in schema.items():
+        _check_kind("integer", node, place, checker)
         return
     described = schema.table(table).column(column)
-    if described.codes and fold(node.value) not in MISSING:
+    if not described.codes:
+        _check_kind(described.kind, node, place, checker)
+    else:
         codes = schema.code_list(described.codes)
         if fold(node.value) not in codes.spellings:
             checker.unknown(node, place, set(codes.values))
+
+
+def _check_kind(kind: str, node: _Node, place: str, checker: _Checker) -> None:
+    """Refuse what cannot be read as a value of a kind."""
+    said = checker.dates.iso(node.value) if kind == "date" and checker.dates else node.value
+    if kind in _READ_AS and parse(kind, Cells.of([said]), None, MISSING).problems:
+        checker.add(node, f"loaders.mapping_value_{_READ_AS[kind]}", found=node.value, place=place)
 
 
 def _missing(node: _Node | None, place: str, checker: _Checker) -> dict[str, str]:

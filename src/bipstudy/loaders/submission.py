@@ -117,6 +117,7 @@ def load_submission(
     findings = list(reading.findings)
     unread: list[Unread] = []
     sheets = _recognised(reading.grids, names, findings, unread)
+    findings += _unused(names, reading.grids)
     loaded = assemble(sheets, names, organisation or names.organisation, findings)
     ids = loaded.tables["participants"]["organisation_id"].dropna().unique()
     return Submission(
@@ -148,6 +149,23 @@ def _recognised(grids: list[Grid], names: Mapping, findings: list[Finding], unre
     with_data = [grid.file for grid in grids if not grid.helper]
     return [
         sheet for grid in grids for sheet in recognise(grid, names, with_data.count(grid.file) == 1, findings, unread)
+    ]
+
+
+def _unused(names: Mapping, grids: list[Grid]) -> list[Finding]:
+    """Return a finding for each entry of the mapping whose file or sheet is not there."""
+    return [
+        Finding(
+            "mapping-file-unused",
+            table=table,
+            values={
+                "table_label": schema.table(table).label,
+                "name": ", ".join(filter(None, (entry.file, entry.sheet))),
+            },
+        )
+        for table, entries in names.tables.items()
+        for entry in entries
+        if (entry.file or entry.sheet) and not any(entry.holds(grid.file, grid.sheet) for grid in grids)
     ]
 
 
