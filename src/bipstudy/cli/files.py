@@ -53,8 +53,10 @@ def codebook(
 ) -> None:
     """Write the codebook."""
     from bipstudy.schema.codebook import write_html, write_xlsx
+    from bipstudy.schema.data_package import write_data_package
+    from bipstudy.schema.ddi import write_ddi
 
-    writers = {".xlsx": write_xlsx, ".html": write_html}
+    writers = {".xlsx": write_xlsx, ".html": write_html, ".xml": write_ddi, ".json": write_data_package}
     if out.suffix.lower() not in writers:
         raise BipstudyError("cli.bad_suffix", path=out, known=", ".join(writers))
     checked_language(language)
