@@ -12,12 +12,13 @@ from typer.exceptions import TyperException
 
 from bipstudy.cli import evidence, files, planning, pooling, replicating, studies
 from bipstudy.cli.console import DATA_FALL_SHORT, FINE, WRONG_COMMAND, helped, say, say_error
+from bipstudy.cli.help_words import Program
 from bipstudy.cli.usage import asked_language, usage_message
 
-app = typer.Typer(help=helped("app"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-pool = typer.Typer(help=helped("pool_help"), no_args_is_help=True)
+app = Program(help=helped("app"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+pool = Program(help=helped("pool_help"), no_args_is_help=True)
 app.add_typer(pool, name="pool")
-plan = typer.Typer(help=helped("plan_help"), no_args_is_help=True)
+plan = Program(help=helped("plan_help"), no_args_is_help=True)
 app.add_typer(plan, name="plan")
 
 app.command("demo", help=helped("demo_help"))(studies.demo)
