@@ -151,7 +151,6 @@ def test_risks_of_the_insights_in_a_resample_are_those_of_fitting_it_anew() -> N
     few = [name for name in adjustment if not name.startswith(("bg_organisation", "bg_year"))][:4]
     with resampling.resampling(30, 2):
         risks = standardised_risks(_fit(frame, "event", few, 4), frame, 4)
-        assert risks is not None
         belief = risks.contrast("belief_present", "belief_absent", "risk_ratio", {}).resample
         focus = risks.contrast("focus_present", "focus_absent", "risk_difference", {}).resample
         assert belief is not None
@@ -161,7 +160,6 @@ def test_risks_of_the_insights_in_a_resample_are_those_of_fitting_it_anew() -> N
     for counts in draw_counts(frame[CLUSTER].nunique(), 30, 2):
         part = repeated(frame, counts)
         made = standardised_risks(_fit(part, "event", few, 4), part, 4)
-        assert made is not None
         again["belief"].append(np.log(made.contrast("belief_present", "belief_absent", "risk_ratio", {}).estimate))
         again["focus"].append(made.contrast("focus_present", "focus_absent", "risk_difference", {}).estimate)
     for name, values in own.items():
@@ -177,12 +175,35 @@ def test_one_draw_of_each_caseworker_gives_the_ratios_of_the_insights(monkeypatc
     frame, adjustment = primary_sample(study, build_episodes(study))
     with resampling.resampling(2, 2):
         risks = standardised_risks(_fit(frame, "event", adjustment[:2], 4), frame, 4)
-        assert risks is not None
         for name in INSIGHTS:
             number = risks.contrast(f"{name}_present", f"{name}_absent", "risk_ratio", {})
             assert number.resample is not None
             # The fit has converged to about this.
             np.testing.assert_allclose(number.resample(), number.estimate, rtol=1e-6)
+
+
+def test_insights_have_replicates_where_separation_decides_some_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bipstudy.models import steps
+
+    monkeypatch.setattr(steps, "draw_counts", lambda groups, replications, seed: np.ones((replications, groups)))
+    study, _ = bip.simulate_study(participants=500, seed=12, scenario="danish_twin")
+    frame, adjustment = primary_sample(study, build_episodes(study))
+    # Nobody with this has a transition, and neither has anybody whose activities run side by side.
+    never = frame["participant"].isin(frame["participant"].unique()[::9]) & ~frame["participant"].isin(
+        frame.loc[frame["event"] > 0, "participant"]
+    )
+    frame = frame.assign(never=never.astype(float), event=np.where(frame["ins_parallel"] > 0, 0.0, frame["event"]))
+    with resampling.resampling(2, 2):
+        fit = _fit(frame, "event", ["never", adjustment[0]], 4)
+        assert len(fit.directions) >= 1
+        risks = standardised_risks(fit, frame, 4)
+        for name in INSIGHTS:
+            number = risks.contrast(f"{name}_present", f"{name}_absent", "risk_ratio", {})
+            if name == "parallel":
+                assert np.isnan(number.estimate)
+                continue
+            assert number.resample is not None
+            np.testing.assert_allclose(number.resample(), number.estimate, rtol=1e-5)
 
 
 def test_every_primary_estimate_has_replicates() -> None:

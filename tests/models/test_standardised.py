@@ -125,6 +125,31 @@ def test_errors_follow_the_fit_and_order_does_not_matter():
     assert (other.std_error != one.std_error).all()
 
 
+def test_a_value_without_events_leaves_the_others_as_they_are():
+    _, long = study()
+    first = long.drop_duplicates("person").assign(kind=lambda rows: rows.person % 3)
+    first.loc[first.kind == 2, "event"] = 0
+    dummies = {f"k{value}": (first.kind == value).astype(float) for value in (1, 2)}
+    whole = first.assign(**dummies)
+    values = {"none": {"k1": 0.0, "k2": 0.0}, "one": {"k1": 1.0, "k2": 0.0}, "two": {"k1": 0.0, "k2": 1.0}}
+    fit = discrete_hazard(whole, "event ~ k1 + k2 + z", link="logit", cluster="group")
+    table = standardised_risk(fit, whole, None, values).tidy().set_index("term")
+    # A fit without the rows that nothing happens to: the maximum at infinity takes nothing from the others.
+    rest = whole[whole.k2 == 0]
+    alone = discrete_hazard(rest, "event ~ k1 + z", link="logit", cluster="group")
+    both = {"none": {"k1": 0.0}, "one": {"k1": 1.0}}
+    other = standardised_risk(alone, whole, None, both).tidy().set_index("term")
+    for term in ("risk[one]", "difference[one - none]", "ratio[one / none]"):
+        assert table.loc[term, "estimate"] == pytest.approx(other.loc[term, "estimate"], rel=1e-6)
+        assert table.loc[term, "std_error"] > 0
+    assert table.loc["risk[two]", "estimate"] == 0.0
+    # Nothing in 133 persons is not nothing for sure.
+    for term in ("risk[two]", "difference[two - none]", "ratio[two / none]"):
+        assert np.isnan(table.loc[term, ["std_error", "conf_low", "conf_high"]].to_numpy(dtype=float)).all()
+    assert np.isnan(table.loc["ratio[two / none]", "estimate"])
+    assert table.loc["difference[two - none]", "estimate"] == pytest.approx(-table.loc["risk[none]", "estimate"])
+
+
 def test_functions_and_several_columns_as_values():
     base, long = study()
     fit = discrete_hazard(long, "event ~ a + z", cluster="group")

@@ -276,8 +276,9 @@ def _not_estimated(found: pd.DataFrame, said: Sequence[str]) -> list[Sentence]:
     if main.empty:
         return []
     counts = {"primary": int(main.sum()), "secondary": int((~main).sum())}
+    kind = "note_not_estimated" if counts["primary"] else "note_not_estimated_secondary"
     return [
-        Sentence("analyses.note_not_estimated", counts),
+        Sentence(f"analyses.{kind}", counts),
         *(Sentence("analyses.note_reason", {"reason": message}) for message in said),
     ]
 

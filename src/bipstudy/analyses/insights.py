@@ -229,9 +229,11 @@ def _contrasts(
         for name in (*INSIGHTS, "all"):
             main = own_role if name != "all" else "secondary"
             label = Label(NAME, f"insight_{name}", scale, outcome, name, months, "background_answers", main)
-            made = fit is not None and risks is not None and (name == "all" or INSIGHTS[name][0] in fit.terms)
-            number = risks.contrast(f"{name}_present", f"{name}_absent", scale, counts) if made and risks else None
-            rows.append((label, Number(**counts) if number is None else number))
+            made = risks is not None and (name == "all" or INSIGHTS[name][0] in fit.terms)
+            number = Number(**counts)
+            if made and risks is not None:
+                number = risks.contrast(f"{name}_present", f"{name}_absent", scale, counts)
+            rows.append((label, number))
     return rows
 
 

@@ -40,8 +40,10 @@ class Risks:
     resampled: Resampled | None = None
 
     def contrast(self, present: str, absent: str, scale: str, counts: dict[str, Any]) -> Number:
-        """Return the ratio or difference of two risks."""
+        """Return the ratio or difference of two risks; without a value where one of them is nought."""
         one, other = self.labels.index(present), self.labels.index(absent)
+        if not min(self.risks[one], self.risks[other]) > 0:
+            return Number(**counts)
         slope = np.zeros(len(self.labels))
         if scale == "risk_ratio":
             slope[one], slope[other] = 1.0 / self.risks[one], -1.0 / self.risks[other]
@@ -86,7 +88,7 @@ def settings() -> dict[str, dict[str, float]]:
     return settings
 
 
-def standardised_risks(fit: Any, frame: pd.DataFrame, quarters: int) -> Risks | None:
+def standardised_risks(fit: Any, frame: pd.DataFrame, quarters: int) -> Risks:
     """Return the risks at the horizon of everybody's first row under each setting.
 
     What `bipstudy.models.standardised_risk` gives, with one matrix for all settings and quarters: they differ in few
@@ -114,8 +116,6 @@ def standardised_risks(fit: Any, frame: pd.DataFrame, quarters: int) -> Risks | 
         matrix[:, [place[column] for column in setting if column in place]] = first[
             [column for column in setting if column in place]
         ].to_numpy(dtype=np.float64)
-    if not min(risks) > 0:
-        return None
     covariance = risk_covariance(fit, first, np.vstack(slopes), np.column_stack(spreads), "sampled")
     resampled = _resampled(fit, first, matrix, later) if resampling.wanted() and POPULATION not in first else None
     return Risks(tuple(settings()), np.array(risks), covariance, resampled)
@@ -129,9 +129,10 @@ def _resampled(fit: Any, first: pd.DataFrame, matrix: Floats, later: list[int | 
     def resample() -> dict[str, Floats] | None:
         if not made:
             drawn = resampling.coefficients(fit, first[CLUSTER].to_numpy(dtype=object))
-            # Where a combination of the terms decides the outcome, one Newton step leads nowhere.
+            # Where a combination of the terms decides the outcome, it does so in every resample.
             decided = len(getattr(fit, "directions", ())) > 0
-            made.append(None if drawn is None or decided else _risks_of_draws(fit, kept, later, *drawn))
+            draw = _decided_risks_of_draws if decided else _risks_of_draws
+            made.append(None if drawn is None else draw(fit, kept, later, *drawn))
         return made[0]
 
     return resample
@@ -167,6 +168,38 @@ def _risks_of_draws(
                 cumulated = absent * np.exp(beta[:, columns] @ values[:, None])
             found[name].append(1.0 - (weight * np.exp(-cumulated)).sum(axis=1))
     return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _decided_risks_of_draws(
+    fit: Any, matrix: Floats, later: list[int | None], coefficients: Floats, weights: Floats
+) -> dict[str, Floats]:
+    """Return the same where separation gives some rows a hazard of nought or one in some quarter: they keep it."""
+    from bipstudy.models.separation import limit_eta
+
+    place = {term: number for number, term in enumerate(fit.terms)}
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    step = max(1, _AT_A_TIME // max(1, len(matrix)))
+    found: dict[str, Floats] = {}
+    for name, setting in settings().items():
+        if name.startswith("all_"):
+            continue
+        rows = matrix.copy()
+        for column, value in setting.items():
+            if column in place:
+                rows[:, place[column]] = value
+        cumulated = np.zeros((len(coefficients), len(matrix)))
+        for quarter in [None, *later]:
+            if quarter is not None:
+                rows[:, quarter] = 1.0
+            limits = limit_eta(rows, fit.estimates, fit.directions)
+            for begin in range(0, len(coefficients), step):
+                part = slice(begin, begin + step)
+                linear = np.where(np.isinf(limits), limits, coefficients[part] @ rows.T)
+                cumulated[part] += np.exp(np.minimum(linear, 30.0))
+            if quarter is not None:
+                rows[:, quarter] = 0.0
+        found[name] = 1.0 - (weights * np.exp(-cumulated)).sum(axis=1)
+    return found
 
 
 def _at_horizon(fit: Any, matrix: Floats, later: list[int | None], weight: Floats) -> tuple[float, Floats, Floats]:

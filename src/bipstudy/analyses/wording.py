@@ -63,6 +63,22 @@ _FILLED: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     },
 }
 
+# Analysis -> sentence for when not all can be said -> what it needs, in the order in which they are said.
+_PARTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "training": {"change": ("change",), "answered": ("answered",)},
+    "caseworkers": {"sd": ("sd",), "observed": ("observed", "chance")},
+    "participants": {name: (name,) for name in ("no_vocational", "mental", "idle")},
+    "transitions": {"any": ("any",), "kinds": ("work", "study")},
+    "readiness": {"gain": ("all", "background", "gain"), "abroad": ("abroad",)},
+    "measurement": {name: (name,) for name in ("participant", "caseworker", "between", "paired", "missing")},
+    "continuity": {name: (name,) for name in ("ratio", "work", "changed")},
+    "activities": {name: (name,) for name in ("progression", "ratio", "idle")},
+    "progression": {name: (name,) for name in ("ratio", "count")},
+    "belief": {"raw": ("raw",), "others": ("by_optimism", "warning")},
+}
+# Analysis whose sentence is composed -> what of it must be there for the whole sentence.
+_NEEDED: Mapping[str, tuple[str, ...]] = {"belief": ("ratio", "raw")}
+
 
 def written(scale: str, estimate: float, low: float, high: float, language: str) -> str:
     """Return an estimate with its interval as people read it.
@@ -112,20 +128,36 @@ def answer(result: Result, language: str) -> str:
     found = result.estimates
     if result.name in _COMPOSED:
         values = _COMPOSED[result.name](found, language)
+        complete = set(_NEEDED.get(result.name, ())) <= set(values) and bool(values)
     else:
         chosen = {name: _pick(found, wanted) for name, wanted in _FILLED[result.name].items()}
-        values = {
-            name: written(row["scale"], row["estimate"], row["conf_low"], row["conf_high"], language)
-            for name, row in chosen.items()
-            if row is not None
-        }
-        if any(row is None for row in chosen.values()):
-            values = {}
-    return (
-        result.words(f"analyses.{result.name}.answer", language, **values)
-        if values
-        else text("analyses.no_answer", language)
-    )
+        values = {name: _written(row, language) for name, row in chosen.items() if row is not None}
+        complete = len(values) == len(chosen)
+    if complete:
+        return result.words(f"analyses.{result.name}.answer", language, **values)
+    return _in_part(result, values, language)
+
+
+def _in_part(result: Result, values: Mapping[str, str], language: str) -> str:
+    """Return what can be said where some of the estimates could not be made, and that the rest cannot."""
+    parts = _PARTS.get(result.name, {})
+    said = [
+        result.words(f"analyses.{result.name}.answer_{part}", language, **values)
+        for part, needed in parts.items()
+        if all(name in values for name in needed)
+    ]
+    main = {name for name, wanted in _FILLED.get(result.name, {}).items() if _is_main(result, wanted)}
+    if not said or not main & set(values):
+        return " ".join([text("analyses.no_answer", language), *said])
+    return " ".join([*said, text("analyses.answer_rest", language)])
+
+
+def _is_main(result: Result, wanted: Mapping[str, str]) -> bool:
+    """Say whether conditions are met by a primary estimate, made or not."""
+    rows = result.primary()
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    return len(rows) > 0
 
 
 def _pick(found: pd.DataFrame, wanted: Mapping[str, str]) -> pd.Series | None:
@@ -144,11 +176,10 @@ def _indicators(found: pd.DataFrame, language: str) -> dict[str, str]:
     if main.empty or counted.empty:
         return {}
     best = main.sort_values("estimate", ascending=False, kind="stable").iloc[0]
-    label = schema.items()[best["term"]].label[language]
     return {
         "count": count(counted["estimate"].iloc[0], language),
         "items": count(counted["n"].iloc[0], language),
-        "strongest": f"”{label}”" if language == "sv" else f"“{label}”",
+        "strongest": _quoted(schema.items()[best["term"]].label[language], language),
         "difference": written(best["scale"], best["estimate"], best["conf_low"], best["conf_high"], language),
     }
 
@@ -162,9 +193,14 @@ def _insights(found: pd.DataFrame, language: str) -> dict[str, str]:
     ratio = _pick(found, {"contrast": best["contrast"], "role": "primary"})
     if ratio is None:
         return {}
-    label = text(f"analyses.contrast.{best['contrast']}", language)
+    apart = _pick(found, {"contrast": "insight_first_less_second"})
+    if apart is None:
+        return {}
+    second = text(f"analyses.contrast.insight_{apart['term'].split(':')[1]}", language)
     return {
-        "first": f"”{label}”" if language == "sv" else f"“{label}”",
+        "first": _quoted(text(f"analyses.contrast.{best['contrast']}", language), language),
+        "second": _quoted(second, language),
+        "apart": written("risk_difference", apart["estimate"], apart["conf_low"], apart["conf_high"], language),
         "share": written("share", best["estimate"], best["conf_low"], best["conf_high"], language),
         "ratio": written("risk_ratio", ratio["estimate"], ratio["conf_low"], ratio["conf_high"], language),
     }
@@ -172,19 +208,26 @@ def _insights(found: pd.DataFrame, language: str) -> dict[str, str]:
 
 def _belief(found: pd.DataFrame, language: str) -> dict[str, str]:
     """Return what the sentence about belief holds: the ratio of the answers, and that of optimism where it was made."""
+    values = {"optimism": ""}
     main = _pick(found, {"role": "primary"})
     raw = _pick(found, {"contrast": "belief_top_vs_bottom", "scale": "risk_ratio", "adjustment": "raw"})
-    if main is None or raw is None:
-        return {}
-    said = ""
-    wanted = {"contrast": "optimism_above_vs_below_median", "scale": "risk_ratio", "outcome": main["outcome"]}
+    values |= {name: _written(row, language) for name, row in (("ratio", main), ("raw", raw)) if row is not None}
+    goal = found.loc[found["role"] == "primary", "outcome"].iloc[0]
+    wanted = {"contrast": "optimism_above_vs_below_median", "scale": "risk_ratio", "outcome": goal}
     optimism = _pick(found, {**wanted, "term": "optimism", "adjustment": "unit_quarter_answers"})
     if optimism is not None:
-        said = text("analyses.belief.answer_optimism", language, ratio=_written(optimism, language))
         joint = found.loc[found["contrast"] == "optimism_balance", "p_value"]
-        if len(joint) and joint.iloc[0] < 0.05:
-            said += text("analyses.belief.answer_warning", language)
-    return {"ratio": _written(main, language), "raw": _written(raw, language), "optimism": said}
+        fails = len(joint) and joint.iloc[0] < 0.05
+        values["warning"] = text("analyses.belief.answer_warning", language) if fails else ""
+        values["by_optimism"] = _written(optimism, language)
+        said = text("analyses.belief.answer_optimism", language, ratio=values["by_optimism"])
+        values["optimism"] = said + values["warning"]
+    return values
+
+
+def _quoted(label: str, language: str) -> str:
+    """Return a label in the quotation marks of the language."""
+    return f"”{label}”" if language == "sv" else f"“{label}”"
 
 
 def _written(row: pd.Series, language: str) -> str:

@@ -62,7 +62,8 @@ class StandardisedRisk(Estimates):
         exponentiate : bool, default True
             Give ratios as ratios; False leaves their logarithms. The standard error of a ratio, its statistic and its
             interval are made on the log scale either way. Risks are tested against nothing: statistic and p-value
-            are missing.
+            are missing. A risk of exactly nought or one, as separation gives it, has no error, nor has a difference
+            from it; a ratio with nought has no value. Those of the other values stand.
 
         Returns
         -------
@@ -193,7 +194,7 @@ def standardised_risk(
     spread = np.column_stack([weight * (part.individual - part.risk) for part in parts])
     covariance = risk_covariance(fit, frame, jacobian, spread, sampling)
     labels = tuple(settings)
-    transform, estimates = _contrasts(risks)
+    transform, estimates = _contrasts(risks, bounded=isinstance(fit, HazardFit))
     return StandardisedRisk(
         terms=_names(labels),
         estimates=estimates,
@@ -359,19 +360,21 @@ def _cumulated_hazard(eta: FloatArray, fit: HazardFit) -> tuple[FloatArray, Floa
     return np.logaddexp(0.0, eta), hazard(eta, "logit")
 
 
-def _contrasts(risks: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _contrasts(risks: FloatArray, *, bounded: bool) -> tuple[FloatArray, FloatArray]:
     """Take derivatives of risks, differences and log ratios by the risks, and their values."""
     count = len(risks)
-    if np.any(risks <= 0.0):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.where(risks > 0.0, np.log(np.maximum(risks, 1e-300)), np.nan)
-    else:
-        logs = np.log(risks)
+    possible = risks > 0.0
+    # Where a risk is nought its own ratio has no value; those of the other values stand.
+    usable = possible[1:] & possible[0]
+    logs = np.log(np.where(possible, risks, 1.0))
     differences = np.hstack([-np.ones((count - 1, 1)), np.eye(count - 1)])
-    with np.errstate(divide="ignore"):
-        ratios = differences / np.where(risks > 0.0, risks, np.nan)
-    transform = np.vstack([np.eye(count), differences, ratios])
-    return transform, np.concatenate([risks, differences @ risks, differences @ logs])
+    ratios = np.where(usable[:, None], differences / np.where(possible, risks, 1.0), np.nan)
+    # A risk of nought or one has no error by the delta method: it is not nought, as its derivative would have it.
+    inside = possible & (risks < 1.0) if bounded else np.ones(count, dtype=bool)
+    levels = np.where(inside[:, None], np.eye(count), np.nan)
+    apart = np.where((inside[1:] & inside[0])[:, None], differences, np.nan)
+    transform = np.vstack([levels, apart, ratios])
+    return transform, np.concatenate([risks, differences @ risks, np.where(usable, differences @ logs, np.nan)])
 
 
 def _names(labels: Sequence[str]) -> tuple[str, ...]:
