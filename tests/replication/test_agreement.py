@@ -80,9 +80,9 @@ def test_a_published_sign_is_judged_by_the_interval_and_a_zero_by_the_smallest_e
     smallest = 0.1
     if sign == 0:
         if -smallest < low and high < smallest:
-            expected = "consistent in direction"
+            expected = "consistent"
         elif low >= smallest or high <= -smallest:
-            expected = "inconsistent in direction"
+            expected = "inconsistent"
         else:
             expected = "inconclusive"
     elif low * sign > 0 and high * sign > 0:
@@ -186,6 +186,26 @@ def test_shares_counts_and_context_get_a_difference_and_no_verdict(name: str, sc
     assert row["difference"] == pytest.approx(0.5 - theirs.reference)
     assert row["difference_low"] == pytest.approx(0.4 - theirs.reference)
     assert row["difference_high"] == pytest.approx(0.7 - theirs.reference)
+
+
+def test_a_count_has_no_effect_to_doubt_and_a_share_differs_in_points() -> None:
+    """Nought indicators is not "no association", and the smallest effect of another scale is not one of a count."""
+    found = {}
+    for name, value, error in (("R1", 5.0, 1.5), ("R9", 0.26, 0.01), ("R3", 0.8, 0.1)):
+        theirs = dataclasses.replace(KNOWN[name], std_error=error)
+        scale = {"R1": "other", "R9": "share", "R3": "hazard_ratio"}[name]
+        adjustment = "raw" if theirs.adjusted == "raw" else "background"
+        ours = estimate(1.0, 1.1, benchmark=name, scale=scale, outcome=theirs.outcome, adjustment=adjustment)
+        half = 0.05 if name == "R3" else 0.004
+        found[name] = one(
+            ours.assign(std_error=math.nan, estimate=value, conf_low=value - half, conf_high=value + half), theirs
+        )
+    assert all(isinstance(found[name]["difference_p"], float) for name in found)
+    assert [found[name]["sceptical_p"] == "not computable" for name in ("R1", "R9", "R3")] == [True, True, False]
+    assert found["R1"]["equivalence_p"] == "not computable"
+    # Ours is 1 point above 25 per cent, within the 2 points that matter: two one-sided tests by hand.
+    spread = math.hypot(0.004 / Z, 0.01)
+    assert found["R9"]["equivalence_p"] == pytest.approx(0.5 * math.erfc((0.02 - 0.01) / spread / math.sqrt(2)))
 
 
 def test_what_the_tables_do_not_hold_is_not_computable_even_if_someone_sends_a_number() -> None:

@@ -63,8 +63,9 @@ def agreement(
     """Hold each estimate against the Danish finding it answers to.
 
     Without a Danish standard error an estimate is *consistent in direction* if its whole interval lies on the Danish
-    side of no effect, *inconsistent in direction* if it lies wholly on the other side, otherwise *inconclusive*; for a
-    published zero the limits are plus and minus the smallest effect of interest. With a Danish standard error it is
+    side of no effect, *inconsistent in direction* if it lies wholly on the other side, otherwise *inconclusive*. A
+    published zero has no direction: *consistent* if the interval lies within plus and minus the smallest effect of
+    interest, *inconsistent* if it lies wholly outside. With a Danish standard error it is
     *inconsistent* if the 95 per cent interval of the difference excludes zero, else judged in the same way without
     "in direction". Shares, counts and context have *no verdict*. *Not comparable*: outcome, horizon or scale is known
     to differ, an adjusted estimate would meet a raw contrast or the reverse, or nobody has read a source.
@@ -243,11 +244,20 @@ def _row(benchmark: Benchmark, ours: pd.Series | None, smallest: Mapping[str, fl
         row |= {"ours": float(ours["estimate"]), "conf_low": float(ours["conf_low"])}
         row |= {"conf_high": float(ours["conf_high"]), "scale": str(ours["scale"])}
         pair = pair_of(benchmark, ours)
-        limit = additive(smallest[str(ours["scale"])], str(ours["scale"])) if ours["scale"] in smallest else math.nan
+        limit = _smallest(benchmark, str(ours["scale"]), smallest)
         row["verdict"], reason = verdict(benchmark, pair, limit)
         row |= compared(benchmark, pair, limit, str(ours["scale"]))
     row["reason"] = text(f"replication.reason.{reason}", language)
     return row
+
+
+def _smallest(benchmark: Benchmark, scale: str, smallest: Mapping[str, float]) -> float:
+    """Return the smallest effect of interest on the additive scale; NaN for a count, which is no effect."""
+    if benchmark.unit == "count":
+        return math.nan
+    # Two shares differ by a difference in risk.
+    own = "risk_difference" if benchmark.unit == "share" else scale
+    return additive(smallest[own], own) if own in smallest else math.nan
 
 
 def _obstacle(benchmark: Benchmark, ours: pd.Series | None) -> tuple[str, str] | None:

@@ -96,8 +96,10 @@ def verdict(benchmark: Benchmark, pair: Pair, smallest: float) -> tuple[str, str
         return ("inconsistent" if apart else word), "difference"
     if math.isnan(pair.low) or math.isnan(pair.high):
         return "inconclusive", "no_interval"
-    reason = "smallest_effect" if sign == 0 else "interval"
-    return (word if word == "inconclusive" else f"{word} in direction"), reason
+    if sign == 0:
+        # What is published to be nothing has no direction that ours could have too.
+        return word, "smallest_effect"
+    return (word if word == "inconclusive" else f"{word} in direction"), "interval"
 
 
 def compared(benchmark: Benchmark, pair: Pair, smallest: float, scale: str) -> dict[str, Any]:
@@ -117,12 +119,12 @@ def compared(benchmark: Benchmark, pair: Pair, smallest: float, scale: str) -> d
     if math.isfinite(pair.error) and pair.error > 0:
         row["smallest_danish_error"] = measures.smallest_error(ours=pair.ours, error=pair.error, danish=pair.danish)
         if not exact:
-            row |= _with_danish_error(pair, smallest, scale)
+            row |= _with_danish_error(pair, smallest, tested=benchmark.unit not in ("share", "count"), scale=scale)
     return row
 
 
-def _with_danish_error(pair: Pair, smallest: float, scale: str) -> dict[str, Any]:
-    """Return the measures that need a Danish standard error."""
+def _with_danish_error(pair: Pair, smallest: float, *, tested: bool, scale: str) -> dict[str, Any]:
+    """Return the measures that need a Danish standard error; `tested` where nought means no association."""
     show = math.exp if scale in RATIOS else float
     both = {"ours": pair.ours, "error": pair.error, "danish": pair.danish, "danish_error": pair.danish_error}
     low, high = measures.prediction_interval(error=pair.error, danish=pair.danish, danish_error=pair.danish_error)
@@ -138,7 +140,7 @@ def _with_danish_error(pair: Pair, smallest: float, scale: str) -> dict[str, Any
         "pooled_random_low": show(random.low),
         "pooled_random_high": show(random.high),
     }
-    if scale not in ("share", "risk"):
+    if tested:
         row["sceptical_p"] = measures.sceptical_p(**both)
     if not math.isnan(smallest):
         row["equivalence_p"] = measures.equivalence_p(**both, smallest=smallest)

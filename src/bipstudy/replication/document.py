@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -46,27 +47,30 @@ TONES = {
 _HASH_SHOWN = 16
 
 
-def compose(run: Run) -> Document:
+def compose(run: Run, figures: Mapping[str, Any] | None = None) -> Document:
     """Return the report of a run.
 
     Parameters
     ----------
     run : Run
+    figures : mapping of str to Figure or Picture, optional
+        By name; those of the run if left out.
 
     Returns
     -------
     Document
     """
     say = Words(run.language)
+    drawn = run.figures if figures is None else figures
     page = Document(say("title"), run.language, subtitle=say("subtitle"), stamp=text("report.internal", run.language))
     _facts(page, run, say)
     page.lead(say("lead", **{name: number(value, run.language, 0) for name, value in run.size.items()}))
-    _brief(page, run, say)
+    _brief(page, run, say, drawn)
     for name in run.plan.questions:
-        _question(page, run, name, say)
-    _agreement(page, run, say)
+        _question(page, run, name, say, drawn)
+    _agreement(page, run, say, drawn)
     groups.section(page, run, say)
-    worlds.section(page, run, say)
+    worlds.section(page, run, say, drawn)
     planned(page, run, say)
     method(page, run, say)
     disclosure(page, run, say)
@@ -84,7 +88,7 @@ def _facts(page: Document, run: Run, say: Words) -> None:
     page.fact(say("fact_hash"), run.birth["study_hash"][:_HASH_SHOWN])
 
 
-def _brief(page: Document, run: Run, say: Words) -> None:
+def _brief(page: Document, run: Run, say: Words, drawn: Mapping[str, Any]) -> None:
     """Write the first page: each question, its answer and the Danish finding."""
     page.section(say("section_brief"))
     table = run.agreement.set_index("benchmark")
@@ -110,8 +114,8 @@ def _brief(page: Document, run: Run, say: Words) -> None:
             )
         )
     page.answers(cards)
-    if "agreement_all" in run.figures:
-        page.figure(run.figures["agreement_all"], say("figure_all"))
+    if "agreement_all" in drawn:
+        page.figure(drawn["agreement_all"], say("figure_all"))
     _verdicts(page, run, say)
 
 
@@ -136,7 +140,7 @@ def _verdicts(page: Document, run: Run, say: Words) -> None:
     )
 
 
-def _question(page: Document, run: Run, name: str, say: Words) -> None:
+def _question(page: Document, run: Run, name: str, say: Words, drawn: Mapping[str, Any]) -> None:
     """Write the section of one question."""
     page.section(text(f"analyses.{name}.title", run.language))
     page.paragraph(text(f"analyses.{name}.question", run.language))
@@ -151,7 +155,7 @@ def _question(page: Document, run: Run, name: str, say: Words) -> None:
     if len(rows):
         page.table(_beside(run, rows, say), say("caption_beside"))
     for figure, spec in result.figures.items():
-        page.figure(run.figures[f"{name}_{figure}"], result.words(spec.caption, run.language))
+        page.figure(drawn[f"{name}_{figure}"], result.words(spec.caption, run.language))
     for table, frame in result.tables.items():
         key = f"{name}.{table}"
         if len(frame):
@@ -190,15 +194,14 @@ def _judged(row: Any, say: Words) -> str:
     return f"{verdict}. {row['warning']}" if row["warning"] else verdict
 
 
-def _agreement(page: Document, run: Run, say: Words) -> None:
+def _agreement(page: Document, run: Run, say: Words, drawn: Mapping[str, Any]) -> None:
     """Write the section that holds all published findings against ours."""
     page.section(say("section_agreement"))
-    page.paragraph(say("agreement_intro"))
+    errors = any(benchmark.std_error is not None for benchmark in run.benchmarks)
+    page.paragraph(say("agreement_intro_errors" if errors else "agreement_intro"))
     page.paragraph(say("agreement_zero", smallest=number(run.plan.smallest_effect["sd"], run.language, 2)))
-    if any(benchmark.std_error is not None for benchmark in run.benchmarks):
-        page.paragraph(say("agreement_some_errors"))
-    if "agreement_signs" in run.figures:
-        page.figure(run.figures["agreement_signs"], say("figure_signs"))
+    if "agreement_signs" in drawn:
+        page.figure(drawn["agreement_signs"], say("figure_signs"))
     table = _beside(run, run.agreement, say)
     table.insert(4, say("column.difference"), [difference(row, run.language) for row in records(run.agreement)])
     page.table(table, say("table_agreement"))
