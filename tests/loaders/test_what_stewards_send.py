@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from types import SimpleNamespace
 
 import openpyxl
 import pytest
 
 import bipstudy as bip
 from bipstudy import schema
+from bipstudy.loaders import SourceFile
+from bipstudy.validation.identifiers import in_names
 
 PARTICIPANTS = ["Organisation", "Deltagare", "Startade", "Kön", "Åldersgrupp", "Uppföljning av utfall"]
 PARTICIPANTS += ["Följd till och med", "Varför uppföljningen slutar"]
@@ -171,3 +174,29 @@ def test_two_tables_on_one_sheet_are_refused_and_none_is_lost_in_silence(tmp_pat
     assert "several-tables" in [each.code for each in submission.findings]
     assert len(submission.tables["outcomes"]) == 0
     assert not bip.validate(submission).ok
+
+
+def test_an_identity_number_in_the_name_of_a_file_or_sheet(tmp_path: Path) -> None:
+    folder = delivery(tmp_path / "in")
+    (folder / "deltagare.csv").rename(folder / "deltagare 701063-2391.csv")
+    submission = bip.load_submission(folder)
+    report = bip.validate(submission, language="sv")
+    assert [(one.code, one.file) for one in report.findings.itertuples()] == [
+        ("identity-number-in-name", "deltagare ███████████.csv")
+    ]
+    assert not report.ok
+    assert report.identifiers_found
+    book = openpyxl.Workbook()
+    book.active.title = "19701063-2391"
+    book.active.append(["anteckning"])
+    book.save(tmp_path / "in" / "bok.xlsx")
+    found = bip.validate(bip.load_submission(folder)).findings
+    assert found["code"].tolist().count("identity-number-in-name") == 2
+    assert "2391" not in bip.validate(bip.load_submission(folder)).to_json()
+
+
+@pytest.mark.parametrize("name", ["uttag 20241115-1345", "uttag_241115_1401", "202411151345", "212000-0175"])
+def test_when_a_file_was_made_is_no_identity_number(name: str) -> None:
+    # One of the ten has the check digit.
+    files = [SourceFile(f"deltagare {name[:-1]}{last}.csv", "", 0) for last in range(10)]
+    assert in_names(SimpleNamespace(files=files)) == []

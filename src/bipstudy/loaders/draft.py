@@ -14,6 +14,15 @@ import numpy as np
 
 from bipstudy import schema
 from bipstudy.loaders.cells import MISSING, Cells, parse
+from bipstudy.loaders.draft_hints import (
+    as_dates,
+    date_format,
+    dates_of_occasions,
+    lines_on_missing,
+    lines_on_what_lacks,
+    off_scale,
+    whose,
+)
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, read_body
@@ -97,7 +106,7 @@ def draft_mapping(path: str | Path, language: str = "sv") -> str:
             alone = len(grids) == 1
             tables[table] += _entry(source, table, sure, language, alone)
             if table != "measurements" and _wide(source, set()):
-                tables["measurements"] += _wide_entry(source, UNSURE[language])
+                tables["measurements"] += _wide_entry(source, language)
     lines = [
         *_wrapped(text("loaders.draft_head", language, path=path.name, mark=UNSURE[language])),
         "schema_version: 1",
@@ -152,6 +161,9 @@ def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -
         question = text("loaders.draft_table", language, table=schema.table(table).label[language])
         lines.append(f"      # {mark} {question}")
     guesses = list(_guesses(source, table))
+    dates = _dates(source)
+    if dates is not None and not all(_plain_dates(source, guess, table) for guess in guesses):
+        lines.append(f"      {'' if dates[1] else f'# {mark} '}date_format: {dates[0]}")
     lines.append("      columns:")
     lines += [
         f"        {'' if guess.sure else f'# {mark} '}{_quoted(guess.name)}: {guess.canonical}" for guess in guesses
@@ -159,8 +171,12 @@ def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -
     values = [line for guess in guesses for line in _values(source, table, guess, mark)]
     lines += ["      values:", *values] if values else []
     taken = {key(guess.name) for guess in guesses}
+    found = {guess.canonical for guess in guesses}
+    wide = _wide(source, taken) if table == "measurements" else []
+    lines += [f"      # {mark} {line}" for line in wide]
     if table == "measurements":
-        lines += [f"      # {mark} {line}" for line in _wide(source, taken)]
+        lines += lines_on_missing(off_scale(_answers(source, found, taken)), language, mark)
+    lines += lines_on_what_lacks(table, found, whose(grid.file, grid.sheet), language, mark, wide=bool(wide))
     taken |= _in_shapes(source, taken)
     for position in range(len(source.header.names)):
         name = source.shown(position)
@@ -225,7 +241,8 @@ def _fits(cells: Cells, table: str, canonical: str) -> bool:
     if codes:
         spellings = {*schema.code_list(codes).spellings, *value_synonyms().get(canonical, {}), *MISSING}
         return bool(np.mean([fold(each) in spellings for each in filled]) >= _READABLE)
-    parsed = parse(kind, Cells(filled, np.arange(len(filled))), None, MISSING)
+    cells = Cells(filled, np.arange(len(filled)))
+    parsed = parse(kind, as_dates(cells, date_format([cells])) if kind == "date" else cells, None, MISSING)
     return sum(map(len, parsed.problems.values())) <= (1 - _READABLE) * len(filled)
 
 
@@ -251,13 +268,45 @@ def _values(source: Source, table: str, guess: _Guess, mark: str) -> list[str]:
     return [f"        {guess.canonical}:", *lines] if lines and len(lines) <= _FEW_VALUES else []
 
 
-def _wide_entry(source: Source, mark: str) -> list[str]:
+def _dates(source: Source) -> tuple[str, bool] | None:
+    """Return how a file writes dates with the year last, and whether that is certain."""
+    return date_format(source.body.columns)
+
+
+def _plain_dates(source: Source, guess: _Guess, table: str) -> bool:
+    """Say whether a column is none of dates, or of dates that are read as they are."""
+    if f"{guess.canonical}_precision" not in schema.dtypes(table):
+        return True
+    position = next(at for at in range(len(source.header.names)) if source.shown(at) == guess.name)
+    return date_format([source.body.columns[position]]) is None
+
+
+def _answers(source: Source, found: set[str], taken: set[str]) -> list[Cells]:
+    """Return the columns of answers of a sheet, by their names or as items by occasions."""
+    known = column_names("measurements")
+    shaped = _in_shapes(source, taken)
+    return [
+        source.body.columns[position]
+        for position in range(len(source.header.names))
+        if any(
+            key(name) in shaped or known.get(key(name)) in found & set(schema.items())
+            for name in source.spellings(position)
+        )
+    ]
+
+
+def _wide_entry(source: Source, language: str) -> list[str]:
     """Return the lines of an entry of forms in a file that holds another table as well."""
+    mark = UNSURE[language]
     name = source.grid.sheet or source.grid.file.rsplit("/", 1)[-1]
     ids = [guess for guess in _guesses(source, "measurements") if guess.canonical.endswith("_id")]
     lines = [f"    - {'sheet' if source.grid.sheet else 'file'}: {_quoted(name)}", "      columns:"]
     lines += [f"        {'' if guess.sure else f'# {mark} '}{_quoted(guess.name)}: {guess.canonical}" for guess in ids]
-    return lines + [f"      # {mark} {line}" for line in _wide(source, set())]
+    dates = _dates(source)
+    if dates is not None:
+        lines.insert(1, f"      {'' if dates[1] else f'# {mark} '}date_format: {dates[0]}")
+    lines += [f"      # {mark} {line}" for line in _wide(source, set())]
+    return lines + lines_on_missing(off_scale(_answers(source, set(), set())), language, mark)
 
 
 def _shapes(source: Source, taken: set[str]) -> dict[tuple[str, str], dict[str, tuple[int, int]]]:
@@ -272,7 +321,16 @@ def _shapes(source: Source, taken: set[str]) -> dict[tuple[str, str], dict[str, 
 
 def _in_shapes(source: Source, taken: set[str]) -> set[str]:
     """Return the names, by `key`, of the columns that are items by occasions."""
-    return {key(name) for places in _shapes(source, taken).values() for name in places}
+    shapes = _shapes(source, taken)
+    named = {key(name) for places in shapes.values() for name in places}
+    return named | {key(name) for names in _shaped_dates(source, shapes).values() for name in names}
+
+
+def _shaped_dates(source: Source, shapes: dict[tuple[str, str], dict[str, tuple[int, int]]]) -> dict[str, list[str]]:
+    """Return the patterns of the columns of dates that go with items by occasions, and their names."""
+    occasions = {at for places in shapes.values() for _, at in places.values()}
+    is_date = [_fits(cells, "measurements", "answered_on") for cells in source.body.columns[: len(source.header.names)]]
+    return dates_of_occasions(source.header.names, is_date, occasions) if shapes else {}
 
 
 def _wide(source: Source, taken: set[str]) -> list[str]:
@@ -288,5 +346,7 @@ def _wide(source: Source, taken: set[str]) -> list[str]:
         for item in sorted({item for item, _ in places.values()}):
             meant = items[item - 1].id if 0 < item <= len(items) else "?"
             lines.append(f'      "{item}": {meant}')
+        dates = ", ".join(f"{_quoted(pattern)}: answered_on" for pattern in _shaped_dates(source, shapes))
+        lines += [f"    columns: {{{dates}}}"] if dates else []
         lines.append("    set: {respondent: participant, form_status: answered}")
     return lines

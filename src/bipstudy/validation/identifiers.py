@@ -41,6 +41,8 @@ _LETTERS = re.compile(
 )
 _SHORTENED = re.compile(r"^(?P<year>\d)(?P<month>\d\d)(?P<day>\d\d)(?P<last>\d{4})(?:[.,]0+)?$")
 _MANGLED = re.compile(r"^(?:1[.,][89]|2[.,]0)\d{2}(?P<month>\d\d)\d*E\+?11$", re.IGNORECASE)
+# A day from 2013 on, and an hour and minute: what systems write into the names of their files.
+_MADE_AT = re.compile(r"^(?:20)?(?:1[3-9]|[23]\d)\D?(?:0\d|1[0-2])\D?[0-3]\d\D?(?:[01]\d|2[0-3])[0-5]\d$")
 # Six digits, perhaps parted, or a number that Excel has rounded: what any of the forms has.
 _WORTH_A_LOOK = re.compile(r"\d\D{0,3}\d\D{0,3}\d\D{0,3}\d\D{0,3}\d\D{0,3}\d|[eE]\+?11")
 # Below this many different cells a plain loop is faster than Arrow.
@@ -172,6 +174,33 @@ def in_unread(submission: Any) -> list[schema.Finding]:
             at = int(part.rows[row])
             findings.append(schema.Finding(code, part.table, part.file, part.sheet, at, part.column, values=values))
     return findings
+
+
+def in_names(submission: Any) -> list[schema.Finding]:
+    """Return a finding for each file and sheet whose name holds an identity number; reports show the name blotted.
+
+    Parameters
+    ----------
+    submission : Submission or Study
+        A study has no files.
+
+    Returns
+    -------
+    list of Finding
+    """
+    names: dict[tuple[str, str | None], None] = {(file.name, None): None for file in getattr(submission, "files", ())}
+    for frame in (getattr(submission, "provenance", None) or {}).values():
+        places = frame[["file", "sheet"]].drop_duplicates().itertuples(index=False, name=None)
+        names |= {(file, None if pd.isna(sheet) else sheet): None for file, sheet in places if not pd.isna(file)}
+    names |= {(part.file, part.sheet): None for part in getattr(submission, "unread", ())}
+    telling = [(file, sheet) for file, sheet in names if _is_telling(file if sheet is None else sheet)]
+    return [schema.Finding("identity-number-in-name", file=file, sheet=sheet) for file, sheet in telling]
+
+
+def _is_telling(name: str) -> bool:
+    """Say whether a name holds an identity number; the day and hour at which a file was made are none."""
+    found = [match for match in find(name) if match.kind in CERTAIN]
+    return any(not _MADE_AT.search(name[match.start : match.end]) for match in found)
 
 
 def _by_chance(values: pd.Series, found: pd.DataFrame, threshold: Mapping[str, float]) -> pd.Series:

@@ -87,7 +87,11 @@ def validate(
     True
     """
     data = Data.of(submission)
-    unread = (*identifiers.in_unread(submission), *contacts.in_unread(submission))
+    unread = (
+        *identifiers.in_names(submission),
+        *identifiers.in_unread(submission),
+        *contacts.in_unread(submission),
+    )
     data = replace(data, loaded=(*data.loaded, *unread))
     told = {finding.code for finding in data.loaded if finding.code in identifiers.CODES + contacts.CODES}
     accepted = read_exceptions(exceptions) if isinstance(exceptions, (str, Path)) else tuple(exceptions or ())

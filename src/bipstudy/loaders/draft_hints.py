@@ -1,0 +1,168 @@
+"""What a draft of a mapping says beside names: dates, codes outside the scale, what is missing and may be the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from bipstudy import schema
+from bipstudy.loaders.cells import MISSING, Cells
+from bipstudy.loaders.mapping import DateFormat
+from bipstudy.loaders.names import words
+from bipstudy.schema import fold
+from bipstudy.texts import text
+
+_DAY_OR_MONTH_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
+_OF_AN_OCCASION = re.compile(r"^(?P<before>\D*[^\W\d_]\D*)(?P<at>\d{1,2})$")
+_WHOLE = re.compile(r"-?\d{1,3}")
+_READABLE = 0.95
+_FEW_CODES = 6
+# Words in the name of a file or sheet that say whose answers it holds.
+_WHO = {
+    "participant": ("deltagar", "klient", "individ", "participant", "client"),
+    "caseworker": ("handlagg", "personal", "coach", "caseworker", "staff"),
+}
+# Kinds of columns that may well be the same on every row.
+_CONSTANT = {"code", "date", "boolean"}
+
+
+def date_format(columns: Iterable[Cells]) -> tuple[str, bool] | None:
+    """Return how the columns of a file write dates with the year last, and whether that is certain.
+
+    Parameters
+    ----------
+    columns : iterable of Cells
+
+    Returns
+    -------
+    (str, bool) or None
+        None where no column does, or where they do so in several ways.
+
+    Examples
+    --------
+    >>> date_format([Cells.of(["13.1.2024", "5.2.2024"])]), date_format([Cells.of(["5/3/2024"])])
+    (('D.M.ÅÅÅÅ', True), ('D/M/ÅÅÅÅ', False))
+    """
+    parted: set[str] = set()
+    first: list[int] = []
+    second: list[int] = []
+    for cells in columns:
+        filled = [one for one in cells.distinct if one]
+        found = [match for match in map(_DAY_OR_MONTH_FIRST.fullmatch, filled) if match]
+        if not filled or len(found) < _READABLE * len(filled):
+            continue
+        parted |= {match[2] for match in found}
+        first += [int(match[1]) for match in found]
+        second += [int(match[3]) for match in found]
+    if len(parted) != 1 or max(first) > 31 or max(second) > 31 or (max(first) > 12 and max(second) > 12):
+        return None
+    (mark,) = parted
+    order = "MD" if max(second) > 12 else "DM"
+    return f"{order[0]}{mark}{order[1]}{mark}ÅÅÅÅ", max(*first, *second) > 12
+
+
+def as_dates(cells: Cells, said: tuple[str, bool] | None) -> Cells:
+    """Return a column with its dates written as YYYY-MM-DD, if the file writes them in a way of its own."""
+    if said is None:
+        return cells
+    known = DateFormat.of(said[0])
+    return Cells([known.iso(each) for each in cells.distinct], cells.position)
+
+
+def dates_of_occasions(names: Sequence[str], is_date: Sequence[bool], occasions: set[int]) -> dict[str, list[str]]:
+    """Return the patterns of columns of dates that come once for each occasion, and the names of the columns.
+
+    Parameters
+    ----------
+    names : sequence of str
+    is_date : sequence of bool
+        Whether each column holds dates.
+    occasions : set of int
+        Numbers of the occasions that the answers have.
+
+    Examples
+    --------
+    >>> dates_of_occasions(["Klientnr", "Datum_M1", "Datum_M2"], [False, True, True], {1, 2})
+    {'Datum_M{occasion}': ['Datum_M1', 'Datum_M2']}
+    """
+    found: dict[str, dict[int, str]] = {}
+    for name, dates in zip(names, is_date, strict=True):
+        match = _OF_AN_OCCASION.match(name)
+        if match and dates and int(match["at"]) in occasions:
+            found.setdefault(f"{match['before']}{{occasion}}", {})[int(match["at"])] = name
+    return {pattern: list(at.values()) for pattern, at in found.items() if len(at) * 2 >= len(occasions)}
+
+
+def off_scale(columns: Iterable[Cells]) -> list[str]:
+    """Return the whole numbers that columns of answers hold and no item of the questionnaire has, such as 9 and 99.
+
+    Examples
+    --------
+    >>> off_scale([Cells.of(["1", "5", "9", "99", "Vet ej", ""])])
+    ['9', '99']
+    """
+    items = schema.instrument().items
+    low, high = min(item.minimum for item in items), max(item.maximum for item in items)
+    said = {one for cells in columns for one in cells.distinct if _WHOLE.fullmatch(one) and fold(one) not in MISSING}
+    found = sorted((one for one in said if not low <= int(one) <= high), key=int)
+    return found if len(found) <= _FEW_CODES else []
+
+
+def whose(*names: str | None) -> str | None:
+    """Return the respondent whose answers a file or sheet holds by its name, None where it names none or both.
+
+    Examples
+    --------
+    >>> whose("svar handläggare.csv"), whose("svar.csv")
+    ('caseworker', None)
+    """
+    said = "".join(words(name) for name in names if name)
+    found = [who for who, parts in _WHO.items() if any(f" {part}" in said for part in parts)]
+    return found[0] if len(found) == 1 else None
+
+
+def lines_on_what_lacks(
+    table: str, found: set[str], respondent: str | None, language: str, mark: str, *, wide: bool
+) -> list[str]:
+    """Return the lines on required columns that a file lacks: what may be the same on every row, and what cannot.
+
+    Parameters
+    ----------
+    table : str
+    found : set of str
+        Canonical columns that the file has.
+    respondent : str or None
+        Whose answers it holds, where its name says so.
+    language, mark : str
+    wide : bool
+        Whether forms stand side by side, in a block that says respondent and status itself.
+    """
+    told = {"respondent", "form_status", "answered_on"} if wide else set()
+    alone = {"caseworker_id"} if respondent == "participant" else set()
+    columns = [
+        column
+        for column in schema.table(table).columns
+        if not (column.optional or column.assigned)
+        and column.name not in found | told | alone | {"organisation_id", "participant_id"}
+    ]
+    guesses = {"respondent": respondent, "form_status": "answered" if "answered_on" in found else None}
+    same, other = [], []
+    for column in columns:
+        label = column.label[language]
+        if column.kind not in _CONSTANT or column.name == "answered_on":
+            other.append(f"      # {text('loaders.draft_lacks', language, name=label, column=column.name)}")
+            continue
+        known = ", ".join(schema.code_list(column.codes).values) if column.codes else ""
+        shown = f"  # {label}{': ' if known else ''}{known}"
+        same.append(f"      # {mark}   {column.name}: {guesses.get(column.name) or '?'}{shown}")
+    head = [f"      # {text('loaders.draft_same', language)}", f"      # {mark} set:"]
+    return [*other, *(head if same else []), *same]
+
+
+def lines_on_missing(found: Sequence[str], language: str, mark: str) -> list[str]:
+    """Return the lines on numbers outside the scale."""
+    if not found:
+        return []
+    reasons = ", ".join(schema.code_list("missing_reason").values)
+    lines = [f"      # {text('loaders.draft_missing', language, reasons=reasons)}", f"      # {mark} missing:"]
+    return [*lines, *(f'      # {mark}   "{one}": ?' for one in found)]
