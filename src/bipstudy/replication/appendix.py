@@ -9,7 +9,6 @@ import pandas as pd
 from bipstudy.analyses import Result
 from bipstudy.analyses.result import worded
 from bipstudy.analyses.wording import written
-from bipstudy.replication import outputs
 from bipstudy.replication.agreement import NEEDS_DANISH_ERROR, NOT_COMPUTABLE
 from bipstudy.replication.beside import Words, records
 from bipstudy.replication.layouts import small
@@ -152,7 +151,7 @@ def method(page: Document, run: Run, say: Words) -> None:
 
 def disclosure(page: Document, run: Run, say: Words) -> None:
     """Write how many cells rest on so few people that they are not to leave, and in which files."""
-    cells = outputs.disclosure(run)
+    cells = run.disclosure
     least = run.plan.disclosure_threshold
     page.section(say("section_disclosure"))
     if cells.empty:

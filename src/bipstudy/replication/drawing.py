@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,6 +17,10 @@ from bipstudy.replication.beside import Words, records
 
 if TYPE_CHECKING:
     from bipstudy.replication.run import Run
+    from bipstudy.report.pictures import Picture
+
+# Draws a figure when it is called, here or in another process.
+Drawing = Callable[[], Any]
 
 
 def draw_figures(run: Run) -> dict[str, Any]:
@@ -28,14 +34,71 @@ def draw_figures(run: Run) -> dict[str, Any]:
     -------
     dict of str to matplotlib.figure.Figure
     """
-    found = {
-        f"{name}_{figure}": with_benchmarks(spec, run.benchmarks).draw(run.language)
+    return {name: draw() for name, draw in drawings(run).items()}
+
+
+def drawings(run: Run) -> dict[str, Drawing]:
+    """Return what draws each figure of a run, by name, in the order in which the report shows them."""
+    agreement = {f"agreement_{name}": draw for name, draw in _agreement_figures(run).items() if draw is not None}
+    analyses = {
+        f"{name}_{figure}": partial(with_benchmarks(spec, run.benchmarks).draw, run.language)
         for name, result in run.results.items()
         for figure, spec in result.figures.items()
     }
-    found |= worlds.figures(run)
-    found |= {f"agreement_{name}": figure for name, figure in _agreement_figures(run).items() if figure is not None}
-    return found
+    first = {name: draw for name, draw in agreement.items() if name == "agreement_all"}
+    return {**first, **analyses, **agreement, **worlds.drawings(run)}
+
+
+class Pictures(Mapping[str, "Picture"]):
+    """The figures of a run as they are saved, each drawn once; other processes draw while this one goes on.
+
+    Parameters
+    ----------
+    run : Run
+    n_jobs : int
+        Processes.
+    """
+
+    def __init__(self, run: Run, n_jobs: int) -> None:
+        waiting = drawings(run)
+        self._names = list(waiting)
+        self._coming = zip(waiting, _drawn(list(waiting.values()), n_jobs), strict=True)
+        self._made: dict[str, Picture] = {}
+
+    def __getitem__(self, name: str) -> Picture:
+        """Return a picture, as soon as those before it are drawn."""
+        if name not in self._names:
+            raise KeyError(name)
+        while name not in self._made:
+            drawn, picture = next(self._coming)
+            self._made[drawn] = picture
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names in the order of the report."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Return the number of figures."""
+        return len(self._names)
+
+
+def _drawn(waiting: list[Drawing], n_jobs: int) -> Iterator[Picture]:
+    """Draw figures one after the other, here or in processes."""
+    if n_jobs == 1:
+        return map(_draw, waiting)
+    from joblib import Parallel, delayed
+
+    pool = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="all", batch_size=1, max_nbytes=None)
+    pictures: Iterator[Picture] = pool(delayed(_draw)(each) for each in waiting)
+    return pictures
+
+
+def _draw(drawing: Drawing) -> Picture:
+    """Draw a figure and save it."""
+    from bipstudy.report.pictures import picture
+
+    return picture(drawing())
 
 
 def with_benchmarks(spec: FigureSpec, benchmarks: tuple[Benchmark, ...]) -> FigureSpec:
@@ -62,7 +125,7 @@ def with_benchmarks(spec: FigureSpec, benchmarks: tuple[Benchmark, ...]) -> Figu
 
 
 def _agreement_figures(run: Run) -> dict[str, Any]:
-    """Return the forest plots of all benchmarks: numbers divided by the Danish ones, and directions."""
+    """Return what draws the forests of all benchmarks: numbers divided by the Danish ones, and directions."""
     from bipstudy.report import figures
 
     say = Words(run.language)
@@ -79,8 +142,11 @@ def _agreement_figures(run: Run) -> dict[str, Any]:
     order = [say(f"group.{unit}") for unit in ("relative", "percentage_points", "share", "count")]
     rows.sort(key=lambda row: order.index(row["group"]))
     return {
-        "all": figures.forest(pd.DataFrame(rows), language=run.language, axis_label=say("axis_all")) if rows else None,
-        "signs": figures.forest(
+        "all": partial(figures.forest, pd.DataFrame(rows), language=run.language, axis_label=say("axis_all"))
+        if rows
+        else None,
+        "signs": partial(
+            figures.forest,
             pd.DataFrame(signs),
             language=run.language,
             reference=0.0,

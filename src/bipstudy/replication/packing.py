@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,11 @@ import pandas as pd
 
 from bipstudy.analyses import ESTIMATE_COLUMNS
 from bipstudy.replication import worlds
+from bipstudy.replication.document import compose
+from bipstudy.replication.drawing import Pictures
 from bipstudy.replication.folder import MANIFEST, hashes, write_folder
 from bipstudy.replication.instructions import codecheck, readme
-from bipstudy.replication.outputs import disclosure, results
+from bipstudy.replication.outputs import results
 from bipstudy.replication.plan_writing import plain
 
 if TYPE_CHECKING:
@@ -32,18 +33,18 @@ def pack(run: Run, out: Path, *, pdf: bool = False, n_jobs: int = 1) -> Path:
     pdf : bool
         Write the report as PDF too.
     n_jobs : int
-        Processes that turn figures into pictures meanwhile.
+        Processes that draw the figures meanwhile.
 
     Returns
     -------
     Path
         The report.
     """
-    pictures = _pictures(list(run.figures.values()), n_jobs)
+    pictures = Pictures(run, n_jobs)
     contents = tables(run)
-    document = run.document()
+    document = compose(run, pictures)
     contents["report.html"] = document.to_html().encode()
-    contents |= {f"figures/{name}.png": picture for name, picture in zip(run.figures, pictures, strict=True)}
+    contents |= {f"figures/{name}.png": picture.png for name, picture in pictures.items()}
     if pdf:
         from bipstudy.report.pdf import to_pdf
 
@@ -75,7 +76,7 @@ def tables(run: Run) -> dict[str, bytes]:
         "bootstrap.csv": _csv(run.bootstrap),
         "planned.csv": _csv(run.planned),
         "deviations.csv": _csv(run.deviations),
-        "disclosure.csv": _csv(disclosure(run)),
+        "disclosure.csv": _csv(run.disclosure),
         "plan.yaml": plain(run.plan),
     }
     contents = {path: words.encode() for path, words in files.items()}
@@ -111,33 +112,6 @@ def _plain(value: Any) -> Any:
 def _json(content: Mapping[str, Any]) -> str:
     """Return JSON as people can read it."""
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False, default=str) + "\n"
-
-
-def _pictures(drawn: Sequence[Any], n_jobs: int) -> Iterator[bytes]:
-    """Return figures as PNG, made in other processes while this one goes on."""
-    if n_jobs == 1:
-        return map(_png, drawn)
-    import cloudpickle
-    from joblib import Parallel, delayed
-
-    # Sent as they are now: saving a figure elsewhere changes it for a while.
-    sent = [cloudpickle.dumps(figure) for figure in drawn]
-    pictures: Iterator[bytes] = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="all")(
-        delayed(_png_of)(each) for each in sent
-    )
-    return pictures
-
-
-def _png_of(sent: bytes) -> bytes:
-    """Return a figure that came from another process as PNG."""
-    return _png(pickle.loads(sent))
-
-
-def _png(figure: Any) -> bytes:
-    """Return a figure as PNG."""
-    from bipstudy.report import figures
-
-    return figures.to_png(figure)
 
 
 __all__ = ["MANIFEST", "pack", "tables"]

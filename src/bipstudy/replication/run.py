@@ -111,6 +111,13 @@ class Run:
         return deviations(self.registration, self.plan, self.birth["release"])
 
     @cached_property
+    def disclosure(self) -> pd.DataFrame:
+        """Cells that rest on fewer people than the plan lets leave: columns ``file, row, column, reason``."""
+        from bipstudy.replication.outputs import disclosure
+
+        return disclosure(self)
+
+    @cached_property
     def figures(self) -> dict[str, Any]:
         """Every figure, drawn, by ``<analysis>_<name>``."""
         from bipstudy.replication.drawing import draw_figures

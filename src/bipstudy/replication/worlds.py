@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +73,7 @@ def frames(run: Run) -> dict[str, Any]:
     return found | {f"{NAME}/{name}.csv": getattr(run.multiverse, name) for name in TABLES}
 
 
-def section(page: Document, run: Run, say: Words) -> None:
+def section(page: Document, run: Run, say: Words, drawn: Mapping[str, Any]) -> None:
     """Write what all sensible specifications say, question by question."""
     if run.multiverse is None:
         return
@@ -85,11 +87,12 @@ def section(page: Document, run: Run, say: Words) -> None:
     for name in run.multiverse.summary["question"]:
         page.section(text(f"analyses.{name}.title", run.language), level=3)
         page.callout(sentence(run.multiverse, name, run.language))
-        page.figure(run.figures[f"{NAME}_{name}"], say("figure_multiverse"))
+        page.figure(drawn[f"{NAME}_{name}"], say("figure_multiverse"))
 
 
-def figures(run: Run) -> dict[str, Any]:
-    """Return the specification curves, drawn."""
+def drawings(run: Run) -> dict[str, Callable[[], Any]]:
+    """Return what draws each specification curve."""
     if run.multiverse is None or isinstance(run.multiverse, BipstudyError):
         return {}
-    return {f"{NAME}_{name}": run.multiverse.figure(name, run.language) for name in run.multiverse.summary["question"]}
+    names = run.multiverse.summary["question"]
+    return {f"{NAME}_{name}": partial(run.multiverse.figure, name, run.language) for name in names}

@@ -143,7 +143,7 @@ class Document:
         self._add(f'<div class="scroll" tabindex="0">{html}</div>', {"kind": "table", **cells})
 
     def figure(self, figure: Any, caption: str, *, description: str = "") -> None:
-        """Add a matplotlib figure with a numbered caption; the description is for those who cannot see it."""
+        """Add a figure, of matplotlib or a `Picture`, with a numbered caption; the description is read out with it."""
         self._figures += 1
         numbered = f"{text('report.figure', self.language)} {self._figures}. {caption}"
         plain = figures.to_svg(figure, title=caption, description=description, themed=False)

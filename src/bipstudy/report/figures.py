@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
 import textwrap
 from collections.abc import Callable
 from functools import wraps
@@ -14,7 +12,13 @@ import pandas as pd
 
 from bipstudy.report import style
 from bipstudy.report.numbers import count, interval, number, percent
+from bipstudy.report.pictures import to_png, to_svg
 from bipstudy.texts import text
+
+__all__ = [
+    "forest", "incidence", "lines", "log_ticks", "new_figure", "share_axis", "shares", "styled", "to_png", "to_svg",
+    "wrapped",
+]  # fmt: skip
 
 P = ParamSpec("P")
 
@@ -24,13 +28,11 @@ def styled(draw: Callable[P, Any]) -> Callable[P, Any]:
 
     @wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Any:
-        import matplotlib as mpl
-
-        with mpl.rc_context({**mpl.rcParamsDefault, "backend": mpl.rcParams["backend"], **style.MATPLOTLIB}):
+        with style.own():
             figure: Any = draw(*args, **kwargs)
             # Laid out once: otherwise each saving moves things a little, and the second file is not the first.
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")
+            figure.get_layout_engine().execute(figure)
+            figure.set_layout_engine(None)
             return figure
 
     return inner
@@ -343,53 +345,3 @@ def lines(
     if "label" in frame:
         axes.legend(frameon=False, fontsize=8.5)
     return figure
-
-
-def to_svg(figure: Any, *, title: str, description: str = "", themed: bool = True) -> str:
-    """Return a figure as SVG that follows the page's colours and can be read out.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    title, description : str
-        Read by screen readers in place of the picture.
-    themed : bool
-        Whether colours are the variables of a page; otherwise they are the palette's own.
-
-    Returns
-    -------
-    str
-        One ``<svg>`` element. The same figure gives the same bytes.
-    """
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context(style.MATPLOTLIB):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    from html import escape
-
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    head = f'<svg role="img" aria-label="{escape(" ".join([title, description]).strip(), quote=True)}"'
-    svg = svg.replace("<svg", head, 1)
-    return style.themed(svg) if themed else svg
-
-
-def to_png(figure: Any, *, dots_per_inch: int = 150) -> bytes:
-    """Return a figure as PNG on white."""
-    import matplotlib as mpl
-
-    buffer = io.BytesIO()
-    with mpl.rc_context(style.MATPLOTLIB):
-        # Text is a little wider in pixels than where the figure was laid out; a tight box keeps all of it.
-        figure.savefig(
-            buffer,
-            format="png",
-            dpi=dots_per_inch,
-            facecolor="white",
-            bbox_inches="tight",
-            pad_inches=0.08,
-            metadata={"Software": None},
-        )
-    return buffer.getvalue()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # Drawn in these and named as CSS variables in a page, so that a figure follows a page's light or dark colours.
@@ -56,3 +58,12 @@ def themed(svg: str) -> str:
     """Return an SVG whose palette colours are the variables of the page it stands in."""
     pattern = re.compile("|".join(map(re.escape, _VARIABLES)), flags=re.IGNORECASE)
     return pattern.sub(lambda match: f"var({_VARIABLES[match.group().lower()]})", svg)
+
+
+@contextmanager
+def own() -> Iterator[None]:
+    """Draw and save under the package's style, whatever the session's own is."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({**mpl.rcParamsDefault, "backend": mpl.rcParams["backend"], **MATPLOTLIB}):
+        yield
