@@ -26,7 +26,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "jupyter_execute", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "jupyter_execute", "**.ipynb_checkpoints", "**/replicates"]
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
@@ -43,12 +43,15 @@ napoleon_use_rtype = False
 html_theme = "pydata_sphinx_theme"
 html_title = "bipstudy"
 html_show_sourcelink = False
+# Pages that are served as they are: the dated certificates, each a folder that `bipstudy certify --out` wrote.
+html_extra_path = ["extra"]
 # The pages work without a network: no font and no script comes from elsewhere.
 html_theme_options = {"icon_links": [], "show_prev_next": True, "navbar_end": ["theme-switcher"]}
 html_math_renderer = "mathml"
 
 # Pages that are the data themselves, and the notebooks, which live at the top of the repository.
 generate.write_all(HERE / "reference" / "generated")
+generate.write_certificates(HERE / "extra" / "certificates", HERE / "reference" / "generated" / "certificates.txt")
 shutil.copytree(
     HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", ".*")
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -18,6 +19,32 @@ def write_all(folder: Path) -> None:
         path = folder / f"{name}.md"
         if not path.is_file() or path.read_text(encoding="utf-8") != page:
             path.write_text(page, encoding="utf-8")
+
+
+def write_certificates(folder: Path, listed: Path) -> None:
+    """Write the list of the certificates in a folder, the newest first, for the page that tells of them."""
+    made = [(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("*/certificate.json")]
+    made.sort(key=lambda each: each[1]["created"], reverse=True)
+    heads = ("page", "made (UTC)", "seed", "replicates", "studies", "hold", "fail", "tests", "code")
+    parts = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for place, content in made:
+        studies = content.get("studies", 0)
+        tests = content["evidence"]["rows"]
+        passed = sum(bool(row["ok"]) for row in tests)
+        failing = [name for name in content["failing"] if name not in {row["module"] for row in tests}]
+        cells = [
+            f'<a href="{folder.name}/{place.name}/certificate.html">{place.name}</a>',
+            content["created"].replace("T", " ").replace("+00:00", ""),
+            str(content["seed"]),
+            f"{content['replicates']:,}",
+            str(studies) if studies else "–",
+            str(len(content["rows"]) - len(failing)),
+            ", ".join(f"`{name}`" for name in failing) or "–",
+            f"{passed} of {len(tests)} modules" if tests else "not run",
+            f"`{content['code'][:12]}`",
+        ]
+        parts.append(f"| {' | '.join(cells)} |")
+    listed.write_text("\n".join(parts) + "\n" if made else "None has been put here yet.\n", encoding="utf-8")
 
 
 def tables() -> str:
