@@ -20,16 +20,43 @@ def drawn(shares: list[float], size: int = 400, seed: int = 1) -> dict[str, Numb
 
 
 def test_the_mean_is_the_pooled_logit() -> None:
-    numbers = drawn([0.1, 0.2, 0.3, 0.15])
+    numbers = drawn([0.1, 0.2, 0.3, 0.15], size=40_000)
     p = np.array([number.estimate for number in numbers.values()])
-    errors = np.array([number.std_error for number in numbers.values()]) / (p * (1 - p))
-    expected = random_effects(estimates=logit(p), errors=errors)
+    expected = random_effects(estimates=logit(p), errors=np.full(4, (p.mean() * (1 - p.mean()) * 40_000) ** -0.5))
     found = organisations.mean_number(numbers)
-    assert found.estimate == pytest.approx(expit(expected.estimate))
-    assert (found.conf_low, found.conf_high) == pytest.approx(expit([expected.conf_low, expected.conf_high]))
+    # With so many participants the half that is added to each side is nothing.
+    assert found.estimate == pytest.approx(expit(expected.estimate), rel=1e-3)
+    ends = expit([expected.conf_low, expected.conf_high])
+    assert (found.conf_low, found.conf_high) == pytest.approx(ends, rel=1e-2)
     row = organisations.summary({"a": numbers}).iloc[0]
-    assert row["p_value"] == pytest.approx(expected.q_p_value)
+    assert row["p_value"] == pytest.approx(expected.q_p_value, abs=1e-6)
     assert row["new_low"] < row["conf_low"] < row["estimate"] < row["conf_high"] < row["new_high"]
+
+
+def test_who_has_few_events_counts_in_the_mean() -> None:
+    """Organisations alike, of 70 participants: six events each, so that many have fewer than the five shown."""
+    shares, within, pooled_ends = [], [], []
+    for seed in range(150):
+        numbers = drawn([0.08] * 6, size=70, seed=seed)
+        found = organisations.mean_number(numbers)
+        assert found.n == 420
+        shares.append(found.estimate)
+        within.append(found.conf_low <= 0.08 <= found.conf_high)
+        whole = share(values=np.repeat([1.0, 0.0], [int(found.events or 0), 420 - int(found.events or 0)]))
+        pooled_ends.append((found.conf_high - found.conf_low) / (whole.conf_high - whole.conf_low))
+        assert organisations.common_share(numbers) == pytest.approx(whole.estimate)
+    # The mean of 150 has an error of a tenth of a point; leaving out those with few events gives 9.6 per cent.
+    assert np.mean(shares) == pytest.approx(0.08, abs=0.004)
+    assert np.mean(within) > 0.9
+    # Organisations that happen to lie close together make it no surer than all their participants would be.
+    assert min(pooled_ends) > 0.9
+
+
+def test_an_organisation_without_events_counts_too() -> None:
+    numbers = {**drawn([0.1, 0.1], size=300), "none": share(values=np.zeros(60))}
+    found = organisations.mean_number(numbers)
+    assert found.estimate < organisations.mean_number({name: numbers[name] for name in ("o0", "o1")}).estimate
+    assert found.conf_low > 0
 
 
 def test_small_organisations_and_rare_events_are_not_shown() -> None:

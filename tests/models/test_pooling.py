@@ -67,6 +67,17 @@ def test_with_six_the_adjusted_interval_holds_and_the_usual_one_does_not() -> No
     assert held[False] < held[True]
 
 
+def test_the_floor_matters_only_where_estimates_lie_closer_than_their_errors() -> None:
+    close, apart, errors = [0.2, 0.21, 0.19], [0.2, 0.9, -0.4], [0.1, 0.2, 0.1]
+    plain, floored = (random_effects(estimates=close, errors=errors, floor=floor) for floor in (False, True))
+    assert floored.std_error == pytest.approx((1 / 225) ** 0.5)
+    assert floored.std_error > 5 * plain.std_error
+    assert floored.estimate == plain.estimate
+    plain, floored = (random_effects(estimates=apart, errors=errors, floor=floor) for floor in (False, True))
+    # Paule and Mandel's variance makes the factor one where there is any.
+    assert floored.std_error == pytest.approx(plain.std_error)
+
+
 def test_what_cannot_be_pooled_is_refused() -> None:
     with pytest.raises(ModelError, match="two or more"):
         random_effects(estimates=[1.0], errors=[1.0])

@@ -260,3 +260,18 @@ def test_the_influences_of_the_area_within_strata_are_its_derivatives_by_the_wei
             ends.append(prediction_performance(y, guess, weights=moved, strata=strata).coef["auc"])
         # Central differences of a smooth function: an error of the order of the squared step.
         assert fit.influence[row, 0] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-8)
+
+
+def test_the_interval_of_an_area_stays_between_nought_and_one() -> None:
+    outcome = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
+    guess = np.array([0.1, 0.2, 0.15, 0.3, 0.6, 0.05, 0.55, 0.7, 0.9, 0.8])
+    found = prediction_performance(outcome, guess)
+    row = found.tidy().set_index("term").loc["auc"]
+    assert row["estimate"] + 1.96 * row["std_error"] > 1
+    assert 0 < row["conf_low"] < row["estimate"] < row["conf_high"] < 1
+    logits = np.log(np.array([row["conf_low"], row["estimate"], row["conf_high"]], dtype=float))
+    logits -= np.log1p(-np.array([row["conf_low"], row["estimate"], row["conf_high"]], dtype=float))
+    half = 1.959963984540054 * row["std_error"] / (row["estimate"] * (1 - row["estimate"]))
+    np.testing.assert_allclose(np.diff(logits), half, rtol=1e-9)
+    apart = prediction_performance(outcome, guess, 1 - guess).tidy().set_index("term").loc["auc"]
+    assert apart["conf_high"] - apart["estimate"] == pytest.approx(1.959963984540054 * apart["std_error"])

@@ -13,7 +13,8 @@ import pandas as pd
 from bipstudy.analyses.estimating import Number, attempt
 from bipstudy.analyses.result import FigureSpec
 
-# Smaller ones are counted in the whole but not shown: their shares would tell of single participants.
+# Smaller ones are not shown: their shares would tell of single participants. Few events do not keep an organisation out
+# of the mean: who has few because the share is low would be left out for it, and the mean would be too high.
 FEWEST_PARTICIPANTS = 20
 FEWEST_EVENTS = 5
 COLUMNS = ["organisation", "n", "estimate", "conf_low", "conf_high", "limit_low", "limit_high", "outside_key"]
@@ -46,16 +47,33 @@ def shown(numbers: Mapping[str, Number]) -> dict[str, Number]:
     return found
 
 
+def counted(numbers: Mapping[str, Number]) -> list[Number]:
+    """Return the shares of the organisations that count in the mean: all with enough participants, in order."""
+    known = (numbers[name] for name in sorted(numbers))
+    return [number for number in known if number.n >= FEWEST_PARTICIPANTS and not math.isnan(number.estimate)]
+
+
 def pooled(numbers: Mapping[str, Number]) -> Any:
-    """Return the random-effects mean of shares on the logit scale, None with fewer than two."""
+    r"""Return the random-effects mean of shares on the logit scale, None with fewer than two.
+
+    With :math:`m_i` what the participants are `worth`, the logits are
+    :math:`\log((m_i p_i + 1/2) / (m_i (1 - p_i) + 1/2))`, which is nearly unbiased and there without events too
+    (Haldane 1956), and their variances :math:`1 / (m_i \bar p (1 - \bar p))` at the common share: with its own share
+    in its variance an organisation would weigh more the higher its share happens to be. Errors have a floor, see
+    `bipstudy.models.random_effects`.
+    """
     from bipstudy import models
 
-    chosen = list(shown(numbers).values())
-    if len(chosen) < 2:
+    chosen, common = counted(numbers), common_share(numbers)
+    if len(chosen) < 2 or not 0 < common < 1:
         return None
-    logits = [_logit(number.estimate) for number in chosen]
-    errors = [number.std_error / (number.estimate * (1 - number.estimate)) for number in chosen]
-    return attempt(lambda: models.random_effects(estimates=logits, errors=errors))
+    sizes = [worth(number) for number in chosen]
+    shares = [number.estimate for number in chosen]
+    logits = [
+        math.log((size * share + 0.5) / (size * (1 - share) + 0.5)) for size, share in zip(sizes, shares, strict=True)
+    ]
+    errors = [1 / math.sqrt(size * common * (1 - common)) for size in sizes]
+    return attempt(lambda: models.random_effects(estimates=logits, errors=errors, floor=True))
 
 
 def mean_number(numbers: Mapping[str, Number]) -> Number:
@@ -68,7 +86,7 @@ def mean_number(numbers: Mapping[str, Number]) -> Number:
     Returns
     -------
     Number
-        NaN with fewer than two organisations that are shown.
+        NaN with fewer than two organisations of enough participants.
     """
     n, events = sum(number.n for number in numbers.values()), sum(number.events or 0 for number in numbers.values())
     fit = pooled(numbers)
@@ -121,15 +139,20 @@ def funnel_limits(*, size: FloatArray, share: float, level: float = 0.95) -> tup
 
 
 def common_share(numbers: Mapping[str, Number]) -> float:
-    """Return the share of all participants of the organisations that are shown, NaN without any."""
-    chosen = shown(numbers).values()
+    """Return the share of all participants of the organisations that count, NaN without any."""
+    chosen = counted(numbers)
     total = sum(number.n for number in chosen)
     return sum(number.n * number.estimate for number in chosen) / total if total else math.nan
 
 
 def worth(number: Number) -> float:
-    """Return how many participants, each by themselves and all followed, would give a share the error it has."""
-    return number.estimate * (1 - number.estimate) / number.std_error**2
+    """Return how many participants, each by themselves and all followed, would give a share the error it has.
+
+    Never more than there are, which few events may pretend; without events, as many.
+    """
+    if not (number.std_error > 0 and 0 < number.estimate < 1):
+        return float(number.n)
+    return min(number.estimate * (1 - number.estimate) / number.std_error**2, float(number.n))
 
 
 def side_by_side(numbers: Mapping[str, Number]) -> pd.DataFrame:
@@ -211,15 +234,11 @@ def figure(numbers: Mapping[str, Number], caption: str, axis: str) -> dict[str, 
     frame = table[["organisation", "estimate", "conf_low", "conf_high", "n"]].rename(
         columns={"organisation": "label_key"}
     )
-    last = {"label_key": "analyses.contrast.organisations_mean", "n": int(table["n"].sum())}
+    whole = sum(number.n for number in counted(numbers))
+    last = {"label_key": "analyses.contrast.organisations_mean", "n": whole}
     ends = {"estimate": mean.estimate, "conf_low": mean.conf_low, "conf_high": mean.conf_high}
     frame = pd.concat([frame, pd.DataFrame([{**last, **ends}])], ignore_index=True)
     return {"organisations": FigureSpec("shares", frame, caption, {"axis_label_key": axis, "decimals": 1})}
-
-
-def _logit(share: float) -> float:
-    """Return the logit of a share."""
-    return math.log(share / (1 - share))
 
 
 def _share(logit: float) -> float:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from bipstudy.models.covariance import ModelError, RowScores, clustered_covariance, encode_groups
 from bipstudy.models.estimates import Errors, Estimates
-from bipstudy.models.tidy import tidy_frame
+from bipstudy.models.tidy import critical_value, tidy_frame
 
 __all__ = ["Performance", "calibration_curve", "decision_curve", "prediction_performance"]
 
@@ -46,7 +46,9 @@ class Performance(Estimates):
         """Measures with intervals, tested against what a useless or a perfect prediction gives.
 
         An area of 0.5 and a slope of 1 are the nulls, zero for the rest and for every difference; the Brier score of
-        one prediction is tested against nothing.
+        one prediction is tested against nothing. The interval of an area is made on the logit scale, so that it stays
+        between 0 and 1 (Pepe 2003, The Statistical Evaluation of Medical Tests, section 5.2); that of a difference of
+        two areas is not.
 
         Parameters
         ----------
@@ -59,9 +61,15 @@ class Performance(Estimates):
         DataFrame
             Columns ``term, estimate, std_error, statistic, p_value, conf_low, conf_high``.
         """
-        return tidy_frame(
+        table = tidy_frame(
             self.terms, self.estimates, self.std_errors, np.inf, level, exponentiate=exponentiate, null=self.null
         )
+        area, error = float(self.estimates[0]), float(self.std_errors[0])
+        if self.null[0] == 0.5:
+            half = float(critical_value(level, np.inf)) * error / (area * (1.0 - area)) if 0.0 < area < 1.0 else np.nan
+            odds = area / (1.0 - area) * np.exp([-half, half]) if 0.0 < area < 1.0 else np.full(2, np.nan)
+            table.loc[0, ["conf_low", "conf_high"]] = odds / (1.0 + odds)
+        return table
 
     def glance(self) -> pd.DataFrame:
         """One row: rows, events, clusters, convention."""

@@ -6,7 +6,9 @@ Estimates :math:`y_i` with variances :math:`v_i` vary around a mean with varianc
 * :math:`\tau^2` by the moment estimator of DerSimonian and Laird, or that of Paule and Mandel, at which the weighted
   sum of squares :math:`Q(\tau^2) = \sum w_i (y_i - \mu)^2` is its expectation :math:`k - 1`.
 * Errors of Hartung and Knapp, and of Sidik and Jonkman: :math:`Q(\tau^2) / (k - 1) / \sum w_i` with :math:`t_{k-1}`,
-  which hold their level with few estimates where normal ones do not.
+  which hold their level with few estimates where normal ones do not. Estimates that happen to lie closer together than
+  their own errors say make them too small; with a floor the first factor is at least one, so that the error is never
+  below that of the weights.
 
 References
 ----------
@@ -16,7 +18,9 @@ of Standards 87, 377-385. IntHout, J., Ioannidis, J. P. A. and Borm, G. F. (2014
 method for random effects meta-analysis is straightforward and considerably outperforms the standard
 DerSimonian-Laird method. BMC Medical Research Methodology 14, 25. Viechtbauer, W. (2007). Confidence intervals for
 the amount of heterogeneity in meta-analysis. Statistics in Medicine 26, 37-52. Higgins, J. P. T. and Thompson, S. G.
-(2002). Quantifying heterogeneity in a meta-analysis. Statistics in Medicine 21, 1539-1558.
+(2002). Quantifying heterogeneity in a meta-analysis. Statistics in Medicine 21, 1539-1558. Roever, C., Knapp, G. and
+Friede, T. (2015). Hartung-Knapp-Sidik-Jonkman approach and its modification for random-effects meta-analysis with few
+studies. BMC Medical Research Methodology 15, 99 (the floor).
 """
 
 from __future__ import annotations
@@ -78,6 +82,7 @@ def random_effects(
     errors: npt.ArrayLike,
     method: Literal["PM", "DL"] = "PM",
     adjusted: bool = True,
+    floor: bool = False,
     level: float = 0.95,
 ) -> RandomEffects:
     """Pool estimates by random effects.
@@ -90,6 +95,8 @@ def random_effects(
         Paule and Mandel, or DerSimonian and Laird.
     adjusted : bool, default True
         Errors of Hartung, Knapp, Sidik and Jonkman, with t; else the usual normal ones.
+    floor : bool, default False
+        Never let the adjustment make an error smaller than the weights say.
     level : float, default 0.95
 
     Returns
@@ -119,6 +126,7 @@ def random_effects(
     weight = 1.0 / (v + tau2)
     mean = float(weight @ y / weight.sum())
     factor = _q(y, v, tau2) / (k - 1) if adjusted else 1.0
+    factor = max(factor, 1.0) if floor else factor
     error = float(np.sqrt(factor / weight.sum()))
     law = t(k - 1) if adjusted else norm
     half = float(law.ppf(0.5 + level / 2))
