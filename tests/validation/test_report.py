@@ -213,3 +213,9 @@ def test_rules_that_do_not_apply_are_listed_on_the_page() -> None:
 def test_row_numbers_as_ranges() -> None:
     assert ranges([5]) == "5"
     assert ranges([3, 2, 4, 9, 11, 12]) == "2–4, 9, 11–12"
+
+
+def test_the_page_has_the_style_of_the_house() -> None:
+    from bipstudy.report.style import house_css
+
+    assert house_css() in bip.validate(study(tables())).to_html()

@@ -27,6 +27,7 @@ def page(report: Report) -> str:
     """
     import jinja2
 
+    from bipstudy.report.style import house_css
     from bipstudy.validation.grouping import grouped
 
     language = report.language
@@ -38,6 +39,7 @@ def page(report: Report) -> str:
     counts = report.counts()
     return environment.from_string(source).render(
         language=language,
+        house=house_css(),
         say=lambda key, **values: text(f"validation.{key}", language, **values),
         number=lambda value: f"{value:,}".replace(",", "\u00a0"),
         report=report,
