@@ -1,7 +1,9 @@
 """A wrong file gives findings at the right place: never an exception, and never the value of a cell."""
 
 import io
+import os
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from deliveries import Style, csv_bytes, everything, rewrite, tables, texts, write
@@ -301,6 +303,24 @@ def test_a_member_without_a_name_is_refused_and_the_others_are_read(tmp_path):
     submission = bip.load_submission(path)
     assert [(each.code, each.file) for each in submission.findings] == [("unsafe-archive", "a.zip")]
     assert submission.hash == schema.content_hash(tables())
+
+
+def test_a_reader_that_breaks_off_with_its_stack_is_not_heard(tmp_path, monkeypatch, capfd):
+    import python_calamine
+
+    class Panic(BaseException):
+        pass
+
+    def broken(content):
+        os.write(2, b"thread panicked at xls.rs, stack backtrace:")
+        raise Panic
+
+    path = tmp_path / "leverans.xlsx"
+    write_template(path, "sv", tables())
+    monkeypatch.setattr(python_calamine, "CalamineWorkbook", SimpleNamespace(from_filelike=broken))
+    assert "unreadable-file" in {each.code for each in bip.load_submission(path).findings}
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
 
 
 def test_what_an_archive_says_of_its_size_is_not_trusted(tmp_path, monkeypatch):

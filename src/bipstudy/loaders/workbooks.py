@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bipstudy.loaders import biff, opendocument, sheet_xml
@@ -118,7 +121,8 @@ def _read_excel(name: str, content: bytes, known: dict[str, Extent], findings: l
     import python_calamine
 
     try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+        with _unheard():
+            book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
     except python_calamine.PasswordError:
         findings.append(Finding("locked-file", file=name))
         return []
@@ -146,8 +150,9 @@ def _read_sheet(name: str, book: Any, sheet: str, hidden: bool, extent: Extent, 
         findings.append(Finding("too-large", file=name, sheet=sheet))
         return []
     try:
-        raw = book.get_sheet_by_name(sheet)
-        rows = raw.to_python(skip_empty_area=False)
+        with _unheard():
+            raw = book.get_sheet_by_name(sheet)
+            rows = raw.to_python(skip_empty_area=False)
         ranges: Any = raw.merged_cell_ranges or []
     except BaseException as error:
         _let_through(error)
@@ -157,6 +162,25 @@ def _read_sheet(name: str, book: Any, sheet: str, hidden: bool, extent: Extent, 
         if row < len(rows) and column < len(rows[row]):
             rows[row][column] = value
     return [_grid(name, sheet, rows, [(*first, *last) for first, last in ranges], hidden)] if rows else []
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep what the reader writes to the error stream away: a panic writes its stack there before it can be caught."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        # No such stream, as in a program without a console.
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _let_through(error: BaseException) -> None:
