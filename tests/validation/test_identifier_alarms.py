@@ -14,7 +14,7 @@ from small_study import study, tables
 
 import bipstudy as bip
 from bipstudy import schema
-from bipstudy.validation.contacts import is_birth_date, kinds_in
+from bipstudy.validation.contacts import is_birth_date, kinds_in, says_born
 from bipstudy.validation.identifiers import CERTAIN, _by_chance, find, find_in
 
 FORMS = list(csv.DictReader(Path(__file__).with_name("identity_forms.csv").read_text(encoding="utf-8").splitlines()))
@@ -164,6 +164,36 @@ def test_contact_details_in_a_table_block_and_are_not_shown() -> None:
     assert found == [("contact-details", "unit_id", 3)]
     assert not report.ok
     assert "174" not in report.to_html()
+
+
+@pytest.mark.parametrize(
+    ("cell", "born"),
+    [
+        ("Född 1985-07-09 i Skövde", True),
+        ("Kim är född den 9 juli 1985", True),
+        ("f. 850709", True),
+        ("född: 9/7 1985", True),
+        ("born 9.7.1985", True),
+        ("date of birth 1985 07 09", True),
+        ("född utomlands, inskriven 2024-03-05", False),
+        ("inskriven 1999-03-05", False),
+        ("född 1985", False),
+        ("utförd 1999-03-05", False),
+        ("kl. 1985-07-09", False),
+        ("född 2024-03-05", False),
+    ],
+)
+def test_a_text_that_says_when_somebody_was_born(cell: str, born: bool) -> None:
+    assert says_born(cell, 2012) == born
+
+
+def test_a_cell_that_says_a_date_of_birth_blocks_alone() -> None:
+    frames = tables()
+    frames["participants"]["unit_id"] = ["grupp 2", "född 9 juli 1985", "född 701063-2391"]
+    findings = bip.validate(study(frames)).findings
+    found = findings[findings["code"].isin(["date-of-birth", "personal-identity-number"])]
+    assert found["code"].tolist() == ["personal-identity-number", "date-of-birth"]
+    assert "1985" not in findings.to_csv()
 
 
 def test_a_column_of_dates_of_birth_blocks() -> None:

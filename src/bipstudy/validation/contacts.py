@@ -43,6 +43,14 @@ _BARE_SHARE = 0.05
 _LIKELY = re.compile(r"@|\d.*\.\d+\.\d|\d\D?\d\D?\d\D?\d\D?\d|[a-zåäö]\s+\d|:.*:.*:")
 _PHONE = re.compile(r"^(?:0046[1-9]|07[02369])")
 _BIRTH = re.compile(r"^(?:(?:19|20)\d\d[-/. ]?(?:0[1-9]|1[0-2])[-/. ]?(?:0[1-9]|[12]\d|3[01]))(?:[ T]00:00(?::00)?)?$")
+# A date that a text itself says is one of birth: of digits, or with the month in words.
+_MONTHS = r"(?:jan|feb|mar|apr|ma[jy]|jun|jul|aug|sep|o[ck]t|nov|dec)[a-zåäö]*\.?"
+_SAID_BORN = re.compile(
+    r"(?<![^\W\d_])(?:född|fodd|föddes|födelsedatum|födelsedag|f\.|born|date of birth|birthday)[^\d\n]{0,15}"
+    rf"(?:(?P<year>(?:19|20)\d\d)[-/. ]?\d\d[-/. ]?\d\d(?!\d)"
+    rf"|\d{{1,2}}[-/. ]{{1,2}}(?:\d{{1,2}}|{_MONTHS})[-/. ]{{1,2}}(?P<last>(?:19|20)\d\d)(?!\d)|\d{{6}}(?!\d))",
+    re.IGNORECASE,
+)
 # What a column is called that holds a date of birth.
 _BIRTH_NAMES = re.compile(
     r"f(?:ö|oe|o)d(?:else)?(?:s)?(?:dag|datum|dat|d)\b|birth.?da|date.?of.?birth|\bdob\b", re.IGNORECASE
@@ -101,6 +109,18 @@ def is_birth_date(cell: str, latest: int) -> bool:
     except ValueError:
         return False
     return 1900 <= day.year <= latest
+
+
+def says_born(cell: str, latest: int) -> bool:
+    """Say whether a text says of a full date that somebody was born then.
+
+    Examples
+    --------
+    >>> says_born("Kim, född 9 juli 1985", 2012), says_born("f. 850709", 2012), says_born("född utomlands 2024", 2012)
+    (True, True, False)
+    """
+    found = _SAID_BORN.search(cell)
+    return found is not None and int(found["year"] or found["last"] or latest) <= latest
 
 
 @check
@@ -214,14 +234,16 @@ def _births(
     written = int((codes >= 0).sum())
     latest = int(threshold["latest_year"])
     texts = cells.astype(str).tolist()
+    # Identity numbers have a rule of their own.
+    says = [at for at, cell in enumerate(texts) if " " in cell and says_born(cell, latest) and not find(cell)]
+    told = _rows_of(codes, says, len(cells))
     likely = [at for at, cell in enumerate(texts) if len(cell) >= 8 and is_birth_date(cell, latest)]
     rows = _rows_of(codes, likely, len(cells))
     named = bool(_BIRTH_NAMES.search(head))
     many = len(rows) >= threshold["dates"] and len(rows) > threshold["share"] * max(written, 1)
-    # Identity numbers have a rule of their own.
     if len(rows) and (named or many) and find_in(values).empty:
-        return rows
-    return rows[:0]
+        return np.union1d(rows, told)
+    return told
 
 
 def _word(kind: str) -> dict[str, str]:
