@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -106,20 +107,22 @@ def cross_validate(
     weight = None if weights is None else design.frame[weights].to_numpy(dtype=np.float64)
     fold = deal_groups(codes, folds, seed)
     predictions = np.full(len(response), np.nan)
-    for number in range(folds):
-        train = fold != number
-        if response[train].min() == response[train].max():
-            raise ModelError("a fold leaves rows with one outcome only; use fewer folds")
-        part = None if weight is None else weight[train]
-        fitted = _fitted(model, design.matrix[train], response[train], codes[train], seed, part)
-        predictions[~train] = fitted.predict_proba(design.matrix[~train])[:, 1]
+    with _one_thread(model):
+        for number in range(folds):
+            train = fold != number
+            if response[train].min() == response[train].max():
+                raise ModelError("a fold leaves rows with one outcome only; use fewer folds")
+            part = None if weight is None else weight[train]
+            fitted = _fitted(model, design.matrix[train], response[train], codes[train], seed, part)
+            predictions[~train] = fitted.predict_proba(design.matrix[~train])[:, 1]
+        everyone = _fitted(model, design.matrix, response, codes, seed, weight)
     positions = np.arange(len(frame)) if design.source.positions is None else design.source.positions
     whole, dealt = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     whole[positions], dealt[positions] = predictions, fold
     return CrossValidation(
         predictions=pd.Series(whole, index=frame.index, name="prediction"),
         folds=pd.Series(dealt, index=frame.index, name="fold").astype("Int64"),
-        fit=_fitted(model, design.matrix, response, codes, seed, weight),
+        fit=everyone,
         features=design.terms,
     )
 
@@ -146,10 +149,11 @@ def deal_groups(codes: IntArray, folds: int, seed: int) -> IntArray:
     return np.asarray(fold[codes])
 
 
-def _fitted(
-    model: Any, matrix: FloatArray, response: FloatArray, codes: IntArray, seed: int, weight: FloatArray | None
-) -> Any:
-    """Model fitted to some rows, with one thread: many small fits, and sums that are made the same way everywhere."""
+def _one_thread(model: Any) -> AbstractContextManager[Any]:
+    """Fit and predict with one thread: many small fits, and sums that are made the same way everywhere.
+
+    Threads that wait for each other between the trees of a forest take far longer than the trees.
+    """
     if model != "ridge":
         import sklearn.ensemble
 
@@ -157,11 +161,11 @@ def _fitted(
     # scikit-learn brings threads of its own, which are found only once it is there.
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    with threadpool_limits(1):
-        return _fitted_here(model, matrix, response, codes, seed, weight)
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
-def _fitted_here(
+def _fitted(
     model: Any, matrix: FloatArray, response: FloatArray, codes: IntArray, seed: int, weight: FloatArray | None
 ) -> Any:
     """Model fitted to some rows."""
