@@ -12,7 +12,7 @@ import bipstudy as bip
 from bipstudy.loaders import read_mapping
 from bipstudy.loaders.cells import Cells
 from bipstudy.loaders.draft import draft_mapping
-from bipstudy.loaders.draft_hints import date_format, dates_of_occasions, off_scale, whose
+from bipstudy.loaders.draft_hints import date_format, dates_of_occasions, off_scale, whose, worded_answers
 
 
 def settled(drafted: str, answers: dict[str, str]) -> str:
@@ -118,3 +118,21 @@ def test_numbers_outside_the_scale() -> None:
     assert off_scale([Cells.of(["1", "99"]), Cells.of(["9", "2.5"])]) == ["9", "99"]
     # So many are a scale of their own.
     assert off_scale([Cells.of([str(number) for number in range(100)])]) == []
+
+
+def test_answers_in_words_are_drafted_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "svar klienter.csv"
+    rows = ["1;2024-01-01;3 - Stämmer delvis;2", "2;2024-01-02;Instämmer helt;4", "3;2024-01-03;5;Vet ej"]
+    path.write_text("\n".join(["Klientnr;Mätdatum;Samarbetsförmåga;Målmedvetenhet", *rows]) + "\n", "utf-8")
+    drafted = draft_mapping(path)
+    assert '# OSÄKERT "3 - Stämmer delvis": 3' in drafted
+    assert "goal_orientation:\n" not in drafted
+    mapping = tmp_path / "mapping.yaml"
+    answered = drafted.replace('"Instämmer helt": ?', '"Instämmer helt": 5')
+    mapping.write_text(settled(answered, {}), "utf-8")
+    forms = bip.load_submission(path, mapping=mapping, organisation="A").tables["measurements"]
+    assert forms["cooperation"].tolist() == [3, 5, 5]
+
+
+def test_a_number_that_is_no_answer_is_not_taken_for_one() -> None:
+    assert worded_answers(Cells.of(["2.5", "3", "", "3 av 5"])) == [("3 av 5", "?")]

@@ -22,6 +22,7 @@ from bipstudy.loaders.draft_hints import (
     lines_on_what_lacks,
     off_scale,
     whose,
+    worded_answers,
 )
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
@@ -248,10 +249,14 @@ def _fits(cells: Cells, table: str, canonical: str) -> bool:
 
 def _values(source: Source, table: str, guess: _Guess, mark: str) -> list[str]:
     """Return the lines on the values of a column of codes that are not ours."""
-    if guess.canonical in schema.items() or guess.canonical.endswith("_precision"):
+    if guess.canonical.endswith("_precision"):
         return []
-    codes = schema.table(table).column(guess.canonical).codes
     position = next(at for at in range(len(source.header.names)) if source.shown(at) == guess.name)
+    if guess.canonical in schema.items():
+        worded = worded_answers(source.body.columns[position])
+        lines = [f"          # {mark} {_quoted(said)}: {meant}" for said, meant in worded if may_be_shown(said)]
+        return [f"        {guess.canonical}:", *lines] if lines and len(lines) <= _FEW_VALUES else []
+    codes = schema.table(table).column(guess.canonical).codes
     if not codes:
         return []
     allowed, synonyms = schema.code_list(codes), value_synonyms().get(guess.canonical, {})

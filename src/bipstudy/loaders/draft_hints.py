@@ -15,6 +15,9 @@ from bipstudy.texts import text
 _DAY_OR_MONTH_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
 _OF_AN_OCCASION = re.compile(r"^(?P<before>\D*[^\W\d_]\D*)(?P<at>\d{1,2})$")
 _WHOLE = re.compile(r"-?\d{1,3}")
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
+# An answer with its words after it, as survey tools write them.
+_NUMBERED = re.compile(r"(\d{1,2})\s*[-–=:.)(]\s*[^\W\d_]")
 _READABLE = 0.95
 _FEW_CODES = 6
 # Words in the name of a file or sheet that say whose answers it holds.
@@ -106,6 +109,19 @@ def off_scale(columns: Iterable[Cells]) -> list[str]:
     said = {one for cells in columns for one in cells.distinct if _WHOLE.fullmatch(one) and fold(one) not in MISSING}
     found = sorted((one for one in said if not low <= int(one) <= high), key=int)
     return found if len(found) <= _FEW_CODES else []
+
+
+def worded_answers(cells: Cells) -> list[tuple[str, str]]:
+    """Return what a column of answers says in words, and the number that each begins with or a question mark.
+
+    Examples
+    --------
+    >>> worded_answers(Cells.of(["3 - Stämmer delvis", "Instämmer helt", "4", "Vet ej"]))
+    [('3 - Stämmer delvis', '3'), ('Instämmer helt', '?')]
+    """
+    said = sorted(one for one in cells.distinct if one and fold(one) not in MISSING and not _NUMBER.fullmatch(one))
+    numbered = [(one, _NUMBERED.match(one)) for one in said]
+    return [(one, found[1] if found else "?") for one, found in numbered]
 
 
 def whose(*names: str | None) -> str | None:
