@@ -190,8 +190,11 @@ def in_names(submission: Any) -> list[schema.Finding]:
     """
     names: dict[tuple[str, str | None], None] = {(file.name, None): None for file in getattr(submission, "files", ())}
     for frame in (getattr(submission, "provenance", None) or {}).values():
-        places = frame[["file", "sheet"]].drop_duplicates().itertuples(index=False, name=None)
-        names |= {(file, None if pd.isna(sheet) else sheet): None for file, sheet in places if not pd.isna(file)}
+        names |= {(str(file), None): None for file in frame["file"].dropna().unique()}
+        # Text files have no sheets, and may be long.
+        if frame["sheet"].notna().any():
+            places = frame[["file", "sheet"]].dropna().drop_duplicates().itertuples(index=False, name=None)
+            names |= dict.fromkeys(places)
     names |= {(part.file, part.sheet): None for part in getattr(submission, "unread", ())}
     telling = [(file, sheet) for file, sheet in names if _is_telling(file if sheet is None else sheet)]
     return [schema.Finding("identity-number-in-name", file=file, sheet=sheet) for file, sheet in telling]
