@@ -1,5 +1,6 @@
 """A page is whole, harmless, the same each time, and says its numbers."""
 
+import io
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -129,6 +130,35 @@ def test_a_figure_leaves_the_session_style_alone():
     before = dict(mpl.rcParams)
     figures.to_png(figures.forest(ROWS, language="sv"))
     assert dict(mpl.rcParams) == before
+
+
+def test_the_order_in_which_a_figure_is_saved_and_the_session_style_change_no_byte():
+    import matplotlib as mpl
+
+    from bipstudy.report.pictures import picture, to_png, to_svg
+
+    figure = figures.forest(ROWS, language="sv", benchmark_label="Danskt")
+    first = to_png(figure)
+    assert picture(figure) == picture(figures.forest(ROWS, language="sv", benchmark_label="Danskt"))
+    with mpl.rc_context({"font.size": 20, "savefig.dpi": 30, "figure.dpi": 50}):
+        assert to_png(figure) == first
+        again = figures.forest(ROWS, language="sv", benchmark_label="Danskt")
+        assert to_svg(picture(again), title="a") == to_svg(figure, title="a")
+
+
+def test_a_png_holds_everything_that_is_drawn():
+    from PIL import Image
+
+    from bipstudy.report.pictures import to_png
+
+    pixels = np.asarray(Image.open(io.BytesIO(to_png(figures.forest(ROWS, language="sv")))).convert("L"))
+    ink = pixels < 250
+    edges = (ink[0], ink[-1], ink[:, 0], ink[:, -1])
+    assert not any(edge.any() for edge in edges)
+    # The margin is that of the box around what is drawn, at 150 dots an inch.
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    margins = (rows[0], pixels.shape[0] - 1 - rows[-1], columns[0], pixels.shape[1] - 1 - columns[-1])
+    assert max(margins) < 30
 
 
 def cells(html):
