@@ -55,11 +55,12 @@ def ready(panel: pd.DataFrame) -> pd.DataFrame:
         ``y_work`` and ``y_study`` (first transition into work or study; the other one competes). While an analysis is
         made for another population, with its weights, also in ``ipcw``.
     """
-    alone = "none/" + panel["participant"].astype(object)
-    added: dict[str, Any] = {
-        CLUSTER: panel["caseworker"].astype(object).where(panel["caseworker"].notna(), alone),
-        "year": panel["quarter"].str[:4].astype(object),
-    }
+    cluster = panel["caseworker"].to_numpy(dtype=object, copy=True)
+    alone = panel["caseworker"].isna().to_numpy()
+    cluster[alone] = "none/" + panel["participant"].array[alone].astype(object)
+    place, quarters = pd.factorize(panel["quarter"])
+    years = np.array([*(quarter[:4] for quarter in quarters), pd.NA], dtype=object)
+    added: dict[str, Any] = {CLUSTER: cluster, "year": years[place]}
     if "y" in panel:
         known = panel["y"].notna()
         for name, cause in (("y_work", WORK), ("y_study", STUDY)):
@@ -362,9 +363,11 @@ def _merged(values: pd.Series) -> npt.NDArray[np.int64]:
         return level
     counts = np.bincount(level)
     # The first in order among equals: it must not depend on the order of rows.
-    merged = np.where(counts[level] >= RARE, level, int(counts.argmax()))
-    numbered: npt.NDArray[np.int64] = np.unique(merged, return_inverse=True)[1]
-    return numbered
+    merged = np.where(counts >= RARE, np.arange(len(counts)), int(counts.argmax()))
+    numbered: npt.NDArray[np.int64] = np.unique(merged[counts > 0], return_inverse=True)[1]
+    renumbered = np.zeros(len(counts), dtype=np.int64)
+    renumbered[counts > 0] = numbered
+    return renumbered[level]
 
 
 def _assigned(frame: pd.DataFrame, added: Mapping[str, Any]) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from bipstudy.analyses.continuity_tables import (
     figures_of,
     models_table,
 )
-from bipstudy.analyses.departures import around
+from bipstudy.analyses.departures import FEWEST_CASEWORKERS, FEWEST_PARTICIPANTS, around
 from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, share
 from bipstudy.analyses.history import history
 from bipstudy.analyses.result import Result, Sentence
@@ -37,6 +37,7 @@ from bipstudy.panel import build_episodes
 from bipstudy.panel.assembly import Parts, read_parts
 from bipstudy.panel.checks import check_definition
 from bipstudy.panel.days import first_days
+from bipstudy.panel.episodes import episodes_by_caseworker
 from bipstudy.study import Study
 
 NAME = "continuity"
@@ -139,7 +140,13 @@ def continuity(study: Study, *, outcome: str = "primary", washout_days: int = 30
             Sentence("analyses.continuity.note_reasons"),
             Sentence(
                 "analyses.continuity.note_departures",
-                {"least": DEPARTURE_LEAST, "days": DEPARTURE_DAYS, "changes": int(changes.departure.sum())},
+                {
+                    "least": DEPARTURE_LEAST,
+                    "days": DEPARTURE_DAYS,
+                    "changes": int(changes.departure.sum()),
+                    "people": FEWEST_PARTICIPANTS,
+                    "caseworkers": FEWEST_CASEWORKERS,
+                },
             ),
             Sentence("analyses.continuity.note_placebo"),
         ),
@@ -159,7 +166,7 @@ def headline(study: Study) -> Number:
     -------
     Number
     """
-    frame, background = primary_sample(build_episodes(study))
+    frame, background = primary_sample(episodes_by_caseworker(study))
     return _adjusted(frame, "event_work", background)
 
 
@@ -182,7 +189,9 @@ def primaries(study: Study, episodes: pd.DataFrame | None = None) -> list[tuple[
 
 def primary_sample(episodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of the primary estimand, and the background that is adjusted for."""
-    frame = ready(episodes[list(USED)])[episodes["caseworker_gap_days"].notna().to_numpy()].reset_index(drop=True)
+    used = episodes.loc[episodes["caseworker_gap_days"].notna().to_numpy(), list(USED)].reset_index(drop=True)
+    used.attrs = {}
+    frame = ready(used)
     return with_background(
         frame.assign(event=frame["event"].astype(float), event_work=(frame["cause"] == WORK).astype(float))
     )
@@ -191,7 +200,9 @@ def primary_sample(episodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _adjusted(frame: pd.DataFrame, response: str, background: list[str]) -> Number:
     """Return the hazard ratio after a first change, adjusted for quarter, time in programme and background."""
     periods = period_indicators(frame, response)
-    timed = pd.concat([frame, periods], axis=1)
+    # The other columns are shared and not copied: nobody writes to them.
+    timed = frame.copy(deep=False)
+    timed[[*periods.columns]] = periods
     fit = _fit(timed, response, ["first_change"], [*periods.columns, "months_since_entry", *background])
     return _ratio(fit, "first_change", timed, response)
 

@@ -21,6 +21,7 @@ from bipstudy.analyses.readiness import primaries as _readiness
 from bipstudy.analyses.training import primaries as _training
 from bipstudy.analyses.transitions import primaries as _transitions
 from bipstudy.panel import build_episodes, build_panel
+from bipstudy.panel.assembly import parts_kept
 from bipstudy.study import Study
 
 __all__ = ["ANALYSES", "headlines"]
@@ -68,7 +69,12 @@ def headlines(study: Study, names: Iterable[str] = ANALYSES) -> pd.DataFrame:
     >>> headlines(bip.load_example(), ["transitions"])["contrast"].tolist()
     ['everyone']
     """
-    wanted = [*names]
+    with parts_kept():
+        return _headlines(study, [*names])
+
+
+def _headlines(study: Study, wanted: list[str]) -> pd.DataFrame:
+    """Return the primary estimates; the study is read once for all of them."""
     panel = build_panel(study) if set(wanted) & set(_OF_PANEL) else None
     episodes = build_episodes(study) if set(wanted) & set(_OF_EPISODES) else None
     rows: Rows = []

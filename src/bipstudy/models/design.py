@@ -18,6 +18,7 @@ import pandas as pd
 from bipstudy.models.covariance import ModelError, cluster_names, combine_codes, encode_groups
 from bipstudy.models.estimates import RowSource
 from bipstudy.models.formula import FormulaParts, names_in, parsed, split_formula
+from bipstudy.models.solving import BLOCK
 
 __all__ = ["Design", "DesignSpec", "build_design", "group_codes"]
 
@@ -284,7 +285,13 @@ def _plain_dtypes(columns: pd.DataFrame) -> pd.DataFrame:
             changed[name] = column.astype(np.float64)
         elif pd.api.types.is_string_dtype(column.dtype):
             changed[name] = pd.Categorical(column.astype(object))
-    return columns.assign(**changed) if changed else columns
+    if not changed:
+        return columns
+    # The other columns are shared and not copied: nobody writes to them.
+    plain = columns.copy(deep=False)
+    for name, column in changed.items():
+        plain[name] = column
+    return plain
 
 
 def _make_spec(columns: pd.DataFrame, right: Any, text: str, variables: tuple[str, ...]) -> DesignSpec:
@@ -329,12 +336,12 @@ def _plain_factors(columns: pd.DataFrame, right: Any) -> tuple[_Factor, ...] | N
 def _fill(frame: pd.DataFrame, factors: Sequence[_Factor], width: int) -> FloatArray:
     """Matrix of an additive formula, written in place."""
     matrix = np.zeros((len(frame), width))
-    start = 0
+    start, numbers = 0, dict[int, FloatArray]()
     for factor in factors:
         if factor.label == INTERCEPT and not factor.column:
             matrix[:, start] = 1.0
         elif factor.levels is None:
-            matrix[:, start] = frame[factor.column].to_numpy(dtype=np.float64)
+            numbers[start] = frame[factor.column].to_numpy(dtype=np.float64)
         else:
             codes = factor.levels.get_indexer(pd.Index(frame[factor.column].astype(factor.levels.dtype)))
             if len(codes) and codes.min() < 0:
@@ -343,6 +350,11 @@ def _fill(frame: pd.DataFrame, factors: Sequence[_Factor], width: int) -> FloatA
             rows = np.flatnonzero(shift >= 0)
             matrix[rows, start + shift[rows]] = 1.0
         start += len(factor.names)
+    # Some rows of all columns at a time: a column down the whole matrix fetches every row of it anew.
+    for top in range(0, len(frame), BLOCK):
+        part = slice(top, top + BLOCK)
+        for place, values in numbers.items():
+            matrix[part, place] = values[part]
     return matrix
 
 

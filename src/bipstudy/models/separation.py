@@ -196,24 +196,30 @@ def _follow(
     )
 
 
+def _some(rows: BoolArray) -> npt.NDArray[np.int64]:
+    """Positions of some of the rows, evenly spread."""
+    places = np.flatnonzero(rows)
+    return places[:: max(len(places) // 200, 1)]
+
+
 def _plain_direction(matrix: FloatArray, response: FloatArray, columns: BoolArray) -> FloatArray | None:
     """Direction of the first column that is never negative, and zero in all events or in all other rows; else None.
 
     Levels without events are the usual case; to see them beforehand saves some twenty iterations.
     """
-    # A few rows rule out nearly every column; only the rest is looked at in full.
+    # A few rows from everywhere rule out nearly every column; only the rest is looked at in full.
     events = response > 0.0
-    few = np.flatnonzero(events)[:200]
+    few = _some(events)
     for column in np.flatnonzero(columns & ~matrix[few].any(axis=0)):
-        values = matrix[:, column]
+        values = np.ascontiguousarray(matrix[:, column])
         if values.any() and values.min() >= 0.0 and not values[events].any():
             direction = np.zeros(matrix.shape[1])
             direction[column] = -1.0
             return direction
     others = response <= 0.0
-    few = np.flatnonzero(others)[:200]
+    few = _some(others)
     for column in np.flatnonzero(columns & ~matrix[few].any(axis=0)):
-        values = matrix[:, column]
+        values = np.ascontiguousarray(matrix[:, column])
         if values.any() and values.min() >= 0.0 and not values[others].any():
             direction = np.zeros(matrix.shape[1])
             direction[column] = 1.0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -52,12 +53,17 @@ class Parts:
     """A study read for the panel: codes, occasions, caseworkers, activities and follow-up."""
 
     coded: Coded
+    study: Study
     occasions: Occasions
     periods: MainPeriods
-    activities: Activities
     follow_up: FollowUp
     entered: Ints
     origin: Ints
+
+    @cached_property
+    def activities(self) -> Activities:
+        """Days with activities, read when they are asked for."""
+        return read_activities(self.study, self.coded)
 
 
 # What was read of the studies of a block of `parts_kept`, each beside the study, which so keeps its identity.
@@ -109,9 +115,9 @@ def _read(study: Study, definition: Transition, origin: str) -> Parts:
     spells = join_spells(read_records(study, coded, definition.minimum_days), definition)
     return Parts(
         coded=coded,
+        study=study,
         occasions=occasions,
         periods=main_periods(study, coded, occasions),
-        activities=read_activities(study, coded),
         follow_up=follow(coded, spells, definition, zero),
         entered=entered,
         origin=zero,
@@ -138,19 +144,27 @@ def exposures(
     dict
         Columns of the panel, `caseworker` first.
     """
-    occasions, labels = parts.occasions, parts.coded.caseworker_labels
-    main = caseworker_exposures(parts.periods, person, day, parts.entered[person])
-    on_form = at(occasions.form_caseworker, occasion, -1)
+    occasions = parts.occasions
+    caseworker, main = main_caseworker(parts, person, day, occasion)
     answering = at(occasions.answering_caseworker, occasion, -1)
-    code = np.where(main["main"] >= 0, main.pop("main"), on_form).astype(np.int64)
     return {
-        "caseworker": take(labels, code),
-        "answering_caseworker": take(labels, answering),
+        "caseworker": caseworker,
+        "answering_caseworker": take(parts.coded.caseworker_labels, answering),
         "belief": at(occasions.scores.get(PREFIX["caseworker"] + BELIEF, np.zeros(0)), occasion, np.nan),
         "optimism": optimism(occasions, person, answering, at(occasions.answered_first, occasion, 0)),
         **main,
         **activity_exposures(parts.activities, person, np.maximum(window, parts.entered[person]), day),
     }
+
+
+def main_caseworker(
+    parts: Parts, person: Ints, day: Ints, occasion: Ints
+) -> tuple[pd.api.extensions.ExtensionArray, dict[str, Floats | Ints]]:
+    """Return the main caseworker of rows as of a day, else who is named on the form, and what is known of the main."""
+    main = caseworker_exposures(parts.periods, person, day, parts.entered[person])
+    on_form = at(parts.occasions.form_caseworker, occasion, -1)
+    code = np.where(main["main"] >= 0, main.pop("main"), on_form).astype(np.int64)
+    return take(parts.coded.caseworker_labels, code), main
 
 
 Number = TypeVar("Number", np.int64, np.float64)

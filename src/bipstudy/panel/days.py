@@ -45,9 +45,10 @@ def first_days(frame: pd.DataFrame, name: str) -> Ints:
 def last_days(frame: pd.DataFrame, name: str) -> Ints:
     """Return the last day that each date may be, `FAR` where it is missing."""
     days = first_days(frame, name)
-    precision = frame[f"{name}_precision"]
+    codes, labels = pd.factorize(frame[f"{name}_precision"])
     for label, months in (("month", 1), ("quarter", 3)):
-        chosen = (precision == label).to_numpy(dtype=bool) & (days != FAR)
+        # Nearly every date is known to the day.
+        chosen = (codes == labels.get_loc(label)) & (days != FAR) if label in labels else np.zeros(0, dtype=bool)
         if chosen.any():
             month = days[chosen].astype("datetime64[D]").astype("datetime64[M]")
             days[chosen] = (month + months).astype("datetime64[D]").astype(np.int64) - 1

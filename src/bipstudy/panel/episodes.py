@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from bipstudy.panel.assembly import (
     censoring,
     exposures,
     identity,
+    main_caseworker,
     read_parts,
     reasons,
 )
@@ -102,6 +104,21 @@ def build_episodes(
     >>> bool((episodes["stop"] > episodes["start"]).all())
     True
     """
+    return _build(study, outcome, origin, step_months, washout_days, whole=True)
+
+
+def episodes_by_caseworker(study: Study) -> pd.DataFrame:
+    """Build the rows of `build_episodes` with caseworkers and background, without answers and activities.
+
+    For whoever builds the episodes of many studies: to take those along to every row takes as long as the rest.
+    """
+    return _build(study, "primary", "first_measurement", 3, 30, whole=False)
+
+
+def _build(
+    study: Study, outcome: str, origin: str, step_months: float, washout_days: int, *, whole: bool
+) -> pd.DataFrame:
+    """Build the rows, with or without answers and activities."""
     definition = check_definition(study, outcome)
     check_origin(origin)
     check_number("step_months", step_months, least=0.1, whole=False)
@@ -109,7 +126,8 @@ def build_episodes(
     parts = read_parts(study, definition, origin)
     risk, flow = _at_risk(parts, origin, washout_days)
     rows = _cut(risk, step_months * DAYS_PER_MONTH)
-    frame = pd.DataFrame(_columns(parts, risk, rows, step_months * DAYS_PER_MONTH, washout_days), copy=False)
+    columns = _columns(parts, risk, rows, step_months * DAYS_PER_MONTH, washout_days, whole=whole)
+    frame = pd.DataFrame(columns, copy=False)
     frame.attrs["settings"] = {
         "outcome": outcome,
         "origin": origin,
@@ -176,14 +194,13 @@ def _cut(risk: AtRisk, step: float) -> Rows:
 
 
 def _columns(
-    parts: Parts, risk: AtRisk, rows: Rows, step: float, washout: int
+    parts: Parts, risk: AtRisk, rows: Rows, step: float, washout: int, *, whole: bool
 ) -> dict[str, pd.api.extensions.ExtensionArray | Floats]:
     """Return the columns of the episodes."""
     occasions, person = parts.occasions, risk.person[rows.of]
     begins = parts.origin[person] + rows.start
     day = begins - washout
     occasion = latest(key(occasions.person, occasions.answered), person, day)
-    change, progression = changes(occasions, parts.follow_up.transition)
     cause = np.where(rows.last, risk.cause[rows.of], CAUSES["none"])
     censored = rows.last & (cause == CAUSES["none"])
     return {
@@ -191,14 +208,12 @@ def _columns(
         "occasion": at(occasions.number.astype(np.float64), occasion, np.nan),
         "answered_on": dates_of(at(occasions.answered, occasion, FAR)),
         **calendar(parts, person, begins),
-        **{column: at(values, occasion, np.nan) for column, values in occasions.scores.items()},
-        **{f"{column}_raw": at(values, occasion, np.nan) for column, values in occasions.raw.items()},
-        **{
-            f"{column}_change_before": at(before(values, occasions.person), occasion, np.nan)
-            for column, values in change.items()
-        },
-        "progression_before": at(before(progression, occasions.person), occasion, np.nan),
-        **exposures(parts, person, day, day - round(step), occasion),
+        **(_answers(parts, occasion) if whole else {}),
+        **(
+            exposures(parts, person, day, day - round(step), occasion)
+            if whole
+            else _caseworkers(parts, person, day, occasion)
+        ),
         "start": rows.start,
         "stop": rows.stop,
         "event": ((cause == CAUSES["work"]) | (cause == CAUSES["study"])).astype(np.int64),
@@ -207,6 +222,27 @@ def _columns(
         "end_reason": reasons(parts, person, censored),
         "ipcw": _weights(parts, risk, rows),
         **background(parts, person),
+    }
+
+
+def _caseworkers(parts: Parts, person: Ints, day: Ints, occasion: Ints) -> dict[str, Any]:
+    """Return the main caseworker and what is known of him or her."""
+    caseworker, known = main_caseworker(parts, person, day, occasion)
+    return {"caseworker": caseworker, **known}
+
+
+def _answers(parts: Parts, occasion: Ints) -> dict[str, Floats]:
+    """Return answers of the latest occasion, and their changes up to it."""
+    occasions = parts.occasions
+    change, progression = changes(occasions, parts.follow_up.transition)
+    return {
+        **{column: at(values, occasion, np.nan) for column, values in occasions.scores.items()},
+        **{f"{column}_raw": at(values, occasion, np.nan) for column, values in occasions.raw.items()},
+        **{
+            f"{column}_change_before": at(before(values, occasions.person), occasion, np.nan)
+            for column, values in change.items()
+        },
+        "progression_before": at(before(progression, occasions.person), occasion, np.nan),
     }
 
 

@@ -82,25 +82,28 @@ def pair_forms(study: Study, coded: Coded) -> Occasions:
     -------
     Occasions
     """
-    forms, person, caseworker, undated = _answered(study, coded)
-    early, late = first_days(forms, "answered_on"), last_days(forms, "answered_on")
-    number = forms["occasion"].to_numpy(dtype=np.int64)
+    table = study.measurements
+    chosen, undated = _answered(table, coded)
+    person, caseworker = coded.person["measurements"][chosen], coded.caseworker["measurements"][chosen]
+    early, late = first_days(table, "answered_on")[chosen], last_days(table, "answered_on")[chosen]
+    number = table["occasion"].to_numpy(dtype=np.int64, na_value=0)[chosen]
     _, group = np.unique(person * 1000 + number, return_inverse=True)
-    earliest = np.full(len(forms), FAR, dtype=np.int64)
+    earliest = np.full(len(chosen), FAR, dtype=np.int64)
     np.minimum.at(earliest, group, late)
     paired = early - earliest[group] <= PAIRED_WITHIN_DAYS
     # In the order of their days, so that the later of two answers to one question stands.
     order = np.flatnonzero(paired)[np.argsort(late[paired], kind="stable")]
-    forms, person, caseworker, number = forms.iloc[order], person[order], caseworker[order], number[order]
+    chosen, person, caseworker, number = chosen[order], person[order], caseworker[order], number[order]
     early, late = early[order], late[order]
 
     codes, head, group = np.unique(person * 1000 + number, return_index=True, return_inverse=True)
     answered, answered_first = np.full(len(codes), -FAR), np.full(len(codes), -FAR)
     np.maximum.at(answered, group, late)
     np.maximum.at(answered_first, group, early)
-    raw, scores = _answers(forms, group, len(codes))
-    respondent = (forms["respondent"] == "caseworker").to_numpy(dtype=bool)
-    has_belief = forms[BELIEF].notna().to_numpy(dtype=bool) if BELIEF in forms else np.zeros(len(forms), dtype=bool)
+    raw, scores = _answers(table, chosen, group, len(codes))
+    respondent = (table["respondent"] == "caseworker").to_numpy(dtype=bool)[chosen]
+    given = table[BELIEF].notna().to_numpy(dtype=bool) if BELIEF in table else np.zeros(len(table), dtype=bool)
+    has_belief = given[chosen]
     sequence = np.lexsort((number[head], answered, person[head]))
     first = np.concatenate([[True], np.diff(person[head][sequence]) != 0])[: len(codes)]
     return Occasions(
@@ -118,18 +121,11 @@ def pair_forms(study: Study, coded: Coded) -> Occasions:
     )
 
 
-def _answered(study: Study, coded: Coded) -> tuple[pd.DataFrame, Ints, Ints, int]:
-    """Return the answered forms that have a date, with participant and caseworker, and how many have none."""
-    table = study.measurements
+def _answered(table: pd.DataFrame, coded: Coded) -> tuple[Ints, int]:
+    """Return the rows of the answered forms that have a date, and how many have none."""
     answered = (table["form_status"] == "answered").to_numpy(dtype=bool) & (coded.person["measurements"] >= 0)
     dated = table["answered_on"].notna().to_numpy(dtype=bool)
-    chosen = answered & dated
-    return (
-        table[chosen],
-        coded.person["measurements"][chosen],
-        coded.caseworker["measurements"][chosen],
-        int((answered & ~dated).sum()),
-    )
+    return np.flatnonzero(answered & dated), int((answered & ~dated).sum())
 
 
 def _named(caseworker: Ints, group: Ints, groups: int, lesser: Bools, better: Bools) -> Ints:
@@ -141,21 +137,38 @@ def _named(caseworker: Ints, group: Ints, groups: int, lesser: Bools, better: Bo
     return named
 
 
-def _answers(forms: pd.DataFrame, group: Ints, groups: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Return raw answers and answers as 0-100 of the scale of their form's questionnaire, per occasion."""
-    names = sorted(forms["instrument"].unique())
-    known = {name: {item.id: item for item in schema.instrument(name).items} for name in names}
-    uses = {name: (forms["instrument"] == name).to_numpy(dtype=bool) for name in names}
-    answers = {who: (forms["respondent"] == who).to_numpy(dtype=bool) for who in PREFIX}
-    raw, scores = {}, {}
+def _answers(table: pd.DataFrame, rows: Ints, group: Ints, groups: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Return raw answers and answers as 0-100 of the scale of their form's questionnaire, per occasion.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The forms.
+    rows : ndarray of int64, shape (n,)
+        Those that are read, in the order in which a later answer replaces an earlier one.
+    group : ndarray of int64, shape (n,)
+        Occasion of each.
+    groups : int
+        How many occasions.
+    """
+    instrument = table["instrument"].array[rows]
+    uses = {name: np.asarray(instrument == name, dtype=bool) for name in sorted(instrument.unique())}
+    known = {name: {item.id: item for item in schema.instrument(name).items} for name in uses}
+    respondent = table["respondent"]
+    asked = {who: (respondent == who).to_numpy(dtype=bool)[rows] for who in PREFIX}
+    raw, scores, read = {}, {}, {}
     for column, who, item_id in answer_columns():
         raw[column], scores[column] = np.full(groups, np.nan), np.full(groups, np.nan)
-        values = forms[item_id].to_numpy(dtype=np.float64, na_value=np.nan)
-        for name in names:
-            if item_id not in known[name]:
-                continue
-            score = as_percentage(values, known[name][item_id])
-            chosen = answers[who] & uses[name] & ~np.isnan(score)
+        if item_id not in read:
+            # Items that both are asked are read once.
+            values = table[item_id].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
+            read[item_id] = (
+                values,
+                {name: as_percentage(values, known[name][item_id]) for name in uses if item_id in known[name]},
+            )
+        values, of_item = read[item_id]
+        for name, score in of_item.items():
+            chosen = asked[who] & uses[name] & ~np.isnan(score)
             raw[column][group[chosen]] = values[chosen]
             scores[column][group[chosen]] = score[chosen]
     return raw, scores
