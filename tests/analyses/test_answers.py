@@ -11,6 +11,7 @@ import pytest
 import bipstudy as bip
 from bipstudy.analyses import Result
 from bipstudy.analyses.wording import written
+from bipstudy.study import Study
 from bipstudy.texts import text
 
 SAID_IN_FULL = ("participants", "continuity", "activities", "measurement", "training", "insights")
@@ -96,3 +97,26 @@ def test_which_insight_weighs_most_is_said_with_how_sure_that_is(results: dict[s
     places = [said.index(text(f"analyses.contrast.insight_{name}", "en")) for name in (first, second)]
     assert places == sorted(places)
     assert written("risk_difference", apart["estimate"], apart["conf_low"], apart["conf_high"], "en") in said
+
+
+def test_one_caseworker_gives_no_interval_and_no_traceback() -> None:
+    """Errors allow for caseworkers: with one there are none, and what has no error holds no test."""
+    study = bip.load_example()
+    first = study.organisations["organisation_id"].iloc[0]
+    tables = {name: study.tables[name] for name in study.sent}
+    own = {name: table[table["organisation_id"] == first] for name, table in tables.items()}
+    for name in ("assignments", "measurements", "trainings"):
+        own[name] = own[name].assign(caseworker_id="å1")
+    own["caseworkers"] = own["caseworkers"].head(1).assign(caseworker_id="å1")
+    own["trainings"] = own["trainings"].drop_duplicates("kind")
+    alone = Study.from_tables({**own, "assignments": own["assignments"].drop_duplicates("participant_id")})
+    for name in bip.analyses.list():
+        result = getattr(bip.analyses, name)(alone)
+        assert result.answer("sv"), name
+        # The sum over one cluster is nought but for rounding: an error of that size is a certainty nobody has.
+        errors = result.estimates["std_error"].dropna()
+        assert not errors.between(0, 1e-9).any(), name
+        held = result.estimates["std_error"].isna() & result.estimates["scale"].isin(["risk_ratio", "hazard_ratio"])
+        assert result.estimates.loc[held, "p_value"].isna().all(), name
+        if name == "indicators":
+            assert np.isnan(result.estimates.set_index("benchmark").loc["R1", "estimate"])

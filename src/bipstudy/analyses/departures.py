@@ -21,6 +21,10 @@ QUARTER_DAYS = days_of_months(3)
 # Quarters around a departure: the first and the last stand for all before and after; the one before it is compared to.
 FIRST_QUARTER, LAST_QUARTER, REFERENCE = -4, 3, -1
 QUARTERS = tuple(quarter for quarter in range(FIRST_QUARTER, LAST_QUARTER + 1) if quarter != REFERENCE)
+# Errors that allow for caseworkers are far too small where few of them, or few participants, carry a coefficient
+# (MacKinnon and Webb 2017, Wild bootstrap inference for wildly different cluster sizes, Journal of Applied Econometrics
+# 32, 233-254): such a quarter is not estimated.
+FEWEST_PARTICIPANTS, FEWEST_CASEWORKERS = 10, 5
 # Outcome in the estimates -> column.
 OUTCOMES = {"progression_earlier": "progression_before", "belief": "belief_z", "answers": "level"}
 UPCOMING = ("upcoming_departure", "upcoming_other_change")
@@ -121,9 +125,22 @@ def _event_study(frame: pd.DataFrame, analysis: str) -> list[tuple[Label, Number
             )
         )
         nothing = Number(n=len(used))
-        rows += [(_label(analysis, term, outcome), _term(fit, term, nothing)) for term in terms]
-        rows += [(_label(analysis, name, outcome), _mean_of(fit, side, name, nothing)) for name, side in sides.items()]
+        rows += [
+            (_label(analysis, term, outcome), _term(fit if _carried(used, [term]) else None, term, nothing))
+            for term in terms
+        ]
+        rows += [
+            (_label(analysis, name, outcome), _mean_of(fit if _carried(used, side) else None, side, name, nothing))
+            for name, side in sides.items()
+        ]
     return rows
+
+
+def _carried(frame: pd.DataFrame, terms: list[str]) -> bool:
+    """Say whether enough participants, with enough caseworkers, have one of some indicators."""
+    own = frame.loc[frame[terms].max(axis=1) > 0, CLUSTERS]
+    fewest = {CLUSTER: FEWEST_CASEWORKERS, "participant": FEWEST_PARTICIPANTS}
+    return all(own[name].nunique() >= fewest[name] for name in CLUSTERS)
 
 
 def _term(fit: Any, term: str, nothing: Number) -> Number:
@@ -159,5 +176,5 @@ def _placebo(frame: pd.DataFrame, analysis: str) -> list[tuple[Label, Number]]:
         )
         for term in UPCOMING:
             label = Label(analysis, term, "sd", outcome, term, None, "background")
-            rows.append((label, _term(fit, term, Number(n=len(used)))))
+            rows.append((label, _term(fit if _carried(used, [term]) else None, term, Number(n=len(used)))))
     return rows

@@ -132,7 +132,8 @@ def share(*, values: FloatArray, weights: FloatArray | None = None, clusters: np
     r"""Weighted share of ones, with an interval on the logit scale.
 
     The variance is that of a ratio of sums over clusters, :math:`\sum_g (\sum_{i \in g} w_i (y_i - p))^2 / (\sum w)^2`
-    times :math:`G / (G - 1)`. With no one or everyone the interval is exact (Clopper and Pearson 1934).
+    times :math:`G / (G - 1)`; there is none with one cluster. With no one or everyone the interval is exact
+    (Clopper and Pearson 1934).
 
     Parameters
     ----------
@@ -206,10 +207,12 @@ def mean(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt
 
 
 def _ratio_error(scores: FloatArray, total: float, groups: npt.NDArray[np.int64]) -> float:
-    """Return the clustered standard error of a ratio of sums."""
+    """Return the clustered standard error of a ratio of sums; NaN with one cluster, whose scores add to nought."""
     sums = np.bincount(groups, weights=scores)
     count = len(sums)
-    return math.sqrt(float(sums @ sums) * count / max(count - 1, 1)) / float(total)
+    if count < 2:
+        return math.nan
+    return math.sqrt(float(sums @ sums) * count / (count - 1)) / float(total)
 
 
 def _exact_end(n: int) -> tuple[float, float]:

@@ -74,7 +74,7 @@ def count(found: Sequence[Difference], labels: Sequence[str]) -> Number:
 
     estimates = np.array([each.number.estimate for each in found])
     errors = np.array([each.number.std_error for each in found])
-    tested = int((~np.isnan(estimates)).sum())
+    tested = int((~np.isnan(estimates / errors)).sum())
     if not tested:
         return Number(n=len(found))
     own = int(holm_holds((estimates / errors)[None, :]).sum())
@@ -139,7 +139,7 @@ def expected(found: Sequence[Difference]) -> pd.DataFrame:
     columns = ["size", "all", "all_low", "all_high", "seven", "seven_low", "seven_high"]
     errors = np.array([each.number.std_error for each in found])
     good = errors > 0
-    if good.sum() < 2:
+    if good.sum() < 2 or len(found[0].influence) < 2:
         return pd.DataFrame(columns=columns)
     errors = errors[good]
     influence = np.column_stack([each.influence for each, kept in zip(found, good, strict=True) if kept])

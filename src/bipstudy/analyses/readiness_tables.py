@@ -199,11 +199,12 @@ def transport_table(frame: pd.DataFrame, prediction: FloatArray | None) -> pd.Da
         events = int(part["y"].sum())
         auc = (np.nan, np.nan, np.nan)
         if min(events, len(part) - events) >= LEAST_EVENTS:
-            made = models.prediction_performance(
-                part["y"], guess, cluster=part[CLUSTER].to_numpy(dtype=object), weights=part["ipcw"]
-            )
+            # An organisation with one caseworker has no error that allows for caseworkers, and so no interval.
+            alone = part[CLUSTER].nunique() < 2
+            cluster = None if alone else part[CLUSTER].to_numpy(dtype=object)
+            made = models.prediction_performance(part["y"], guess, cluster=cluster, weights=part["ipcw"])
             row = made.tidy().set_index("term").loc["auc"]
-            auc = float(row["estimate"]), float(row["conf_low"]), float(row["conf_high"])
+            auc = float(row["estimate"]), *((np.nan, np.nan) if alone else (row["conf_low"], row["conf_high"]))
         means = np.average(np.column_stack([guess, part["y"]]), weights=part["ipcw"], axis=0)
         rows.append((str(organisation), len(part), events, *means, *auc))
     return pd.DataFrame(rows, columns=columns)

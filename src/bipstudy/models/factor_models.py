@@ -273,6 +273,8 @@ def _covariance(
         return bread @ (scores.T @ scores) @ bread, Errors(text="sandwich, independent rows assumed"), influence
     codes = np.unique(np.concatenate(clusters), return_inverse=True)[1].astype(np.int64)
     count = int(codes.max()) + 1
+    if count < 2:
+        raise ModelError("clustered errors need at least two clusters")
     sums = group_sums(scores, codes, count)
     factor, words = (
         (1.0, "no small-sample factor") if small_sample == "none" else (count / (count - 1.0), "factor G/(G-1)")

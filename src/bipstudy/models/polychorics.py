@@ -333,10 +333,12 @@ def _packed(codes: Ints) -> Ints:
 
 
 def influence_error(influence: Floats, groups: Ints | None) -> float:
-    """Give the standard error of a mean of influences, rows independent or clustered."""
+    """Give the standard error of a mean of influences, rows independent or clustered; NaN with one cluster."""
     rows = influence.size
     if groups is None:
         return float(np.sqrt((influence**2).sum()) / rows)
     sums = np.bincount(groups, weights=influence)
     count = np.unique(groups).size
+    if count < 2:
+        return float("nan")
     return float(np.sqrt(count / (count - 1.0) * (sums**2).sum()) / rows)

@@ -148,8 +148,10 @@ class LogitScreen:
 
 
 def _error(influence: FloatArray, clusters: int) -> FloatArray:
-    """Clustered standard errors with the factor G/(G-1), shape (k,)."""
-    return np.asarray(np.sqrt((influence**2).sum(axis=0) * clusters / max(clusters - 1.0, 1.0)))
+    """Clustered standard errors with the factor G/(G-1), shape (k,); NaN with one cluster, which has none."""
+    if clusters < 2:
+        return np.full(influence.shape[1], np.nan)
+    return np.asarray(np.sqrt((influence**2).sum(axis=0) * clusters / (clusters - 1.0)))
 
 
 def fit_screen(

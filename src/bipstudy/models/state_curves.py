@@ -284,13 +284,15 @@ def cluster_variance(
     -------
     survival : (groups,) float64
     incidence : (groups, k) float64
+        NaN for a group that is one cluster, whose influences add to nought.
     """
     survival, incidence = row_influence(curves, slots[group])
     pair = group * (int(cluster.max(initial=0)) + 1) + cluster
     cells, code = np.unique(pair, return_inverse=True)
     owner = cells // (int(cluster.max(initial=0)) + 1)
     sums = [slot_sums(code, column, cells.size) for column in (survival, *incidence.T)]
-    squares = [slot_sums(owner, total**2, groups) for total in sums]
+    alone = np.bincount(owner, minlength=groups) == 1
+    squares = [np.where(alone, np.nan, slot_sums(owner, total**2, groups)) for total in sums]
     return squares[0], np.column_stack(squares[1:]) if len(squares) > 1 else np.zeros((groups, 0))
 
 
