@@ -57,3 +57,8 @@ def test_a_page_has_no_colour_of_its_own_and_names_none_that_is_not_there(page: 
     # One of the validation page is made of a severity and is filled in by the template.
     used = set(re.findall(r"var\(--([\w-]+)\)", content))
     assert used <= defined
+
+
+def test_what_holds_on_paper_comes_last() -> None:
+    # Of two rules alike the later one holds: links on paper would be blue again.
+    assert house_css().index("@media print") > house_css().index("a { color: var(--primary)")
