@@ -10,7 +10,9 @@ import pytest
 
 import bipstudy as bip
 from bipstudy import models
+from bipstudy.analyses import belief_optimism as design
 from bipstudy.analyses import resampling
+from bipstudy.analyses.belief import primary_samples
 from bipstudy.analyses.caseworkers_draws import of_halves, of_spread
 from bipstudy.analyses.common import CLUSTER
 from bipstudy.analyses.estimating import Label, Number, estimates
@@ -204,6 +206,34 @@ def test_insights_have_replicates_where_separation_decides_some_rows(monkeypatch
                 continue
             assert number.resample is not None
             np.testing.assert_allclose(number.resample(), number.estimate, rtol=1e-5)
+
+
+@pytest.mark.parametrize("column", ["above", "z_optimism"])
+def test_optimism_in_points_is_resampled_with_its_ratio(column: str) -> None:
+    study, _ = bip.simulate_study(participants=1500, seed=12, scenario="danish_twin")
+    panel = bip.build_panel(study)
+    _, compared = primary_samples(study, panel)
+    contrast = {"above": design.MEDIAN, "z_optimism": design.PER_SD}[column]
+    label = Label("belief", contrast, "risk_ratio", "work", design.EARLIER, 12, design.ADJUSTED)
+    with resampling.resampling(400, 3):
+        (_, ratio), (_, points), (_, base) = design._reduced_form(compared.frame, "y_work", column, [], label, "R8")
+        assert ratio.resample is not None
+        assert points.resample is not None
+        ratios, differences = ratio.resample(), points.resample()
+    assert ratios is not None
+    assert differences is not None
+    assert (np.sign(differences) == np.sign(ratios - 1)).all()
+    assert np.corrcoef(np.log(ratios), differences)[0, 1] > 0.9
+    # The estimate itself, from its own ratio.
+    known = compared.frame[compared.frame["y_known"]]
+    whole = np.average(known["y_work"], weights=known["ipcw"])
+    share = np.average(known["above"], weights=known["ipcw"]) if column == "above" else None
+    drawn = design._drawn_in_points(lambda: np.array([ratio.estimate]), whole, share)
+    assert drawn is not None
+    assert drawn() == pytest.approx(points.estimate, rel=1e-6)
+    if column == "above":
+        # Both halves, at the risk each starts from, make the whole.
+        assert (1 - share) * base.estimate + share * (base.estimate + points.estimate) == pytest.approx(whole, rel=1e-6)
 
 
 def test_every_primary_estimate_has_replicates() -> None:

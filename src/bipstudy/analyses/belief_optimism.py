@@ -216,7 +216,9 @@ def _reduced_form(
     ratio = _number(math.exp(found.log_ratio), found, found.std_error, ratio=True)
     labels = np.unique(known["answering_caseworker"].to_numpy(dtype=object).astype(str)).tolist()
     drawn = resampling.of_draws(lambda draws: np.exp(found.log_ratio + (draws - 1.0) @ found.influence), labels)
-    return [(label, replace(ratio, resample=drawn)), *_in_points(found, share, difference, risk)]
+    (of_difference, number), risk_row = _in_points(found, share, difference, risk)
+    number = replace(number, resample=_drawn_in_points(drawn, found.risk, share))
+    return [(label, replace(ratio, resample=drawn)), (of_difference, number), risk_row]
 
 
 def _in_points(found: RelativeRisk, share: float | None, difference: Label, risk: Label) -> Rows:
@@ -235,6 +237,24 @@ def _in_points(found: RelativeRisk, share: float | None, difference: Label, risk
         slope = whole * math.exp(beta) / whole_of**2
     bare = Number(estimate=base, n=found.rows, events=found.events, clusters=found.clusters)
     return [(difference, _number(value, found, abs(slope) * error)), (risk, bare)]
+
+
+def _drawn_in_points(
+    drawn: resampling.Resample | None, whole: float, share: float | None
+) -> resampling.Resample | None:
+    """Return what gives the difference in risk in every resample, from its ratio, at the risk of the sample."""
+    if drawn is None:
+        return None
+
+    def resample() -> npt.NDArray[np.float64] | None:
+        ratio = drawn()
+        if ratio is None:
+            return None
+        if share is None:
+            return whole * (np.sqrt(ratio) - 1.0 / np.sqrt(ratio))
+        return whole * (ratio - 1.0) / (1.0 - share + share * ratio)
+
+    return resample
 
 
 def _number(estimate: float, found: RelativeRisk, error: float, *, ratio: bool = False) -> Number:
