@@ -308,3 +308,11 @@ def test_every_question_answers_on_a_whole_study() -> None:
         steep.loc[steep["adjustment"] == name, "ratio"].median() for name in ("raw", "background_all_answers")
     )
     assert raw > adjusted > 1.5
+
+
+def test_tidy_work_gives_what_the_work_gives() -> None:
+    from bipstudy.replication.processes import tidy
+
+    assert tidy(divmod, 17, 5) == (3, 2)
+    with pytest.raises(ZeroDivisionError):
+        tidy(divmod, 1, 0)

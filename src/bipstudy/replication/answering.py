@@ -17,6 +17,7 @@ from bipstudy.analyses.subgroups import every_grouping
 from bipstudy.replication import checkpoints
 from bipstudy.replication.birth import key_of, key_of_multiverse
 from bipstudy.replication.plan import Plan
+from bipstudy.replication.processes import tidy
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, text
 
@@ -158,7 +159,7 @@ def _spread(
     sent = replace(study, tables=dict(study.tables), erased=dict(study.erased))
     # Tables are copied: what is mapped from a file cannot be written to, and an analysis may do so with its own.
     pool = Parallel(n_jobs=min(n_jobs, len(order)), return_as="generator", pre_dispatch="n_jobs", max_nbytes=None)
-    finished = pool(delayed(_keep)(sent, task, place) for task in order)
+    finished = pool(delayed(tidy)(_keep, sent, task, place) for task in order)
     for task in order:
         if not task.grouped:
             say(f"analyses.{task.name}.title")

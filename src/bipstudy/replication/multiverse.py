@@ -17,6 +17,7 @@ from bipstudy.replication.curve_fits import Fitted, fit, wald
 from bipstudy.replication.joint_tests import flipped, joint_p
 from bipstudy.replication.multiverse_data import data_of, neighbours_first
 from bipstudy.replication.multiverse_frames import Shared, from_episodes, from_panel, share
+from bipstudy.replication.processes import tidy
 from bipstudy.replication.specifications import FACTORS, Specification, incompatible, specifications
 from bipstudy.study import Study
 from bipstudy.texts import BipstudyError, text
@@ -182,7 +183,7 @@ def _spread(shared: Shared, tasks: Sequence[Sequence[Specification]], n_jobs: in
         return (_run(shared, task) for task in tasks)
     from joblib import Parallel, delayed
 
-    return Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_run)(shared, task) for task in tasks)
+    return Parallel(n_jobs=n_jobs, return_as="generator")(delayed(tidy)(_run, shared, task) for task in tasks)
 
 
 def _run(shared: Shared, task: Sequence[Specification]) -> Answers:
