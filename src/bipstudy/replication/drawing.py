@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from bipstudy.analyses import FigureSpec
@@ -136,9 +137,15 @@ def _agreement_figures(run: Run) -> dict[str, Any]:
         ends = {"conf_low": row["conf_low"], "conf_high": row["conf_high"]}
         if row["unit"] == "sign" and row["scale"] == "sd":
             signs.append({"label": label, "estimate": row["ours"], **ends, "direction": known[row["benchmark"]]})
-        elif row["unit"] != "sign" and row["ours"] > 0 and row["conf_low"] > 0:
+        elif row["unit"] != "sign" and row["ours"] > 0:
             divided = {name: value / row["danish"] for name, value in {"estimate": row["ours"], **ends}.items()}
             rows.append({"label": label, "group": say(f"group.{row['unit']}"), **divided})
+    # On an axis of quotients an interval that reaches nought or below it has no end: it is cut left of all others.
+    ends_at = (
+        min((value for row in rows for value in (row["estimate"], row["conf_low"]) if value > 0), default=1.0) / 1.5
+    )
+    for one in rows:
+        one["drawn_low"] = ends_at if one["conf_low"] <= 0 else np.nan
     order = [say(f"group.{unit}") for unit in ("relative", "percentage_points", "share", "count")]
     rows.sort(key=lambda row: order.index(row["group"]))
     return {

@@ -61,7 +61,8 @@ def forest(
     Parameters
     ----------
     frame : DataFrame
-        Columns ``label, estimate, conf_low, conf_high`` and, if wanted, ``benchmark`` (a published value, NaN where
+        Columns ``label, estimate, conf_low, conf_high`` and, if wanted, ``drawn_low`` (where an interval that begins
+        beyond the axis is cut, with an arrow head; NaN elsewhere), ``benchmark`` (a published value, NaN where
         there is none), ``direction`` (1, -1 or 0 where only a direction was published; it is drawn at the edge, or on
         the reference line for 0, and never as a value) and ``group`` (rows of one group stand together under its name).
     language : {"sv", "en"}
@@ -83,7 +84,10 @@ def forest(
     positions = np.array([position for position, _ in rows])
     shown = frame.loc[[index for _, index in rows]]
     axes.axvline(reference, color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-    axes.hlines(positions, shown["conf_low"], shown["conf_high"], color=style.PRIMARY, linewidth=2, zorder=2)
+    cut = shown["drawn_low"].to_numpy(dtype=float) if "drawn_low" in shown else np.full(len(shown), np.nan)
+    low = np.where(np.isnan(cut), shown["conf_low"].to_numpy(dtype=float), cut)
+    axes.hlines(positions, low, shown["conf_high"], color=style.PRIMARY, linewidth=2, zorder=2)
+    axes.plot(cut, positions, "<", color=style.PRIMARY, markersize=6, zorder=3)
     axes.plot(shown["estimate"], positions, "o", color=style.PRIMARY, markersize=6, zorder=3)
     handles = _draw_benchmarks(axes, shown, positions, benchmark_label)
     handles += _draw_directions(axes, shown, positions, reference, benchmark_label)
