@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import openpyxl
+import pandas as pd
 import pytest
 
 import bipstudy as bip
@@ -93,6 +94,46 @@ def test_forms_of_participants_in_a_file_of_their_own_need_no_caseworker(tmp_pat
     rows = [[*FORMS, *QUESTIONS], *forms(("Handläggaren",))]
     write(folder / "svar personal.csv", *[row[:5] + row[6:] for row in rows])
     assert ("missing-column", "Handläggare") in told(folder, mapping=mapping)
+
+
+def test_both_respondents_on_the_same_row(tmp_path: Path) -> None:
+    folder = delivery(tmp_path / "in")
+    expected = bip.load_submission(folder).tables["measurements"]
+    (folder / "formulär.csv").unlink()
+    header = ["Klientnr", "Mätdatum", "Personal"]
+    header += [f"{who} {question}" for who in ("Klient", "Handläggare") for question in QUESTIONS]
+    sent = forms()
+    both = [[row[1], row[6], "H1", *row[8:], *other[8:]] for row, other in zip(sent[::2], sent[1::2], strict=True)]
+    write(folder / "samtal.csv", header, *both)
+    items = "".join(
+        f'            "{question}": {item}\n' for question, item in zip(QUESTIONS, schema.items(), strict=True)
+    )
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        """organisation: A
+tables:
+  measurements:
+    - file: samtal.csv
+      columns: {"Klientnr": participant_id, "Mätdatum": answered_on, "Personal": caseworker_id}
+      set: {form_status: answered, instrument: bip-default}
+      wide:
+        - pattern: "{respondent} {item}"
+          respondents: {"Klient": participant, "Handläggare": caseworker}
+          items:
+"""
+        + items,
+        "utf-8",
+    )
+    loaded = bip.load_submission(folder, mapping=mapping)
+    key = ["participant_id", "occasion", "respondent"]
+    compared = [*key, "answered_on", *schema.items()]
+    first, second = (
+        frame[compared].sort_values(key, ignore_index=True) for frame in (expected, loaded.tables["measurements"])
+    )
+    pd.testing.assert_frame_equal(first, second)
+    assert [each.code for each in loaded.findings] == ["occasion-assigned"]
+    # Nor is it taken for another survey before there is a mapping.
+    assert "other-questionnaire" not in {each.code for each in bip.load_submission(folder).findings}
 
 
 def test_a_study_of_participants_forms_alone_is_not_asked_for_caseworkers(tmp_path: Path) -> None:

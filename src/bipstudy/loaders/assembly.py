@@ -199,7 +199,7 @@ def _complete_forms(frame: pd.DataFrame, group: list[Part], window: int, finding
     if not without:
         return
     lengths = [len(part.frame) for part in filled]
-    open_rows = np.repeat([part in without for part in filled], lengths)
+    open_rows = np.repeat(["occasion" not in part.sheet.columns for part in filled], lengths)
     if len(without) == len(filled):
         frame["occasion"] = assign_occasions(frame, window)
     else:

@@ -17,7 +17,7 @@ from bipstudy.loaders.columns import Lines
 from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
-from bipstudy.loaders.names import all_column_names, column_names, key, table_by_name
+from bipstudy.loaders.names import column_names, key, table_by_name
 from bipstudy.loaders.recognition import forbidden, is_free_text, other_questionnaire
 from bipstudy.loaders.unread import left_out, letters, loose, texts
 from bipstudy.schema import Finding
@@ -210,8 +210,9 @@ def _unrecognised(
     titles = [grid.file, grid.sheet or ""]
     titles += [tidied(cell_text(cell)) for row in grid.rows[: header.first] for cell in row]
     names = [name for each in zip(header.names, header.others, strict=True) for name in (each[0], *each[1])]
-    # Our own headings speak of indicators too.
-    foreign = [name for name in names if key(name) not in all_column_names()]
+    # Our own headings speak of indicators too, alone or behind the word for who answers.
+    own = [spelt for spelt, column in column_names("measurements").items() if column in schema.items()]
+    foreign = [name for name in names if not any(spelt in key(name) for spelt in own)]
     other = other_questionnaire([*titles, *names[:1]], foreign)
     if other is not None:
         findings.append(

@@ -67,8 +67,9 @@ def _forms(source: Source, block: Wide, used: set[int]) -> dict[tuple[int, str],
             who = block.respondents.get(key(parts.get("respondent", "")), "")
             if "respondent" in parts and not who:
                 continue
-            occasion = int(parts["occasion"]) if len(parts.get("occasion", "0")) < 4 else 0
-            forms[occasion if "occasion" in parts else -1, who].setdefault(canonical, position)
+            # Without a number in the names, the rows are occasions, and -1 stands for that of the row.
+            said = parts.get("occasion", "-1")
+            forms[int(said) if len(said) < 4 else 0, who].setdefault(canonical, position)
             used.add(position)
             break
     return {form: columns for form, columns in forms.items() if set(columns) & set(items)}
