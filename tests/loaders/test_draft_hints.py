@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 
 import bipstudy as bip
+from bipstudy import schema
 from bipstudy.loaders import read_mapping
 from bipstudy.loaders.cells import Cells
 from bipstudy.loaders.draft import draft_mapping
-from bipstudy.loaders.draft_hints import date_format, dates_of_occasions, off_scale, whose, worded_answers
+from bipstudy.loaders.draft_hints import (
+    both_on_a_row,
+    date_format,
+    dates_of_occasions,
+    off_scale,
+    whose,
+    worded_answers,
+)
 
 
 def settled(drafted: str, answers: dict[str, str]) -> str:
@@ -136,3 +144,25 @@ def test_answers_in_words_are_drafted_and_read(tmp_path: Path) -> None:
 
 def test_a_number_that_is_no_answer_is_not_taken_for_one() -> None:
     assert worded_answers(Cells.of(["2.5", "3", "", "3 av 5"])) == [("3 av 5", "?")]
+
+
+def test_both_respondents_on_a_row_are_drafted_and_read(tmp_path: Path) -> None:
+    items = [item.label["sv"] for item in schema.items().values()]
+    header = [
+        "Klientnr",
+        "Mätdatum",
+        "Handläggarkod",
+        *(f"{who} {item}" for who in ("Klient", "Coach") for item in items),
+    ]
+    row = ["1", "2024-01-01", "H1", *(str(1 + at % 5) for at in range(2 * len(items)))]
+    path = tmp_path / "samtal.csv"
+    path.write_text(";".join(header) + "\n" + ";".join(row) + "\n", "utf-8")
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(settled(draft_mapping(path), {}), "utf-8")
+    forms = bip.load_submission(path, mapping=mapping, organisation="A").tables["measurements"]
+    assert forms["respondent"].tolist() == ["caseworker", "participant"]
+    assert forms["occasion"].tolist() == [1, 1]
+    answers = dict(zip(forms["respondent"], forms[list(schema.items())].to_numpy().tolist(), strict=True))
+    assert answers["participant"] + answers["caseworker"] == [1 + at % 5 for at in range(2 * len(items))]
+    assert both_on_a_row(items) == ({}, set())
+    assert both_on_a_row([f"Klient {item}" for item in items]) == ({}, set())

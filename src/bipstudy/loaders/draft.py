@@ -16,6 +16,7 @@ from bipstudy import schema
 from bipstudy.loaders.cells import MISSING, Cells, parse
 from bipstudy.loaders.draft_hints import (
     as_dates,
+    both_on_a_row,
     date_format,
     dates_of_occasions,
     lines_on_missing,
@@ -161,7 +162,8 @@ def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -
     if not sure:
         question = text("loaders.draft_table", language, table=schema.table(table).label[language])
         lines.append(f"      # {mark} {question}")
-    guesses = list(_guesses(source, table))
+    who, both = both_on_a_row(source.header.names) if table == "measurements" else ({}, set())
+    guesses = [guess for guess in _guesses(source, table) if guess.name not in both]
     dates = _dates(source)
     if dates is not None and not all(_plain_dates(source, guess, table) for guess in guesses):
         lines.append(f"      {'' if dates[1] else f'# {mark} '}date_format: {dates[0]}")
@@ -171,13 +173,19 @@ def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -
     ]
     values = [line for guess in guesses for line in _values(source, table, guess, mark)]
     lines += ["      values:", *values] if values else []
-    taken = {key(guess.name) for guess in guesses}
-    found = {guess.canonical for guess in guesses}
-    wide = _wide(source, taken) if table == "measurements" else []
+    taken = {key(guess.name) for guess in guesses} | {key(name) for name in both}
+    found = {guess.canonical for guess in guesses} | ({"respondent", "form_status"} if both else set())
+    wide = _wide(source, taken) if table == "measurements" and not both else []
+    if both:
+        meant = ", ".join(f"{_quoted(word)}: {respondent}" for word, respondent in who.items())
+        wide += ["wide:", '  - pattern: "{respondent} {item}"', f"    respondents: {{{meant}}}"]
+        wide.append("    set: {form_status: answered}")
     lines += [f"      # {mark} {line}" for line in wide]
     if table == "measurements":
         lines += lines_on_missing(off_scale(_answers(source, found, taken)), language, mark)
-    lines += lines_on_what_lacks(table, found, whose(grid.file, grid.sheet), language, mark, wide=bool(wide))
+    lines += lines_on_what_lacks(
+        table, found, whose(grid.file, grid.sheet), language, mark, wide=bool(wide and not both)
+    )
     taken |= _in_shapes(source, taken)
     for position in range(len(source.header.names)):
         name = source.shown(position)

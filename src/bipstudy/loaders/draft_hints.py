@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from bipstudy import schema
 from bipstudy.loaders.cells import MISSING, Cells
 from bipstudy.loaders.mapping import DateFormat
-from bipstudy.loaders.names import words
+from bipstudy.loaders.names import column_names, key, words
 from bipstudy.schema import fold
 from bipstudy.texts import text
 
@@ -20,6 +20,7 @@ _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
 _NUMBERED = re.compile(r"(\d{1,2})\s*[-–=:.)(]\s*[^\W\d_]")
 _READABLE = 0.95
 _FEW_CODES = 6
+_SEVERAL_ITEMS = 3
 # Words in the name of a file or sheet that say whose answers it holds.
 _WHO = {
     "participant": ("deltagar", "klient", "individ", "participant", "client"),
@@ -109,6 +110,37 @@ def off_scale(columns: Iterable[Cells]) -> list[str]:
     said = {one for cells in columns for one in cells.distinct if _WHOLE.fullmatch(one) and fold(one) not in MISSING}
     found = sorted((one for one in said if not low <= int(one) <= high), key=int)
     return found if len(found) <= _FEW_CODES else []
+
+
+def both_on_a_row(names: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+    """Return the words before the items by which a file tells its two respondents apart, and the columns so called.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Headings of a file.
+
+    Returns
+    -------
+    dict of str to str, set of str
+        Word to respondent, and headings; both empty where the file does not have items of both.
+
+    Examples
+    --------
+    >>> items = ["Samarbetsförmåga", "Målmedvetenhet", "Hantering av vardagen"]
+    >>> both_on_a_row([f"{who} {item}" for who in ("Klient", "Coach") for item in items])[0]
+    {'Klient': 'participant', 'Coach': 'caseworker'}
+    """
+    known = {spelt for spelt, column in column_names("measurements").items() if column in schema.items()}
+    before: dict[str, set[str]] = {}
+    for name in names:
+        first, _, rest = name.strip().partition(" ")
+        if key(rest) in known and whose(first):
+            before.setdefault(first, set()).add(name)
+    who = {word: str(whose(word)) for word, columns in before.items() if len(columns) >= _SEVERAL_ITEMS}
+    if sorted(who.values()) != ["caseworker", "participant"]:
+        return {}, set()
+    return who, set().union(*(before[word] for word in who))
 
 
 def worded_answers(cells: Cells) -> list[tuple[str, str]]:
