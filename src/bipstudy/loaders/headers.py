@@ -124,7 +124,7 @@ def read_body(grid: Grid, header: Header) -> Body:
     filled = np.flatnonzero(~np.logical_and.reduce([cells.blank for cells in columns]))
     end = _end_of_data(header, columns, filled, numbers)
     left_out = [(int(numbers[at]), _row(columns, at)) for at in filled[end:]]
-    totals = [row for row, cells in left_out if _is_total(cells)]
+    are_totals = [_is_total(cells) for _, cells in left_out]
     filled = filled[:end]
     other_header = _other_header(grid, header, columns, filled, numbers)
     repeated = [
@@ -142,8 +142,8 @@ def read_body(grid: Grid, header: Header) -> Body:
         at=filled + header.last + 1,
         short=[],
         cut_off=None,
-        totals=totals,
-        footers=[row for row, _ in left_out if row not in totals],
+        totals=[row for (row, _), total in zip(left_out, are_totals, strict=True) if total],
+        footers=[row for (row, _), total in zip(left_out, are_totals, strict=True) if not total],
         left_out=left_out,
         again=numbers[repeated].tolist(),
         other_header=other_header,
