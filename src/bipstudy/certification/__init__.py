@@ -17,7 +17,7 @@ from bipstudy.certification.certificate import Certificate, certify, steps
 from bipstudy.certification.coverage import bands, judge, run_designs
 from bipstudy.certification.design import Design
 from bipstudy.certification.designs import designs
-from bipstudy.certification.estimands import Estimand, estimand_designs, estimands
+from bipstudy.certification.estimands import Estimand, estimand_designs, estimands, varied_designs
 from bipstudy.certification.evidence import Evidence, gather
 from bipstudy.certification.studies import run_studies
 
@@ -36,4 +36,5 @@ __all__ = [
     "run_designs",
     "run_studies",
     "steps",
+    "varied_designs",
 ]

@@ -14,11 +14,13 @@ from typing import Any
 
 import pandas as pd
 
+from bipstudy.certification.assumptions import worlds
 from bipstudy.certification.coverage import judge, run_designs
 from bipstudy.certification.designs import designs
-from bipstudy.certification.estimands import PARTICIPANTS, estimand_designs
+from bipstudy.certification.estimands import PARTICIPANTS, estimand_designs, varied_designs
 from bipstudy.certification.evidence import Evidence, checkout, gather, not_run, requirements
 from bipstudy.certification.kept import Kept
+from bipstudy.certification.page import scenario_words
 from bipstudy.certification.studies import run_studies
 from bipstudy.replication.birth import source_hash
 from bipstudy.texts import LANGUAGES, BipstudyError, text
@@ -27,6 +29,8 @@ __all__ = ["Certificate", "certify", "steps"]
 
 SHORT, FULL = 200, 1000
 STUDIES_SHORT, STUDIES_FULL = 20, 300
+# Of each world in which an assumption is another one; none in the short form.
+VARIED_FULL = 60
 # Packages whose version may decide a digit.
 PACKAGES = ("numpy", "scipy", "pandas", "numba", "formulaic", "joblib")
 
@@ -38,12 +42,14 @@ class Certificate:
     Attributes
     ----------
     rows : DataFrame
-        One row per design, see `bipstudy.certification.judge`; first the estimators, then the primary estimands.
+        One row per design, see `bipstudy.certification.judge`; first the estimators, then the primary estimands, then
+        some of these where an assumption of the simulation is another one.
     evidence : Evidence
         What the tests of the checkout said, or why they were not run.
     facts : dict
-        ``created`` (UTC), ``seed, replicates, studies`` (of each scenario), ``participants`` (of each study), ``full,
-        code`` (hash of the package's source) and ``versions``.
+        ``created`` (UTC), ``seed, replicates, studies`` (of each scenario), ``varied`` (studies of each world in which
+        an assumption is another one), ``participants`` (of each study), ``full, code`` (hash of the package's source)
+        and ``versions``.
     language : str
         Of the page.
     """
@@ -93,6 +99,7 @@ def certify(
     *,
     replicates: int | None = None,
     studies: int | None = None,
+    varied: int | None = None,
     tests: bool = True,
 ) -> Certificate:
     """Try every estimator and primary estimand on known truth, and run the tests that hold reference values.
@@ -100,8 +107,9 @@ def certify(
     Parameters
     ----------
     full : bool, default False
-        1,000 replicates per design, 300 simulated studies of each scenario and all tests; else 200, 20 and the tests of
-        the estimators. With fewer replicates the bands of coverage are wider, by the same rule.
+        1,000 replicates per design, 300 simulated studies of each scenario, 60 of each world in which an assumption is
+        another one, and all tests; else 200, 20, none and the tests of the estimators. With fewer replicates the bands
+        of coverage are wider, by the same rule.
     seed : int, default 1
     n_jobs : int, default 1
         Processes; the numbers are the same for any.
@@ -116,6 +124,9 @@ def certify(
         Another number of replicates of the estimators.
     studies : int, optional
         Another number of simulated studies, 0 for none; none by default where `replicates` is given.
+    varied : int, optional
+        Another number of studies of each world in which an assumption is another one, 0 for none; none by default where
+        `replicates` or `studies` is given.
     tests : bool, default True
         Whether to run the tests of the checkout.
 
@@ -134,7 +145,7 @@ def certify(
     >>> import bipstudy as bip
     >>> certificate = bip.certify(replicates=2, tests=False)
     >>> sorted(certificate.facts)
-    ['code', 'created', 'full', 'participants', 'replicates', 'seed', 'studies', 'versions']
+    ['code', 'created', 'full', 'participants', 'replicates', 'seed', 'studies', 'varied', 'versions']
     """
     if language not in LANGUAGES:
         raise BipstudyError("certification.bad_language", given=language)
@@ -142,8 +153,10 @@ def certify(
     if count < 2:
         raise BipstudyError("certification.too_few", given=count)
     many = studies if studies is not None else 0 if replicates is not None else STUDIES_FULL if full else STUDIES_SHORT
-    if many != 0 and many < 2:
-        raise BipstudyError("certification.too_few", given=many)
+    others = varied if varied is not None else VARIED_FULL if full and replicates is None and studies is None else 0
+    for each in (many, others):
+        if each != 0 and each < 2:
+            raise BipstudyError("certification.too_few", given=each)
 
     def tell(key: str, name: str) -> None:
         if progress is not None:
@@ -163,13 +176,16 @@ def certify(
         progress=lambda name: tell("certification.simulating", text(f"certification.design.{name}", language)),
         kept=kept,
     )
-    asked = run_studies(
-        estimand_designs() if many else (),
-        replicates=many,
-        seed=seed,
-        n_jobs=n_jobs,
-        progress=lambda name: tell("certification.simulating", text(f"certification.scenario.{name}", language)),
-        kept=kept,
+    asked, elsewhere = (
+        run_studies(
+            chosen() if number else (),
+            replicates=number,
+            seed=seed,
+            n_jobs=n_jobs,
+            progress=lambda name: tell("certification.simulating", scenario_words(name, language)),
+            kept=kept,
+        )
+        for chosen, number in ((estimand_designs, many), (varied_designs, others))
     )
     evidence = not_run("not_asked")
     if tests:
@@ -182,13 +198,14 @@ def certify(
         "seed": seed,
         "replicates": count,
         "studies": many,
+        "varied": others,
         "participants": PARTICIPANTS,
         "full": full,
         "code": code,
         "versions": versions,
     }
-    # Estimators and whole analyses are two families, each with its own bands.
-    rows = pd.concat([judge(family) for family in (runs, asked) if family], ignore_index=True)
+    # Estimators, whole analyses and other assumptions are three families, each with its own bands.
+    rows = pd.concat([judge(family) for family in (runs, asked, elsewhere) if family], ignore_index=True)
     certificate = Certificate(rows, evidence, facts, language)
     if out is not None:
         _write(certificate, Path(out))
@@ -211,8 +228,8 @@ def steps(*, full: bool = False) -> int:
     >>> steps() <= steps(full=True)
     True
     """
-    scenarios = {design.scenario for design in estimand_designs()}
-    return len(designs()) + len(scenarios) + (len(requirements(full=full)) if checkout() is not None else 0)
+    scenarios = len({design.scenario for design in estimand_designs()}) + (len(worlds()) if full else 0)
+    return len(designs()) + scenarios + (len(requirements(full=full)) if checkout() is not None else 0)
 
 
 def _write(certificate: Certificate, folder: Path) -> None:

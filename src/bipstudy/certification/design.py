@@ -39,8 +39,9 @@ class Design:
         Expected error of the estimate, where theory says that it is not zero (shrunken effects).
     reason : str
         Key of the reason, where coverage or bias is not nominal.
-    kind : {"estimator", "analysis"}
-        Whether an estimator is tried alone, or a whole analysis on simulated studies.
+    kind : {"estimator", "analysis", "assumption"}
+        Whether an estimator is tried alone, a whole analysis on simulated studies, or an analysis once more where an
+        assumption of the simulation is another one.
     scenario : str
         Of the simulated studies.
     truth_error : float, default 0.0
@@ -68,7 +69,7 @@ class Design:
     coverage: float = 0.95
     bias: float = 0.0
     reason: str = ""
-    kind: Literal["estimator", "analysis"] = "estimator"
+    kind: Literal["estimator", "analysis", "assumption"] = "estimator"
     scenario: str = ""
     truth_error: float = 0.0
     no_effect: float | None = None

@@ -2,13 +2,14 @@
 
 Each is tried as the analysis gives it, on whole simulated studies: in ``danish_twin`` against its truth there (see
 `bipstudy.certification.truths`), and in ``null``, where nothing acts on anything, against no association. The design of
-optimism is tried in ``null`` and in ``selection_only``, where belief predicts and does not act.
+optimism is tried in ``null`` and in ``selection_only``, where belief predicts and does not act. What hangs most on the
+assumptions of these scenarios is tried once more where they are others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Literal
@@ -17,14 +18,26 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.certification.assumptions import world, worlds
 from bipstudy.certification.design import Design, Interval, interval_of
 from bipstudy.certification.truths import read
 from bipstudy.study import Study
 
-__all__ = ["PARTICIPANTS", "Estimand", "answer", "estimand_designs", "estimands"]
+__all__ = ["PARTICIPANTS", "Estimand", "answer", "estimand_designs", "estimands", "varied_designs"]
 
 PARTICIPANTS = 3000
 TWIN, NULL, SELECTION = "danish_twin", "null", "selection_only"
+# What is tried where an assumption is another one, by the scenario that the world is built on.
+VARIED = {
+    TWIN: (
+        "belief.belief_top_vs_bottom",
+        "continuity.first_change",
+        "insights.same_caseworker",
+        "insights.belief",
+        "caseworkers.sd_true_effects",
+    ),
+    SELECTION: ("belief.optimism_any", "belief.optimism_work", "belief.anderson_rubin"),
+}
 LEVEL = 0.05
 _NOTHING: Interval = (float("nan"),) * 4
 
@@ -182,10 +195,49 @@ def estimand_designs() -> tuple[Design, ...]:
     )
 
 
+def varied_designs() -> tuple[Design, ...]:
+    """Return the rows of the worlds in which an assumption is another one, world by world.
+
+    Returns
+    -------
+    tuple of Design
+
+    Examples
+    --------
+    >>> {design.scenario for design in varied_designs()} == set(worlds())
+    True
+    """
+    known = {each.name: each for each in estimands()}
+    return tuple(
+        replace(_design(known[name], scenario), kind="assumption")
+        for scenario in worlds()
+        for name in VARIED[built_on(scenario)]
+    )
+
+
+def built_on(scenario: str) -> str:
+    """Return the scenario that a world is built on.
+
+    Parameters
+    ----------
+    scenario : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> built_on("twin_much_private")
+    'danish_twin'
+    """
+    return TWIN if scenario.startswith("twin_") else SELECTION
+
+
 @cache
-def _truths() -> Mapping[str, Any]:
-    """Return the stored truths of the twin."""
-    found: Mapping[str, Any] = read(TWIN)["truths"]
+def _truths(scenario: str) -> Mapping[str, Any]:
+    """Return the stored truths of a scenario; where none are stored nothing acts."""
+    found: Mapping[str, Any] = read(scenario)["truths"] if scenario == TWIN or scenario.startswith("twin_") else {}
     return found
 
 
@@ -193,8 +245,8 @@ def _design(estimand: Estimand, scenario: str) -> Design:
     """Return one row."""
     tested = any(name != TWIN for name in estimand.scenarios) or estimand.name == "caseworkers.sd_true_effects"
     truth, error = 0.0, 0.0
-    if scenario == TWIN and estimand.name in _truths():
-        truth, error = _truths()[estimand.name].value, _truths()[estimand.name].error
+    if estimand.name in _truths(scenario):
+        truth, error = _truths(scenario)[estimand.name].value, _truths(scenario)[estimand.name].error
     one_sided = estimand.test != "interval"
     # No truth: the gain of a prediction made from a sample depends on the sample.
     unknown = scenario == TWIN and estimand.test == "upper"
@@ -237,7 +289,7 @@ def draw(scenario: str, rng: np.random.Generator) -> Study:
     seed = rng.bit_generator.seed_seq
     if not isinstance(seed, np.random.SeedSequence):
         raise TypeError("the generator was not made from a seed")
-    return simulate_study(PARTICIPANTS, seed, scenario)[0]
+    return simulate_study(PARTICIPANTS, seed, world(scenario))[0]
 
 
 def _estimate(estimand: Estimand, study: Study) -> Interval:

@@ -59,6 +59,7 @@ _WHOLE = {
     "truths": (
         "tests/certification/test_design_truths.py",
         "tests/certification/test_estimand_truths.py",
+        "tests/certification/test_assumptions.py",
         "tests/simulation/test_model.py",
         "tests/simulation/test_readings.py",
     ),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bipstudy.certification.assumptions import world, worlds
+from bipstudy.certification.estimands import built_on
 from bipstudy.report.document import Document
 from bipstudy.report.numbers import number, percent
 from bipstudy.texts import text
@@ -13,7 +15,7 @@ from bipstudy.texts import text
 if TYPE_CHECKING:
     from bipstudy.certification.certificate import Certificate
 
-__all__ = ["compose"]
+__all__ = ["compose", "estimand_words", "scenario_words"]
 
 RULES = ("bias", "coverage", "size", "ratio", "failed", "chance", "rerun")
 
@@ -42,6 +44,8 @@ def compose(certificate: Certificate) -> Document:
     _designs(page, certificate, say)
     if (certificate.rows["kind"] == "analysis").any():
         _estimands(page, certificate, say)
+    if (certificate.rows["kind"] == "assumption").any():
+        _assumptions(page, certificate, say)
     _evidence(page, certificate, say)
     page.section(say("rules_title"))
     page.bullets([say(f"rule_{name}") for name in RULES])
@@ -64,10 +68,12 @@ class _Words:
 def _verdict(page: Document, certificate: Certificate, say: _Words) -> None:
     """Say first whether everything holds, and what does not."""
     rows, tests = certificate.rows, certificate.evidence.rows
-    alone = int((rows["kind"] == "estimator").sum())
+    alone, whole, varied = (int((rows["kind"] == kind).sum()) for kind in ("estimator", "analysis", "assumption"))
     page.lead(say("lead", designs=alone, replicates=certificate.facts["replicates"]))
-    if alone < len(rows):
-        page.paragraph(say("lead_estimands", rows=len(rows) - alone, **_sizes(certificate)))
+    if whole:
+        page.paragraph(say("lead_estimands", rows=whole, **_sizes(certificate)))
+    if varied:
+        page.paragraph(say("lead_assumptions", rows=varied, worlds=len(worlds()), **_sizes(certificate)))
     failed = rows[~rows["ok"]]
     modules = tests[~tests["ok"].astype(bool)]
     if certificate.ok:
@@ -82,7 +88,8 @@ def _verdict(page: Document, certificate: Certificate, say: _Words) -> None:
 
 def _sizes(certificate: Certificate) -> dict[str, str]:
     """Return how many studies there are and how large they are, in words."""
-    return {name: number(certificate.facts[name], certificate.language, 0) for name in ("studies", "participants")}
+    names = ("studies", "varied", "participants")
+    return {name: number(certificate.facts[name], certificate.language, 0) for name in names}
 
 
 def _name(row: object, say: _Words) -> str:
@@ -90,7 +97,28 @@ def _name(row: object, say: _Words) -> str:
     name, scenario = row.name, row.scenario  # type: ignore[attr-defined]
     if not scenario:
         return say(f"design.{name}")
-    return say("in_scenario", what=estimand_words(name, say.language), scenario=say(f"scenario.{scenario}"))
+    return say("in_scenario", what=estimand_words(name, say.language), scenario=scenario_words(scenario, say.language))
+
+
+def scenario_words(name: str, language: str) -> str:
+    """Return what a scenario is called.
+
+    Parameters
+    ----------
+    name : str
+        Of the scenario, or of a world in which an assumption is another one.
+    language : {"en", "sv"}
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> scenario_words("null", "en"), scenario_words("twin_no_skill", "en")
+    ('nothing acts on anything', 'Caseworkers differ in nothing but optimism')
+    """
+    return world(name).label[language] if name in worlds() else text(f"certification.scenario.{name}", language)
 
 
 def estimand_words(name: str, language: str) -> str:
@@ -182,32 +210,50 @@ def _estimands(page: Document, certificate: Certificate, say: _Words) -> None:
     page.section(say("estimands_title"))
     page.paragraph(say("estimands_words", **_sizes(certificate)))
     for scenario, part in rows.groupby("scenario", sort=False):
-        shown = pd.DataFrame(
-            {
-                "estimand": [estimand_words(name, say.language) for name in part["name"]],
-                "truth": part["truth"].to_numpy(),
-                "bias": part["bias"].to_numpy(),
-                "bias_limit": part["bias_limit"].to_numpy(),
-                "coverage": [percent(share, say.language) for share in part["coverage"]],
-                "band": [_band(row, say.language) for row in part.itertuples()],
-                "rejects": [percent(share, say.language) for share in part["rejects"]],
-                "ok": [say("holds") if ok else say("fails") for ok in part["ok"]],
-                "analysis": [say(f"analysis.{name.split('.')[1]}") for name in part["name"]],
-            }
-        )
-        heads = {name: say(f"head_{name}") for name in shown.columns}
-        page.table(
-            shown,
-            say(f"estimands_caption.{scenario}"),
-            labels=heads,
-            decimals={"truth": 3, "bias": 4, "bias_limit": 4},
-            group="analysis",
-            note=say("estimands_note"),
-        )
+        shown = _tried(part, say).assign(analysis=[say(f"analysis.{name.split('.')[1]}") for name in part["name"]])
+        _table(page, shown, say(f"estimands_caption.{scenario}"), "analysis", say)
     page.section(say("truths_title"))
     page.paragraph(say("truths_words"))
     analyses = dict.fromkeys(name.split(".")[1] for name in rows["name"])
     page.bullets([f"{say(f'analysis.{name}')}: {say(f'truth.{name}')}" for name in analyses])
+
+
+def _tried(part: pd.DataFrame, say: _Words) -> pd.DataFrame:
+    """Return rows about analyses as they are shown."""
+    return pd.DataFrame(
+        {
+            "estimand": [estimand_words(name, say.language) for name in part["name"]],
+            "truth": part["truth"].to_numpy(),
+            "bias": part["bias"].to_numpy(),
+            "bias_limit": part["bias_limit"].to_numpy(),
+            "coverage": [percent(share, say.language) for share in part["coverage"]],
+            "band": [_band(row, say.language) for row in part.itertuples()],
+            "rejects": [percent(share, say.language) for share in part["rejects"]],
+            "ok": [say("holds") if ok else say("fails") for ok in part["ok"]],
+        }
+    )
+
+
+def _table(page: Document, shown: pd.DataFrame, caption: str, group: str, say: _Words) -> None:
+    """Show rows about analyses."""
+    page.table(
+        shown,
+        caption,
+        labels={name: say(f"head_{name}") for name in shown.columns},
+        decimals={"truth": 3, "bias": 4, "bias_limit": 4},
+        group=group,
+        note=say("estimands_note"),
+    )
+
+
+def _assumptions(page: Document, certificate: Certificate, say: _Words) -> None:
+    """Show what hangs most on assumptions, where these are others."""
+    rows = certificate.rows[certificate.rows["kind"] == "assumption"]
+    page.section(say("assumptions_title"))
+    page.paragraph(say("assumptions_words", **_sizes(certificate)))
+    for base, part in rows.groupby(rows["scenario"].map(built_on), sort=True):
+        shown = _tried(part, say).assign(world=[scenario_words(name, say.language) for name in part["scenario"]])
+        _table(page, shown, say(f"assumptions_caption.{base}"), "world", say)
 
 
 def _band(row: object, language: str) -> str:

@@ -1,6 +1,6 @@
 """The search for the parameters that meet published numbers.
 
-Run as ``python -m bipstudy.simulation.calibration danish_twin``: it prints the calibrated parameters and what they
+Run as ``python -m bipstudy.simulation.calibration danish_twin``, or with the file of a scenario: it prints the calibrated parameters and what they
 give. The values in the scenario files were found this way.
 """
 
@@ -104,20 +104,23 @@ def _moved(given: Scenario, parameter: str, by: float) -> Scenario:
     return given.replace(**{parameter.replace(".", "__"): float(value)})
 
 
-def main(name: str, participants: int = PARTICIPANTS) -> None:
-    """Calibrate a scenario of the package and print the parameters and readings.
+def main(name: str, *fixed: str, participants: int = PARTICIPANTS) -> None:
+    """Calibrate a scenario and print the parameters and readings.
 
     Parameters
     ----------
     name : str
-        One of `TARGETS`.
+        One of `TARGETS`, or the file of a scenario that is to meet the outcomes of the Danish twin.
+    *fixed : str
+        Parameters that stay as they are; what they would have met is not aimed at.
     participants : int
     """
-    found = calibrate(scenario(name), TARGETS[name], participants)
-    for target in TARGETS[name]:
+    targets = [each for each in TARGETS.get(name, (*BASE, *BELIEF, *OPTIMISM)) if each.parameter not in fixed]
+    found = calibrate(scenario(name), tuple(targets), participants)
+    for target in targets:
         print(f"{target.parameter}: {found.parameters()[target.parameter]:.5g}")
     print(read_scenario(found, participants, SEED + 1))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
