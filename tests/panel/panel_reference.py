@@ -59,6 +59,7 @@ def runs(days: set[int]) -> list[range]:
 class Record:
     status: str
     possible: set[int]
+    reach: set[int]
     sure: set[int]
     start: int
     verdict: str
@@ -106,7 +107,10 @@ def records(study: Study, key: tuple[str, str], observed: int, minimum: int) -> 
             verdict = "no"
         else:
             verdict = row["lasted_a_month"] or "unknown"
-        found.append(Record(row["status"], possible, sure, starts[0], verdict, RANKS.index(row["source"])))
+        # What has no end and may have been short does not reach the next spell by what is not known of it.
+        open_end = ends is None and not row["ongoing"] and verdict == "unknown"
+        reach = {starts[0]} if open_end else possible
+        found.append(Record(row["status"], possible, reach, sure, starts[0], verdict, RANKS.index(row["source"])))
     kept: list[Record] = []
     for rank in range(4):
         same = [record for record in found if record.rank == rank]
@@ -126,10 +130,11 @@ def records(study: Study, key: tuple[str, str], observed: int, minimum: int) -> 
 def spells(found: list[Record], definition: Any) -> list[dict[str, Any]]:
     """Spells of the definition, those that touch or overlap as one."""
     inside = [record for record in found if record.status in definition.causes]
-    days = set().union(*(record.possible for record in inside)) if inside else set()
+    days = set().union(*(record.reach for record in inside)) if inside else set()
     result = []
-    for run in runs(days):
-        members = [record for record in inside if record.start in run]
+    for joined in runs(days):
+        members = [record for record in inside if record.start in joined]
+        run = range(joined[0], max(max(record.possible) for record in members) + 1)
         first = min(members, key=lambda record: (record.start, definition.causes[record.status] == "study"))
         sure = runs(set().union(*(record.sure for record in members)))
         yes = any(member.verdict == "yes" for member in members) or any(

@@ -137,6 +137,20 @@ def _readings(row: pd.Series, name: str) -> pd.DatetimeIndex:
     return pd.date_range(row[name], last)
 
 
+@pytest.mark.parametrize(
+    ("later", "status"),
+    [("2020-05-20", "work_unsubsidised"), ("2021-02-01", "work_unsubsidised"), ("2021-02-01", "study_qualifying")],
+)
+def test_a_later_spell_does_not_tell_how_long_one_without_an_end_was(later: str, status: str) -> None:
+    # By one reading the first lasted a day, by another it ran into the second: its length is unknown.
+    spells = [{"start": "2020-05-01"}, {"start": later, "end": "2022-01-31", "status": status}]
+    assert end(person(spells)) == ("2020-04-30", 0, "unknown_length")
+    assert end(person([{"start": "2020-05-01", "lasted_a_month": "yes"}, spells[1]])) == ("2020-05-01", 1, None)
+    assert end(person(spells, "broad")) == ("2020-05-01", 1, None)
+    # Where the second begins the day after, they touch by every reading.
+    assert end(person([{"start": "2020-05-01"}, {**spells[1], "start": "2020-05-02"}]))[:2] == ("2020-05-01", 1)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_joined_imprecise_spells_are_only_judged_where_every_reading_agrees(seed: int) -> None:
     random = np.random.default_rng(seed)

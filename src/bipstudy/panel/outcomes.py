@@ -189,8 +189,10 @@ def _kinds(status: np.ndarray[tuple[int], np.dtype[np.object_]]) -> Ints:
 def join_spells(records: Records, definition: Transition) -> Spells:
     """Join the records of a definition that touch or overlap, and judge the length of what results.
 
-    With imprecise dates records are joined where some reading makes them touch. The joined spell is long enough if one
-    of its records is, or those that touch by every reading are together; too short if no reading makes it long enough.
+    With imprecise dates records are joined where some reading makes them touch; a record of unknown length that has no
+    end reaches no further than is known, or the next spell, years later, would tell how long it was. The joined spell
+    is long enough if one of its records is, or those that touch by every reading are together; too short if no reading
+    makes it long enough.
 
     Parameters
     ----------
@@ -209,7 +211,8 @@ def join_spells(records: Records, definition: Transition) -> Spells:
     order = np.lexsort((cause, chosen.start_first, chosen.person))
     chosen, cause = chosen.where(order), cause[order]
     person, start = chosen.person, chosen.start_first
-    first = _heads(key(person, start), key(person, np.minimum(chosen.end_last + 1, FAR)))
+    reach = np.where(~chosen.end_known & (chosen.length == _UNKNOWN), chosen.end_first, chosen.end_last)
+    first = _heads(key(person, start), key(person, np.minimum(reach + 1, FAR)))
     if not len(first):
         nothing, never = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
         return Spells(nothing, nothing, nothing, nothing, never, never)
