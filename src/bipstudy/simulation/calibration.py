@@ -1,7 +1,7 @@
 """The search for the parameters that meet published numbers.
 
-Run as ``python -m bipstudy.simulation.calibration danish_twin``, or with the file of a scenario: it prints the calibrated parameters and what they
-give. The values in the scenario files were found this way.
+Run as ``python -m bipstudy.simulation.calibration danish_twin``, or with the file of a scenario: it prints the
+calibrated parameters and what they give. The values in the scenario files were found this way.
 """
 
 from __future__ import annotations
