@@ -72,6 +72,11 @@ def span(lives: list[float]) -> float:
     return 1.2 * sorted(lives)[(len(lives) - 1) // 2]
 
 
+def moment(chance: random.Random, number: int, whole: float) -> float:
+    """Draw after how long to kill: every other time near the end, where the new state takes the place of the former."""
+    return chance.uniform(0.7 * whole if number % 2 else 0.0, whole)
+
+
 def state(pool: Pool) -> tuple[list[str], str]:
     """Return the submissions in order, each whole, and the content that the next release would hold."""
     listed = pool.list()
@@ -94,7 +99,7 @@ def kill_adds(count: int, seed: int, folder: Path) -> Counter[str]:
     for number in range(count):
         before, _ = state(pool)
         new = contents[number % len(contents)]
-        killed(context, add, (pool.path, new), chance.uniform(0, whole))
+        killed(context, add, (pool.path, new), moment(chance, number, whole))
         after, held = state(pool)
         assert after in (before, [*before, new.hash]), "neither the former state nor the new"
         assert held == after[-1]
@@ -113,10 +118,10 @@ def kill_erasures(count: int, seed: int, folder: Path) -> Counter[str]:
     pool.release()
     whole = span([killed(context, erase, (pool.path, people.pop()), 60) for _ in range(2)])
     chance, found = random.Random(seed), Counter()
-    for _ in range(count):
+    for number in range(count):
         gone = people[-1]
         before = pool.study()
-        killed(context, erase, (pool.path, gone), chance.uniform(0, whole))
+        killed(context, erase, (pool.path, gone), moment(chance, number, whole))
         after = pool.study()
         left = set(after.participants["participant_id"])
         former = set(before.participants["participant_id"])
