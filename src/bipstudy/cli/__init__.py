@@ -11,7 +11,16 @@ import typer
 from typer.exceptions import TyperException
 
 from bipstudy.cli import evidence, files, planning, pooling, replicating, studies
-from bipstudy.cli.console import DATA_FALL_SHORT, FINE, WRONG_COMMAND, helped, say, say_error
+from bipstudy.cli.console import (
+    DATA_FALL_SHORT,
+    DEFAULT_LANGUAGE,
+    FINE,
+    WRONG_COMMAND,
+    Language,
+    helped,
+    say,
+    say_error,
+)
 from bipstudy.cli.help_words import Program
 from bipstudy.cli.usage import asked_language, usage_message
 
@@ -60,8 +69,14 @@ Version = Annotated[
 
 
 @app.callback()
-def options(version: Version = False) -> None:
-    """Take what is asked of the program as a whole."""
+def options(version: Version = False, language: Language = DEFAULT_LANGUAGE) -> None:
+    """Take what is asked of the program as a whole; the language is handed on to the command."""
+
+
+@pool.callback()
+@plan.callback()
+def group_options(language: Language = DEFAULT_LANGUAGE) -> None:
+    """Take the language, which is handed on to the command."""
 
 
 def main() -> None:

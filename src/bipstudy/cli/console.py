@@ -20,9 +20,25 @@ FINE, DATA_FALL_SHORT, WRONG_COMMAND = 0, 1, 2
 DEFAULT_LANGUAGE = default_language()
 
 
-def helped(key: str) -> str:
+# The key of each help text, by its words in each language: the parser has the texts before a language is asked for.
+_KEYS: dict[str, str] = {}
+
+
+def helped(key: str, part: str = "cli") -> str:
     """Return a help text in the language of the session."""
-    return text(f"cli.{key}", DEFAULT_LANGUAGE)
+    _KEYS.update({_one_line(text(f"{part}.{key}", language)): f"{part}.{key}" for language in LANGUAGES})
+    return text(f"{part}.{key}", DEFAULT_LANGUAGE)
+
+
+def said_in(language: str, words: str | None) -> str | None:
+    """Return a help text in a language; what is none of ours as it is."""
+    key = _KEYS.get(_one_line(words or ""))
+    return words if key is None else text(key, language)
+
+
+def _one_line(words: str) -> str:
+    """Return words without breaks of lines, which the parser may change."""
+    return " ".join(words.split())
 
 
 def checked_language(given: str) -> str:

@@ -14,6 +14,7 @@ from bipstudy.cli.console import (
     Language,
     checked_language,
     command,
+    helped,
     progress,
     say,
     say_json,
@@ -24,7 +25,7 @@ from bipstudy.texts import text
 
 def _help(key: str) -> str:
     """Return a help text of the certificate in the language of the session."""
-    return text(f"certification.{key}", DEFAULT_LANGUAGE)
+    return helped(key, "certification")
 
 
 HELP = _help("help")

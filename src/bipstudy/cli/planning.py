@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from bipstudy.cli.console import DEFAULT_LANGUAGE, Json, Language, checked_language, command, say, say_json
+from bipstudy.cli.console import DEFAULT_LANGUAGE, Json, Language, checked_language, command, helped, say, say_json
 from bipstudy.cli.studies import Seed
 from bipstudy.texts import BipstudyError, text
 
 
 def _help(key: str) -> str:
     """Return a help text of planning in the language of the session."""
-    return text(f"planning.{key}", DEFAULT_LANGUAGE)
+    return helped(key, "planning")
 
 
 HELP = _help("help")

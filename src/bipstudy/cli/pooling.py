@@ -100,7 +100,13 @@ def _say_erased(count: int, language: str) -> None:
 
 
 @command
-def diff(pool: PoolPath, first: int, second: int, language: Language = DEFAULT_LANGUAGE, as_json: Json = False) -> None:
+def diff(
+    pool: PoolPath,
+    first: Annotated[int, typer.Argument(help=helped("first_release_argument"), show_default=False)],
+    second: Annotated[int, typer.Argument(help=helped("second_release_argument"), show_default=False)],
+    language: Language = DEFAULT_LANGUAGE,
+    as_json: Json = False,
+) -> None:
     """Show what differs between two releases."""
     from bipstudy.pool import Pool
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from bipstudy.texts import LANGUAGES, default_language, text
 
-__all__ = ["asked_language", "usage_message"]
+__all__ = ["asked_language", "asks_language", "usage_message"]
+
+_LONG, _SHORT = "--language", "-l"
 
 
 def asked_language(arguments: Sequence[str]) -> str:
@@ -30,11 +32,34 @@ def asked_language(arguments: Sequence[str]) -> str:
     """
     given = default_language()
     for at, word in enumerate(arguments):
-        option, equals, value = word.partition("=")
-        if option in {"--language", "-l"}:
-            asked = value if equals else "".join(arguments[at + 1 : at + 2])
+        taken = asks_language(arguments[at:])
+        if taken:
+            asked = "".join(arguments[at + 1 : at + 2]) if taken > 1 else word.removeprefix(_LONG + "=")
+            asked = asked if word.startswith("--") else asked.removeprefix(_SHORT)
             given = asked if asked in LANGUAGES else given
     return given
+
+
+def asks_language(arguments: Sequence[str]) -> int:
+    """Return how many of the first words are the option for the language and its value; 0 if none is.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> asks_language(["-l", "en", "pool"]), asks_language(["-len"]), asks_language(["--html", "en"])
+    (2, 1, 0)
+    """
+    word = arguments[0] if arguments else ""
+    if word in {_LONG, _SHORT}:
+        return 2
+    return int(word.startswith(_LONG + "=") or (word.startswith(_SHORT) and not word.startswith("--")))
 
 
 def usage_message(error: Any, language: str) -> str:
