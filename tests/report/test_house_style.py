@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 import bipstudy
-from bipstudy.report.style import house_css
+from bipstudy.house import house_css
 
 PACKAGE = Path(bipstudy.__file__).parent
 OWN = {
     "report": PACKAGE / "report" / "templates" / "page.css",
     "validation": PACKAGE / "validation" / "report.html.j2",
+    "codebook": PACKAGE / "schema" / "codebook.html.j2",
 }
 COLOUR = re.compile(r"#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{3})\b(?![\w-])")
 # What is written on what.

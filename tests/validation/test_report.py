@@ -216,6 +216,6 @@ def test_row_numbers_as_ranges() -> None:
 
 
 def test_the_page_has_the_style_of_the_house() -> None:
-    from bipstudy.report.style import house_css
+    from bipstudy.house import house_css
 
     assert house_css() in bip.validate(study(tables())).to_html()

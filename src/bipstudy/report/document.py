@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from bipstudy.house import house_css
 from bipstudy.report import figures, style, tables
 from bipstudy.texts import text
 
@@ -165,7 +166,8 @@ class Document:
 
     def to_html(self) -> str:
         """Return the page."""
-        html: str = _template().render(page=self, sections=self._sections, lead=self._lead, say=self._say)
+        parts = {"sections": self._sections, "lead": self._lead, "say": self._say, "house": house_css()}
+        html: str = _template().render(page=self, **parts)
         return html
 
     def write(self, path: str | Path) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 # Drawn in these and named as CSS variables in a page, so that a figure follows a page's light or dark colours.
@@ -53,17 +52,6 @@ MATPLOTLIB: dict[str, Any] = {
     # The ids inside an SVG come from this salt instead of a random number: same input, same bytes.
     "svg.hashsalt": "bipstudy",
 }
-
-
-def house_css() -> str:
-    """Return the style that every page shares: colours by daylight, in the dark and on paper, type, links and focus.
-
-    Examples
-    --------
-    >>> "--primary: #1b5e8c" in house_css()
-    True
-    """
-    return Path(__file__).with_name("templates").joinpath("house.css").read_text(encoding="utf-8")
 
 
 def themed(svg: str) -> str:

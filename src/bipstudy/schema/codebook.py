@@ -119,6 +119,8 @@ def codebook_html(language: str = "sv") -> str:
     """
     import jinja2
 
+    from bipstudy.house import house_css
+
     source = Path(__file__).with_name("codebook.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -127,6 +129,7 @@ def codebook_html(language: str = "sv") -> str:
     variables = frames["variables"]
     return environment.from_string(source).render(
         language=language,
+        house=house_css(),
         say=lambda key, **values: text(f"codebook.{key}", language, **values),
         version=SCHEMA_VERSION,
         heads=lambda frame: [column for column in frame.columns if column not in ("table", "table_label", "codes")],

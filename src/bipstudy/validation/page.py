@@ -27,7 +27,7 @@ def page(report: Report) -> str:
     """
     import jinja2
 
-    from bipstudy.report.style import house_css
+    from bipstudy.house import house_css
     from bipstudy.validation.grouping import grouped
 
     language = report.language
