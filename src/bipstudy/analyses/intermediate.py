@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from bipstudy.analyses import resampling
 from bipstudy.analyses.common import CLUSTER, formula, standardised
 from bipstudy.analyses.estimating import Label, Number, attempt, from_tidy
-from bipstudy.analyses.indicators_count import holm_holds, in_errors
+from bipstudy.analyses.intermediate_count import Move, move, with_interval
 from bipstudy.analyses.quarters import Indicator, indicators_asked
 
 CLUSTERS = [CLUSTER, "participant"]
@@ -24,15 +21,6 @@ SCORED = "score_level"
 # Adjustment in the estimates where participant, caseworker and quarter are absorbed.
 EFFECTS = "participant_caseworker_quarter"
 ITEM_CONTRASTS = ("item_change_per_sd", "item_start_per_sd")
-
-
-@dataclass(frozen=True)
-class Move:
-    """A coefficient, its standard error, and what each caseworker adds to it."""
-
-    estimate: float
-    error: float
-    influence: dict[str, float]
 
 
 def hazard(
@@ -158,26 +146,26 @@ def by_indicator(
     """
     rows: list[tuple[Label, Number]] = []
     moves: list[tuple[Move | None, Move | None]] = []
+    moves_within: list[tuple[Move | None, Move | None]] = []
     for each in indicators_asked():
         found, predicts_move = _transition(frame, each, analysis, outcomes)
         rows += found
-        found, rises_move = _rise(answered, occasions, each, background, analysis)
+        found, rises_move, within = _rise(answered, occasions, each, background, analysis)
         rows += found
         moves.append((predicts_move, rises_move))
-    for adjustment, predicts, risk in (
-        ("background_level", "item_change_per_sd", outcomes[1]),
-        (EFFECTS, "item_level_per_sd", "months_in_work_or_study"),
+        moves_within.append(within)
+    for adjustment, predicts, risk, pairs in (
+        ("background_level", "item_change_per_sd", outcomes[1], moves),
+        (EFFECTS, "item_level_per_sd", "months_in_work_or_study", moves_within),
     ):
         both = _judged(rows, adjustment, predicts, risk)
         tested = [each for each in both.values() if each is not None]
         number = Number(estimate=float(sum(tested)) if tested else np.nan, n=len(tested) or len(frame))
         marked = benchmark if adjustment == "background_level" else ""
-        if marked:
-            number = replace(number, resample=_resampled(moves))
         label = Label(
             analysis, "valid_intermediate_outcomes", "other", risk, "count", None, adjustment, "secondary", marked
         )
-        rows.append((label, number))
+        rows.append((label, with_interval(number, pairs)))
     return rows
 
 
@@ -199,52 +187,23 @@ def _transition(
             (Label(analysis, contrast, "hazard_ratio", called, each.item, MONTHS, SCORED), number)
             for contrast, number in zip(ITEM_CONTRASTS, found, strict=True)
         ]
-    return rows, _move(fit, "z_moved")
-
-
-def _move(fit: Any, term: str) -> Move | None:
-    """Return a coefficient, its error and what each caseworker adds to it, where resamples were asked for."""
-    influence = None if fit is None else resampling.influence_of(fit, term)
-    if influence is None:
-        return None
-    row = fit.tidy().set_index("term").loc[term]
-    return Move(float(row["estimate"]), float(row["std_error"]), influence)
-
-
-def _resampled(moves: Sequence[tuple[Move | None, Move | None]]) -> resampling.Resample | None:
-    """Return what resamples the number of indicators that both predict and rise, Holm's correction made anew."""
-    pairs = [(one, other) for one, other in moves if one is not None and other is not None]
-    if not pairs:
-        return None
-    labels = sorted({label for pair in pairs for move in pair for label in move.influence})
-
-    def counted(draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        holds = np.ones((len(draws), len(pairs)), dtype=bool)
-        for place in (0, 1):
-            own = [pair[place] for pair in pairs]
-            estimates = np.array([move.estimate for move in own])
-            influence = np.array([[move.influence.get(label, 0.0) for move in own] for label in labels])
-            # Errors are clustered by participants too; what that adds stays as it is.
-            one = in_errors(estimates, influence, np.ones((1, len(labels))))
-            errors = np.array([move.error for move in own])
-            holds &= holm_holds(in_errors(estimates, influence, draws) * (estimates / errors) / one)
-        return np.asarray(holds.sum(axis=1), dtype=np.float64)
-
-    return resampling.of_draws(counted, labels)
+    return rows, move(fit, "z_moved")
 
 
 def _rise(
     answered: pd.DataFrame, occasions: pd.DataFrame, each: Indicator, background: list[str], analysis: str
-) -> tuple[list[tuple[Label, Number]], Move | None]:
-    """Return the rise after an activity, within participants what goes with months too, and how the rise moves."""
+) -> tuple[list[tuple[Label, Number]], Move | None, tuple[Move | None, Move | None]]:
+    """Return the rise after an activity, and how it moves; and within participants what goes with months, and rises."""
     # The same names for every item: a formula is read once.
     own = answered.assign(own_change=answered[f"next_{each.item}"], own_level=answered[f"now_{each.item}"])
     fit, nothing = difference_fit(own, "own_change", ["active"], ["months_since_entry", "own_level", *background])
     adjusted = numbers(fit, ["active"], nothing, ratio=False)[0]
-    within = differences(own, "own_change", ["active"], [], effects=True)[0]
+    fit_within, nothing = difference_fit(own, "own_change", ["active"], [], effects=True)
+    within = numbers(fit_within, ["active"], nothing, ratio=False)[0]
     z = standardised(occasions[each.column].to_numpy(dtype=np.float64))
     later = occasions.assign(z=np.nan if z is None else z)
-    months = differences(later, "months_in_work_or_study", ["z"], [], effects=True)[0]
+    fit_months, nothing = difference_fit(later, "months_in_work_or_study", ["z"], [], effects=True)
+    months = numbers(fit_months, ["z"], nothing, ratio=False)[0]
     label = Label(analysis, "item_after_activity", "sd", "indicator_change", each.item)
     rows = [
         (Label(**{**vars(label), "adjustment": "background_level"}), adjusted),
@@ -256,7 +215,7 @@ def _rise(
             months,
         ),
     ]
-    return rows, _move(fit, "active")
+    return rows, move(fit, "active"), (move(fit_months, "z"), move(fit_within, "active"))
 
 
 def _judged(rows: list[tuple[Label, Number]], adjustment: str, predicts: str, outcome: str) -> dict[str, bool | None]:

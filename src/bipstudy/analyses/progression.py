@@ -59,7 +59,8 @@ def progression(study: Study, *, outcome: str = "primary", washout_days: int = 3
     adjusted for the level at the beginning of that interval, background and time in the programme. Population:
     occasions with an answered one before them, followed from the wash-out on. Danish finding: R17, as context: met by
     the number of indicators that both predict work (hazard ratio of change above one) and rise more after an interval
-    with an activity, both after Holm's correction over the indicators. Models: discrete hazard (complementary log-log)
+    with an activity, both after Holm's correction over the indicators, with a bootstrap interval over caseworkers (one
+    step, the correction made anew in each resample). Models: discrete hazard (complementary log-log)
     with censoring weights, errors clustered by caseworker and participant.
 
     Beside it: without adjustment and without the level; change in categories; the caseworker's answers and how far they
@@ -137,6 +138,7 @@ def progression(study: Study, *, outcome: str = "primary", washout_days: int = 3
             Sentence("analyses.progression.note_dropout", {"share": len(answered) / max(len(everybody), 1)}),
             Sentence("analyses.progression.note_effects"),
             Sentence("analyses.progression.note_valid", {"n": len(frame)}),
+            Sentence("analyses.indicators.note_resamples"),
             Sentence("analyses.progression.note_association"),
         ),
     )

@@ -188,18 +188,22 @@ def every_occasion(study: Study, parts: Parts, outcome: str, values: dict[str, F
     Returns
     -------
     DataFrame
-        ``participant`` and ``cluster_caseworker`` as numbers (who has no caseworker is a cluster alone), ``quarter``,
-        ``months_in_work_or_study`` and the columns of `values`; sorted by participant and day.
+        ``participant`` as a number, ``cluster_caseworker`` named as `ready` names it (who has no caseworker is a
+        cluster alone), ``quarter``, ``months_in_work_or_study`` and the columns of `values`; sorted by participant and
+        day.
     """
     occasions = parts.occasions
     person, day = occasions.person, occasions.answered
     main = caseworker_exposures(parts.periods, person, day, parts.entered[person])["main"]
     main = np.where(main >= 0, main, occasions.form_caseworker)
-    alone = np.where(main >= 0, main, -1 - person)
+    labels = np.asarray(parts.coded.caseworker_labels, dtype=object)
+    people = np.asarray(parts.coded.labels, dtype=object)
+    cluster = np.array([*labels, None], dtype=object)[np.where(main >= 0, main, -1)]
+    cluster[main < 0] = "none/" + people[person[main < 0]]
     return pd.DataFrame(
         {
             "participant": person,
-            "cluster_caseworker": alone.astype(np.int64),
+            "cluster_caseworker": cluster,
             "quarter": _month(day) // 3,
             "months_in_work_or_study": months_after(study, parts, outcome),
             **values,

@@ -380,12 +380,7 @@ def coefficients(fit: Any, among: npt.NDArray[Any]) -> tuple[FloatArray, FloatAr
 
 def influence_of(fit: Any, term: str) -> dict[str, float] | None:
     """Return what each caseworker adds to a coefficient, by label; None where the fit tells nothing of it."""
-    if (
-        not wanted()
-        or term not in getattr(fit, "terms", ())
-        or fit.scores is None
-        or CASEWORKER not in fit.source.frame
-    ):
+    if term not in getattr(fit, "terms", ()) or fit.scores is None or CASEWORKER not in fit.source.frame:
         return None
     labels, codes = np.unique(_used_labels(fit), return_inverse=True)
     sums = fit.scores.by_group(codes, len(labels)) @ fit.bread[fit.terms.index(term)]
