@@ -80,10 +80,10 @@ def test_an_exception_that_has_run_out_covers_nothing() -> None:
     [
         ("  - rule: end-before-start\n    date: 2024-12-01\n", "rad 6: undantaget saknar skäl"),
         ("  - rule: end-before-start\n    reason: x\n", "rad 6: undantaget saknar datum"),
-        ("  - rule: end-before-start\n    reason: x\n    date: i går\n", "rad 6: undantaget saknar datum"),
+        ("  - rule: end-before-start\n    reason: x\n    date: i går\n", "rad 8: undantaget saknar datum"),
         ("  - rule: end-befor-start\n    reason: x\n    date: 2024-12-01\n", "rad 6: regeln end-befor-start"),
-        (ENTRY + "    rows: 3\n", "rad 6: rows är inte känt"),
-        (ENTRY + "    row: tre\n", "rad 6: platsen kan inte läsas"),
+        (ENTRY + "    rows: 3\n", "rad 9: rows är inte känt"),
+        (ENTRY + "    row: tre\n", "rad 9: platsen kan inte läsas"),
         ("  - bara en mening\n", "rad 6: här ska stå rule, reason, date"),
         ("  - rule: duplicate-key\n    reason: x\n    date: 2024-12-01\n", "rad 6: från regeln duplicate-key"),
         ("  - rule: personal-identity-number\n    reason: x\n    date: 2024-12-01\n", "görs inga undantag"),
@@ -142,3 +142,41 @@ def test_thresholds_of_the_study_and_of_the_organisation(tmp_path: Path) -> None
 def test_wrong_thresholds_are_refused(content: dict[str, object]) -> None:
     with pytest.raises(BipstudyError):
         read_thresholds(content, ["x"])
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "said"),
+    [
+        (
+            "rules:\n  forms-far-apart: {longest_days: 46}\n  forms-far-appart: {longest_days: 46}\n",
+            3,
+            "forms-far-appart",
+        ),
+        ("rules:\n  forms-far-apart:\n    shortest_days: 46\n", 3, "longest_days"),
+        ("rules:\n  forms-far-apart:\n    longest_days: lång\n", 3, "longest_days"),
+        ("rules:\n  forms-far-apart: 46\n", 2, "longest_days"),
+        ("rules:\n  - forms-far-apart\n", 1, "rules"),
+        ("# våra\nregler: {}\n", 2, "rules, organisations"),
+        ("organisations:\n  O1:\n    forms-far-apart: {longest_days: 46}\n    nothing: {}\n", 4, "nothing"),
+        ("organisations:\n  O1: 3\n", 2, "rules"),
+        ("organisations:\n  O1:\n    personal-identity-number: {column_share: 1.0}\n", 3, "-"),
+        ("rules: &a\n  b: *a\n", 2, "b"),
+        ("rules: [\n", 2, "YAML"),
+        ("", 1, "rules, organisations"),
+    ],
+)
+def test_wrong_thresholds_are_refused_with_their_line(tmp_path: Path, content: str, line: int, said: str) -> None:
+    path = tmp_path / "gränser.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(BipstudyError) as refused:
+        read_thresholds(path, ["O1"])
+    for language, word in (("sv", "rad"), ("en", "line")):
+        told = refused.value.message(language)
+        assert told.startswith(f"gränser.yaml, {word} {line}: ")
+        assert said in told
+
+
+def test_what_came_from_no_file_has_no_line() -> None:
+    with pytest.raises(BipstudyError) as refused:
+        read_thresholds({"rules": {"nothing": {}}}, ["x"])
+    assert refused.value.message("sv").startswith("thresholds: regeln nothing finns inte")

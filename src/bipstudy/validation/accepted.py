@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.texts import BipstudyError
+from bipstudy.texts import BipstudyError, text
 from bipstudy.validation.bounds import Mask
 from bipstudy.validation.data import Data
 from bipstudy.validation.identifiers import redact
 
 _PLACE = ("table", "file", "sheet", "column", "row")
+# So deep go the entries of our files; one that refers to itself would go on for ever.
+_DEPTH = 5
+_PARTS = {"rules", "organisations", "schema_version"}
 _KNOWN = {"rule", "organisation", "key", "reason", "date", "until", *_PLACE}
 
 
@@ -54,6 +57,58 @@ class Accepted:
         return self.until is None or (extracted_on is not None and extracted_on <= self.until)
 
 
+class OwnFileError(BipstudyError):
+    """What is wrong in a file of thresholds or exceptions, with the line on which it stands.
+
+    Parameters
+    ----------
+    key : str
+        Key of the sentence in the catalogue.
+    path : str
+        Name of the file.
+    line : int or None
+        None where the content came from no file.
+    **values
+        What else the sentence says.
+    """
+
+    def __init__(self, key: str, *, path: str, line: int | None, **values: object) -> None:
+        super().__init__(key, path=path, line=line, **values)
+
+    def message(self, language: str) -> str:
+        """Return what is wrong and where, in one language."""
+        place = self.values["path"]
+        if self.values["line"] is not None:
+            place = text("validation.own_file_line", language, **self.values)
+        return text(self.code, language, **{**self.values, "place": place})
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The content of a file, and the line of each key and entry by the way that leads to it."""
+
+    name: str
+    content: Any
+    lines: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
+
+    def wrong(self, sentence: str, *way: Any, **values: object) -> OwnFileError:
+        """Return the error about what stands at the end of a way, or about what holds it if there is none."""
+        there = [way[:length] for length in range(len(way), -1, -1) if way[:length] in self.lines]
+        line = self.lines[there[0]] if there else None
+        return OwnFileError(f"validation.{sentence}", path=self.name, line=line, **values)
+
+    def entries(self, *way: Any, wanted: str) -> dict[Any, Any]:
+        """Return the mapping at the end of a way, empty where there is none."""
+        found = self.content
+        for step in way:
+            found = found.get(step)
+        if found is None:
+            return {}
+        if not isinstance(found, Mapping):
+            raise self.wrong("own_file_shape", *way, wanted=wanted)
+        return dict(found)
+
+
 def read_exceptions(path: str | Path) -> tuple[Accepted, ...]:
     """Read a file of exceptions.
 
@@ -68,15 +123,18 @@ def read_exceptions(path: str | Path) -> tuple[Accepted, ...]:
 
     Raises
     ------
-    BipstudyError
+    OwnFileError
         There is no such file, it is no YAML, or an exception lacks its reason or date, names what is not known, or
         concerns a rule of which none is allowed. The line is named.
     """
-    path = Path(path)
-    content, lines = _read(path, "exceptions")
-    if not isinstance(content, list):
-        raise BipstudyError("validation.own_file_shape", path=path.name, line=1, wanted="exceptions")
-    return tuple(_accepted(entry, path.name, line) for entry, line in zip(content, lines, strict=True))
+    own = _read(Path(path))
+    unknown = [each for each in own.entries(wanted="exceptions") if each not in {"exceptions", "schema_version"}]
+    if unknown or not isinstance(own.content, dict):
+        raise own.wrong("own_file_shape", *unknown[:1], wanted="exceptions")
+    listed = own.content.get("exceptions")
+    if not isinstance(listed, list | None):
+        raise own.wrong("own_file_shape", "exceptions", wanted="exceptions")
+    return tuple(_accepted(entry, own, number) for number, entry in enumerate(listed or []))
 
 
 def read_thresholds(
@@ -98,21 +156,23 @@ def read_thresholds(
 
     Raises
     ------
-    BipstudyError
-        There is no such file, or it names a rule or threshold that is not known or may not be changed.
+    OwnFileError
+        There is no such file, or it names a rule or threshold that is not known or may not be changed. The line is
+        named.
     """
-    name = Path(source).name if isinstance(source, (str, Path)) else "thresholds"
-    content = _read(Path(source), None)[0] if isinstance(source, (str, Path)) else dict(source)
-    if not isinstance(content, dict) or not set(content) <= {"rules", "organisations", "schema_version"}:
-        raise BipstudyError("validation.own_file_shape", path=name, line=1, wanted="rules, organisations")
+    own = _Own("thresholds", source) if isinstance(source, Mapping) else _read(Path(source))
+    unknown = [each for each in own.entries(wanted="rules, organisations") if each not in _PARTS]
+    if unknown or own.content is None:
+        raise own.wrong("own_file_shape", *unknown[:1], wanted="rules, organisations")
     found = {code: dict(rule.threshold) for code, rule in schema.rules().items()}
-    everybody, own = content.get("rules") or {}, content.get("organisations") or {}
-    if not isinstance(own, dict):
-        raise BipstudyError("validation.own_file_shape", path=name, line=1, wanted="rules, organisations")
-    for part in (everybody, *own.values()):
-        _check_thresholds(part, name)
-    for part in (everybody, own.get(organisations[0], {}) if len(organisations) == 1 else {}):
-        for code, changed in part.items():
+    ways: list[tuple[Any, ...]] = [("rules",)]
+    ways += [("organisations", code) for code in own.entries("organisations", wanted="organisations")]
+    for way in ways:
+        _check_thresholds(own, way)
+    theirs = {str(way[1]): way for way in ways[1:]}
+    held = [ways[0], *([theirs[organisations[0]]] if len(organisations) == 1 and organisations[0] in theirs else [])]
+    for way in held:
+        for code, changed in own.entries(*way, wanted="rules").items():
             found[code] |= {threshold: float(number) for threshold, number in changed.items()}
     return found
 
@@ -195,88 +255,101 @@ def _written(places: pd.DataFrame) -> list[tuple[object, ...]]:
     return list(zip(*shown, rows, strict=True))
 
 
-def _read(path: Path, part: str | None) -> tuple[Any, list[int]]:
-    """Return the content of a YAML file, or of one part of it, and the line of each entry of that part."""
+def _read(path: Path) -> _Own:
+    """Return the content of a YAML file and its lines."""
     import yaml
 
     if not path.is_file():
         raise BipstudyError("validation.own_file_missing", path=path.name)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        written = path.read_text(encoding="utf-8-sig")
+        node, content = yaml.compose(written, Loader=yaml.SafeLoader), yaml.safe_load(written)
+        lines = dict(_lines_of(node, ()))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         at = getattr(error, "problem_mark", None)
-        raise BipstudyError(
-            "validation.own_file_yaml", path=path.name, line=1 if at is None else at.line + 1
-        ) from error
-    if part is None:
-        return content, []
-    if node is None or not isinstance(content, dict) or set(content) - {part, "schema_version"}:
-        raise BipstudyError("validation.own_file_shape", path=path.name, line=1, wanted=part)
-    inner = next((value for key, value in node.value if key.value == part), None)
-    lines = [each.start_mark.line + 1 for each in inner.value] if isinstance(inner, yaml.SequenceNode) else []
-    return content.get(part) if lines else content.get(part) or [], lines
+        line = 1 if at is None else at.line + 1
+        raise OwnFileError("validation.own_file_yaml", path=path.name, line=line) from error
+    return _Own(path.name, content, {(): 1, **lines})
 
 
-def _accepted(entry: Any, path: str, line: int) -> Accepted:
+def _lines_of(node: Any, way: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield the way to each key and entry of a file, and its line."""
+    import yaml
+
+    if len(way) == _DEPTH:
+        return
+    if isinstance(node, yaml.MappingNode):
+        inner = [(yaml.safe_load(yaml.serialize(key)), key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        inner = [(number, value, value) for number, value in enumerate(node.value)]
+    else:
+        return
+    for name, place, value in inner:
+        yield (*way, name), place.start_mark.line + 1
+        yield from _lines_of(value, (*way, name))
+
+
+def _accepted(entry: Any, own: _Own, number: int) -> Accepted:
     """Check one exception and return it."""
+    way = ("exceptions", number)
     if not isinstance(entry, dict):
-        raise BipstudyError("validation.own_file_shape", path=path, line=line, wanted="rule, reason, date")
-    unknown = sorted(set(map(str, entry)) - _KNOWN)
+        raise own.wrong("own_file_shape", *way, wanted="rule, reason, date")
+    unknown = [name for name in entry if name not in _KNOWN]
     if unknown:
-        raise BipstudyError(
-            "validation.exception_key", path=path, line=line, name=", ".join(unknown), known=", ".join(sorted(_KNOWN))
-        )
-    rule = _rule(entry.get("rule"), path, line)
+        named = {"name": ", ".join(sorted(map(str, unknown))), "known": ", ".join(sorted(_KNOWN))}
+        raise own.wrong("exception_key", *way, unknown[0], **named)
+    rule = _rule(entry.get("rule"), own, way)
     if not isinstance(entry.get("reason"), str) or not entry["reason"].strip():
-        raise BipstudyError("validation.exception_reason", path=path, line=line)
+        raise own.wrong("exception_reason", *way, "reason")
     row, key = entry.get("row"), entry.get("key") or {}
-    if not isinstance(key, dict) or (row is not None and not isinstance(row, int)):
-        raise BipstudyError("validation.exception_place", path=path, line=line)
-    if entry.get("table") is not None and entry["table"] not in schema.TABLE_NAMES:
-        raise BipstudyError("validation.exception_place", path=path, line=line)
+    wrong = [("key", not isinstance(key, dict)), ("row", row is not None and not isinstance(row, int))]
+    wrong += [("table", entry.get("table") is not None and entry["table"] not in schema.TABLE_NAMES)]
+    for part, is_wrong in wrong:
+        if is_wrong:
+            raise own.wrong("exception_place", *way, part)
     organisation = entry.get("organisation")
     return Accepted(
         rule=rule,
         reason=entry["reason"].strip(),
-        date=_date(entry.get("date"), path, line),
-        until=None if entry.get("until") is None else _date(entry["until"], path, line),
+        date=_date(entry.get("date"), own, (*way, "date")),
+        until=None if entry.get("until") is None else _date(entry["until"], own, (*way, "until")),
         organisation=None if organisation is None else str(organisation),
         place={part: entry[part] for part in _PLACE if entry.get(part) is not None},
         key={str(column): str(value) for column, value in key.items()},
     )
 
 
-def _rule(code: Any, path: str, line: int) -> str:
+def _rule(code: Any, own: _Own, way: tuple[Any, ...]) -> str:
     """Return the code of a rule of which an exception may be made."""
     if code not in schema.rules():
-        raise BipstudyError("validation.own_file_rule", path=path, line=line, name=code)
+        raise own.wrong("own_file_rule", *way, "rule", name=code)
     rule = schema.rules()[code]
     # What makes tables readable must be checked, and personal data must not be sent, whatever the reason.
     if rule.structural or rule.personal:
-        raise BipstudyError("validation.exception_forbidden", path=path, line=line, name=code)
+        raise own.wrong("exception_forbidden", *way, "rule", name=code)
     return str(code)
 
 
-def _date(value: Any, path: str, line: int) -> dt.date:
+def _date(value: Any, own: _Own, way: tuple[Any, ...]) -> dt.date:
     """Return a date of a file, written as YYYY-MM-DD."""
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value
     try:
         return dt.date.fromisoformat(str(value))
     except ValueError as error:
-        raise BipstudyError("validation.exception_date", path=path, line=line) from error
+        raise own.wrong("exception_date", *way) from error
 
 
-def _check_thresholds(part: Any, path: str) -> None:
+def _check_thresholds(own: _Own, way: tuple[Any, ...]) -> None:
     """Refuse thresholds that are not known, are no numbers, or may not be changed."""
-    for code, changed in part.items() if isinstance(part, dict) else [(None, None)]:
+    for code in own.entries(*way, wanted="rules"):
         if code not in schema.rules():
-            raise BipstudyError("validation.threshold_rule", path=path, name=code)
+            raise own.wrong("own_file_rule", *way, code, name=code)
         rule = schema.rules()[code]
         known = {} if rule.personal else rule.threshold
-        numbers = isinstance(changed, dict) and all(
-            isinstance(number, (int, float)) and not isinstance(number, bool) for number in changed.values()
-        )
-        if not numbers or not set(changed or {}) <= set(known):
-            raise BipstudyError("validation.threshold_unknown", path=path, name=code, known=", ".join(known) or "-")
+        told = {"name": code, "known": ", ".join(known) or "-"}
+        changed = own.entries(*way, code, wanted=told["known"])
+        for name, number in changed.items():
+            is_number = isinstance(number, int | float) and not isinstance(number, bool)
+            if name not in known or not is_number:
+                raise own.wrong("threshold_unknown", *way, code, name, **told)
