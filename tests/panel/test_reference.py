@@ -101,9 +101,10 @@ def test_flows_add_up(study: Study, outcome: str) -> None:
     for frame in (build_panel(study, outcome=outcome), build_episodes(study, outcome=outcome)):
         flow = frame.attrs["flow"]
         for count in ("participants", "rows"):
-            start, *out, kept = (entry[count] for entry in flow)
-            assert start - sum(out) == kept
-            assert min(out) >= 0
+            start, *between, kept = ((entry["kind"], entry[count]) for entry in flow)
+            assert {kind for kind, _ in between} <= {"left_out", "late"}
+            assert start[1] - sum(-size if kind == "late" else size for kind, size in between) == kept[1]
+            assert min(size for _, size in between) >= 0
         assert flow[0]["participants"] == len(study.participants)
         assert flow[-1]["participants"] == frame["participant"].nunique()
     assert build_panel(study, outcome=outcome).attrs["flow"][-1]["rows"] == len(build_panel(study, outcome=outcome))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from panel_studies import make_study
 
-from bipstudy import build_episodes, build_panel, schema
+from bipstudy import build_episodes, build_panel, schema, simulate_study
 from bipstudy.panel.coding import code_study
 from bipstudy.panel.outcomes import join_spells, read_records
 
@@ -233,19 +233,37 @@ def test_who_is_in_work_at_the_first_measurement_is_not_at_risk_while_it_runs() 
     episodes = person(spells)
     assert episodes["start"].iloc[0] == (pd.Timestamp("2020-06-30") - pd.Timestamp("2020-02-01")).days
     assert end(episodes) == ("2021-01-01", 1, None)
+    counts = {entry["step"]: (entry["kind"], entry["participants"], entry["rows"]) for entry in episodes.attrs["flow"]}
+    assert counts["in_status_at_start"] == ("left_out", 1, 1)
+    assert counts["after_status"] == ("late", 1, 1)
+    assert counts["at_risk"] == ("kept", 1, 1)
     still = person([{"start": "2020-01-15", "ongoing": True}])
     assert still.empty
-    assert left_out(still) == ["in_status"]
+    assert left_out(still) == ["in_status_at_start"]
+
+
+@pytest.mark.parametrize("washout", [0, 30])
+def test_everybody_who_comes_in_late_is_in_the_flow(washout: int) -> None:
+    study, _ = simulate_study(participants=600, seed=4, scenario="danish_twin")
+    episodes = build_episodes(study, washout_days=washout)
+    late = int((episodes.groupby("participant")["start"].min() > washout).sum())
+    assert late > 3
+    lines = [entry for entry in episodes.attrs["flow"] if entry["kind"] == "late"]
+    assert [(line["participants"], line["rows"]) for line in lines] == [(late, late)]
+    started, *between, kept = episodes.attrs["flow"]
+    for count in ("participants", "rows"):
+        gone = sum(entry[count] * (-1 if entry["kind"] == "late" else 1) for entry in between)
+        assert started[count] - gone == kept[count]
 
 
 def test_a_spell_that_begins_on_the_day_of_the_first_measurement_already_runs() -> None:
-    assert left_out(person([{"start": "2020-02-01", "ongoing": True}])) == ["in_status"]
+    assert left_out(person([{"start": "2020-02-01", "ongoing": True}])) == ["in_status_at_start"]
     spells = [{"start": "2020-02-01", "end": "2020-06-30"}, {"start": "2021-01-01", "end": "2021-03-31"}]
     assert end(person(spells)) == ("2021-01-01", 1, None)
 
 
 def test_a_spell_of_the_month_of_the_first_measurement_has_no_order_and_is_not_later() -> None:
-    assert left_out(person([{"start": "2020-02", "ongoing": True}])) == ["in_status"]
+    assert left_out(person([{"start": "2020-02", "ongoing": True}])) == ["in_status_at_start"]
 
 
 def test_a_spell_that_is_over_at_the_first_measurement_changes_nothing() -> None:

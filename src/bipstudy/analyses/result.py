@@ -125,8 +125,8 @@ class Result:
     figures : mapping of str to FigureSpec
     flow : DataFrame
         Who was left out at each step, and why: ``flow`` (an analysis may have several), ``step_key``, ``kind`` (start,
-        left_out, cut into periods, kept), ``participants, rows``. What was left out is negative, so that each flow adds
-        up.
+        left_out, late for those of the former who come in later, cut into periods, kept), ``participants, rows``. What
+        was left out is negative, so that each flow adds up.
     remarks : tuple of Sentence
         What the analysis cannot show, what was done about missing things, and why an estimate could not be made.
     settings : mapping of str to float

@@ -244,9 +244,9 @@ def censoring(
 class Flow:
     """Who is left at each step: participants and rows, and what each step leaves out.
 
-    The entries are dicts with `step`, `kind` (start, left_out or kept), `participants` and `rows`. What is left out
-    adds up: the start less all that was left out is what was kept, in participants and in rows. A participant is left
-    out at the step that takes the last row.
+    The entries are dicts with `step`, `kind` (start, left_out, late or kept), `participants` and `rows`. They add up:
+    the start less all that was left out, and with those who come in late, is what was kept, in participants and in
+    rows. A participant is left out at the step that takes the last row.
     """
 
     def __init__(self, step: str, participants: int, rows: int) -> None:
@@ -269,6 +269,11 @@ class Flow:
             kept = kept & ~applies
             self.leave_out(step, int(gone.sum()), len(np.unique(person[kept])))
         return kept
+
+    def take_in(self, step: str, participants: int) -> None:
+        """Note participants, a row each, who were left out at first and come in late."""
+        self._participants += participants
+        self.entries.append({"step": step, "kind": "late", "participants": participants, "rows": participants})
 
     def finish(self, step: str, rows: int) -> list[dict[str, str | int]]:
         """Note what was kept and return all entries."""

@@ -151,15 +151,17 @@ def _at_risk(parts: Parts, origin: str, washout: int) -> tuple[AtRisk, list[dict
     # Who is in such a status already is at risk once it has ended.
     start = np.maximum(begin, np.minimum(follow_up.in_status_until[person], FAR))
     competing = follow_up.competing[person]
-    kept = flow.leave_out_rows(
+    busy = start > begin
+    late = busy & (end > start) & (transition > start)
+    kept = flow.leave_out_rows([("after_follow_up", end <= zero), ("in_status_at_start", busy)], person) | late
+    flow.take_in("after_status", int(late.sum()))
+    kept[kept] = flow.leave_out_rows(
         [
-            ("after_follow_up", end <= zero),
-            ("in_status", (start > begin) & (end <= start)),
-            ("transition_in_washout", transition <= start),
-            ("competing_in_washout", (end <= start) & competing),
-            ("censored_in_washout", end <= start),
+            ("transition_in_washout", (transition <= start)[kept]),
+            ("competing_in_washout", ((end <= start) & competing)[kept]),
+            ("censored_in_washout", (end <= start)[kept]),
         ],
-        person,
+        person[kept],
     )
     stop = np.minimum(transition, end)
     cause = np.where(
