@@ -1,9 +1,11 @@
 """A text file read by column is what it is read row by row: the same tables, places and findings."""
 
+import random
+
 import pandas as pd
 import pytest
 
-from bipstudy.loaders import columns, load_submission
+from bipstudy.loaders import columns, load_submission, typed_columns
 
 HEADER = "Organisation;Deltagare;Tillfälle;Respondent;Formulär;Handläggare;Besvarad;Status;job_search;self_belief"
 
@@ -49,6 +51,18 @@ FILES = {
     "two headers": [HEADER, HEADER, *body()],
     "forbidden": [HEADER + ";Namn", *(f"{line};Kim Ek" for line in body())],
     "mixed marks": changed(120, ";2024", ";5/3 2024;2024"),
+    "zero before a number": changed(120, ";1;", ";01;"),
+    "space before a number": changed(120, ";1;", "; 1;"),
+    "plus before a number": changed(120, ";1;", ";+1;"),
+    "point after a number": changed(120, ";1;", ";1.0;"),
+    "large number": changed(120, ";1;", ";70000;"),
+    "space after a day": changed(120, "-05;", "-05 ;"),
+    "day with a time": changed(120, "-05;", "-05 00:00;"),
+    "day of a year below 1000": changed(120, ";2024", ";0024"),
+    "no such day": changed(122, "-05;", "-31;"),
+    "row below the names": [HEADER, *body()[:1], "O;D;T;R;F;H;B;S;j;s", *body()[1:]],
+    "second row of names": [HEADER, "O;D;T;R;F;H;B;S;j;s", *body()],
+    "only numbers": ["Deltagare;Tillfälle;job_search", *(f"{1000 + at};{at % 4};{at % 6}" for at in range(150))],
 }
 
 
@@ -85,3 +99,65 @@ def test_plain_files_are_read_by_column(tmp_path):
     assert [cells.distinct[cells.position[2_000]] for cells in below] == body(2_500)[2_000].split(";")
     assert HEADER.split(";")[0] not in below[0].distinct
     assert columns.read_lines(columns.Text(text.replace("h3", '"h3"', 1)), ";", 0, list) is None
+
+
+def cells_of(text, monkeypatch=None, way=None):
+    """Return every cell below the header, row by row, as the columns tell them; without kinds if so asked."""
+    if way is not None:
+        monkeypatch.setattr(typed_columns, "kinds_of", lambda encoded, delimiter, width: [None] * width)
+    lines = columns.read_lines(columns.Text(text), ";", 0, list)
+    told = lines.below(1, lines.width)
+    return [[cells.distinct[at] for at in cells.position] for cells in told]
+
+
+def test_a_number_or_a_day_is_told_as_it_is_written(monkeypatch):
+    number = random.Random(1)
+    plain = ["a;b;c"] + [
+        f"{number.choice(['', '0', '-7', str(number.randrange(9_999))])};"
+        f"{number.choice(['', '2024-02-29', f'{number.randrange(1, 9_999):04d}-12-31'])};{number.choice('xyå')}"
+        for _ in range(3_000)
+    ]
+    tables = []
+    monkeypatch.setattr(columns, "_table", lambda *given, make=columns._table: tables.append(given[-1]) or make(*given))
+    told = cells_of("\n".join(plain))
+    assert [[*row] for row in zip(*told, strict=True)] == [line.split(";") for line in plain[1:]]
+    assert len(tables) == 1
+    assert [kind is not None for kind in tables[0]] == [True, True, False]
+    # One cell in one place that is read as a number or a day, and written in another way.
+    for other in ("00;;x", "+3;;x", " 3;;x", "3 ;;x", "-0;;x", ";2024-02-29 ;x", "; 2024-02-29;x", " ;;x"):
+        changed_text = "\n".join([*plain[:2_000], other, *plain[2_001:]]) + "\n"
+        with monkeypatch.context() as patched:
+            as_text = cells_of(changed_text, patched, "text")
+        assert cells_of(changed_text) == as_text
+        assert [column[1_999] for column in as_text] == [cell.strip() for cell in other.split(";")]
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+def test_a_large_file_is_read_by_the_same_ladder(tmp_path, encoding, ending):
+    text = "\n".join([HEADER, *body(16_000)])
+    path = tmp_path / "measurements.csv"
+    path.write_bytes(text.encode(encoding) + ending)
+    got = everything(path)
+    small = tmp_path / "small"
+    small.mkdir()
+    (small / "measurements.csv").write_bytes("\n".join([HEADER, *body(1_000)]).encode(encoding) + ending)
+    few = everything(small)
+    assert len(got[0]["measurements"]) == 16_000
+    pd.testing.assert_frame_equal(got[0]["measurements"][:1_000], few[0]["measurements"])
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "code"),
+    [
+        (lambda text: text[:-3] + b"\x01" + text[-2:], "not-text"),
+        (lambda text: text[:-3] + b"\x1f" + text[-2:], "not-text"),
+        (lambda text: text.replace(b"\n", b"\r\n") + b"\x0e", "not-text"),
+        (lambda text: text.replace("handläggare".encode(), "handlÃ¤ggare".encode()), "wrong-encoding"),
+        (lambda text: text + "å".encode()[:1], "truncated-file"),
+    ],
+)
+def test_what_is_wrong_with_a_large_file_is_seen(tmp_path, spoilt, code):
+    path = tmp_path / "measurements.csv"
+    path.write_bytes(spoilt("\n".join([HEADER, *body(16_000)]).encode()))
+    assert code in [finding.code for finding in load_submission(path).findings]

@@ -121,7 +121,7 @@ def _fill_organisation(parts: list[Part], said: str | None, findings: list[Findi
         str(code)
         for part in parts
         if "organisation_id" in part.frame
-        for code in part.frame["organisation_id"].dropna().unique()
+        for code in part.frame["organisation_id"].array.unique().dropna()
     }
     known = said or (present.pop() if len(present) == 1 else None)
     if known is None:
@@ -163,13 +163,15 @@ def _stack(frames: list[pd.DataFrame], index: pd.Index) -> pd.DataFrame:
 
 def _place(sheet: Sheet) -> pd.DataFrame:
     """Return file, sheet and row of each row of a sheet."""
-    rows = pd.Series(sheet.rows, dtype="Int64")
+    count = len(sheet.rows)
+    same = np.zeros(count, dtype=np.intp)
     return pd.DataFrame(
         {
-            "file": pd.Series(sheet.file, index=rows.index, dtype=schema.STRING),
-            "sheet": pd.Series(sheet.sheet, index=rows.index, dtype=schema.STRING),
-            "row": rows,
-        }
+            "file": pd.array([sheet.file], dtype=schema.STRING).take(same),
+            "sheet": pd.array([sheet.sheet], dtype=schema.STRING).take(same),
+            "row": pd.arrays.IntegerArray(sheet.rows.astype(np.int64, copy=False), np.zeros(count, dtype=bool)),
+        },
+        copy=False,
     )
 
 

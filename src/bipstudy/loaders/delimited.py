@@ -52,20 +52,19 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     text = decode(name, content, encoding, findings)
     if text is None:
         return None
-    decoded = text.decoded
-    if not decoded or decoded.isspace():
+    if _is_blank(text):
         findings.append(Finding("empty-file", file=name))
         return None
-    if _is_mojibake(decoded) or (not encoding and not decoded.isascii() and _looks_foreign(decoded)):
+    if _is_mojibake(text) or (not encoding and _looks_foreign(text.head(_SAMPLE_CHARACTERS))):
         findings.append(Finding("wrong-encoding", file=name))
-    delimiter, skipped = _delimiter(decoded)
-    unfinished = not decoded.endswith(("\n", "\r"))
-    lines = read_lines(text, delimiter, skipped, lambda: _parse(decoded, delimiter, strict=True)[0][skipped:])
+    delimiter, skipped = _delimiter(text.head(_SAMPLE_CHARACTERS))
+    unfinished = not text.encoded.endswith((b"\n", b"\r"))
+    lines = read_lines(text, delimiter, skipped, lambda: _parse(text.decoded, delimiter, strict=True)[0][skipped:])
     if lines is not None:
         last = skipped + len(lines)
         findings += [Finding("unfinished-last-line", file=name, row=last)] if unfinished else []
         return Grid(file=name, sheet=None, rows=lines, numbers=range(skipped + 1, last + 1), ragged=True)
-    rows, numbers = _rows(name, decoded, delimiter, findings)
+    rows, numbers = _rows(name, text.decoded, delimiter, findings)
     if unfinished and len(rows) > 1:
         findings.append(Finding("unfinished-last-line", file=name, row=numbers[-1]))
     return Grid(file=name, sheet=None, rows=rows[skipped:], numbers=numbers[skipped:], ragged=True)
@@ -93,8 +92,11 @@ def _has_control(content: bytes) -> bool:
     every = np.frombuffer(content, dtype=np.uint8)
     for start in range(0, len(every), _CHUNK):
         part = every[start : start + _CHUNK]
-        # Below zero a byte begins anew from the top, so that one comparison holds for both ends.
-        if (part < 9).any() or (part - np.uint8(14) < 18).any():
+        low = np.count_nonzero(part < 32)
+        # As a rule all of them are ends of lines.
+        if low == np.count_nonzero(part == 10):
+            continue
+        if low > np.count_nonzero(part < 14) or (part < 9).any():
             return True
     return False
 
@@ -105,29 +107,49 @@ def _decode(name: str, content: bytes, encoding: str | None, findings: list[Find
         return Text(content.decode(encoding))
     if content.startswith(_UTF16):
         return Text(content.decode("utf-16"))
+    plain = content.removeprefix(BOM_UTF8)
     try:
-        return Text(content.decode("utf-8-sig"), content.removeprefix(BOM_UTF8))
+        return Text(plain) if len(plain) > _CHUNK and _is_utf8(plain) else Text(plain.decode())
     except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data" and not content[: error.start].isascii():
+        if error.reason == "unexpected end of data" and not plain[: error.start].isascii():
             # Valid UTF-8 with letters beyond ASCII up to its last bytes: cut in the middle of a letter.
             findings.append(Finding("truncated-file", file=name))
-            return Text(content[: error.start].decode("utf-8-sig"))
+            return Text(plain[: error.start])
     return Text(content.decode("cp1252"))
 
 
-def _is_mojibake(decoded: str) -> bool:
+def _is_utf8(content: bytes) -> bool:
+    """Say whether bytes are UTF-8; Arrow says so many times faster than Python, which makes text of them."""
+    import pyarrow as pa
+
+    ends = pa.array([0, len(content)], pa.int64()).buffers()[1]
+    whole = pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(content))
+    try:
+        whole.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _is_blank(text: Text) -> bool:
+    """Say whether text is nothing but spaces."""
+    start = text.head(_SAMPLE_CHARACTERS)
+    return (not start or start.isspace()) and (not text.decoded or text.decoded.isspace())
+
+
+def _is_mojibake(text: Text) -> bool:
     """Say whether text is UTF-8 that was read as Windows-1252; to look for one letter first is many times faster."""
-    return ("Ã" in decoded or "â€" in decoded) and _MOJIBAKE.search(decoded) is not None
+    return ("Ã" in text or "â€" in text) and _MOJIBAKE.search(text.decoded) is not None
 
 
 def _looks_foreign(decoded: str) -> bool:
     """Say whether text decoded as Windows-1252 holds what MacRoman or code page 850 would leave there."""
-    return bool(_FOREIGN.search(decoded[:_SAMPLE_CHARACTERS]))
+    return bool(_FOREIGN.search(decoded))
 
 
 def _delimiter(decoded: str) -> tuple[str, int]:
-    """Return the delimiter and the number of lines to skip: 1 where the first line names it."""
-    sample = list(islice(io.StringIO(decoded[:_SAMPLE_CHARACTERS], newline=""), _SAMPLE_LINES))
+    """Return the delimiter and the number of lines to skip, 1 where the first line names it, from the first lines."""
+    sample = list(islice(io.StringIO(decoded, newline=""), _SAMPLE_LINES))
     named = _SEPARATOR_LINE.match(sample[0])
     if named:
         return ("\t" if named[1] == "t" else named[1]), 1

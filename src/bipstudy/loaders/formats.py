@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from bipstudy.loaders.delimited import read_delimited
@@ -68,8 +69,11 @@ def read_path(path: Path, encoding: str | None = None) -> Reading:
         except OSError:
             reading.findings.append(Finding("unreadable-file", file=name))
             continue
-        reading.files.append(SourceFile(name, hashlib.sha256(content).hexdigest(), len(content)))
-        _read(name, content, encoding, reading, inside=False)
+        # The hash of a large file takes a while, in which it can be read.
+        with ThreadPoolExecutor(1) as beside:
+            digest = beside.submit(hashlib.sha256, content)
+            _read(name, content, encoding, reading, inside=False)
+        reading.files.append(SourceFile(name, digest.result().hexdigest(), len(content)))
     return reading
 
 

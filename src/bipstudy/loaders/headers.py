@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -116,12 +117,12 @@ def find_header(grid: Grid, own: set[str]) -> Header | None:
 def read_body(grid: Grid, header: Header) -> Body:
     """Return what stands below the header, column by column and without blank rows and totals."""
     width = max((at + 1 for at, name in enumerate(header.names) if name or header.others[at]), default=0)
-    numbers = np.asarray(grid.numbers[header.last + 1 :], dtype=np.int64)
+    numbers = _numbers(grid.numbers[header.last + 1 :])
     even = grid.rows.below(header.last + 1, width) if isinstance(grid.rows, Lines) else None
     below = None if even is not None else grid.rows[header.last + 1 :]
     columns = even or [Cells.of(values) for values in zip_longest(*(below or ()), fillvalue="")]
     columns += [Cells.of([""] * len(numbers)) for _ in range(len(header.names) - len(columns))]
-    filled = np.flatnonzero(~np.logical_and.reduce([cells.blank for cells in columns]))
+    filled = _filled(columns, len(numbers))
     end = _end_of_data(header, columns, filled, numbers)
     left_out = [(int(numbers[at]), _row(columns, at)) for at in filled[end:]]
     are_totals = [_is_total(cells) for _, cells in left_out]
@@ -138,7 +139,7 @@ def read_body(grid: Grid, header: Header) -> Body:
         columns = [Cells(cells.distinct, cells.position[filled]) for cells in columns]
     body = Body(
         columns=columns,
-        rows=numbers[filled],
+        rows=numbers if len(filled) == len(numbers) else numbers[filled],
         at=filled + header.last + 1,
         short=[],
         cut_off=None,
@@ -151,6 +152,20 @@ def read_body(grid: Grid, header: Header) -> Body:
     if grid.ragged and below is not None:
         _note_length(body, [below[row] for row in filled.tolist()], width)
     return body
+
+
+def _numbers(numbers: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Return the numbers of rows as an array; a range is not gone through one by one."""
+    if isinstance(numbers, range):
+        return np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
+    return np.asarray(numbers, dtype=np.int64)
+
+
+def _filled(columns: list[Cells], rows: int) -> npt.NDArray[np.intp]:
+    """Return the positions of the rows that are not blank."""
+    if any("" not in cells.distinct for cells in columns):
+        return np.arange(rows)
+    return np.flatnonzero(~np.logical_and.reduce([cells.blank for cells in columns]))
 
 
 def _end_of_data(

@@ -38,7 +38,7 @@ def lost_zeros(
     findings = []
     for column in _COLUMNS:
         present = {name: frame[column] for name, frame in tables.items() if column in frame and len(frame)}
-        everywhere = {name: frozenset(ids.drop_duplicates().dropna().tolist()) for name, ids in present.items()}
+        everywhere = {name: frozenset(ids.array.unique().dropna().tolist()) for name, ids in present.items()}
         for name, ids in present.items():
             elsewhere = frozenset[str]().union(*(each for other, each in everywhere.items() if other != name))
             suspect = _suspect(everywhere[name], elsewhere)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.loaders.cells import MISSING, Cells, Parsed, parse
+from bipstudy.loaders.cells import MISSING, Cells, Parsed, for_each, parse
 from bipstudy.loaders.mapping import Mapping
 from bipstudy.loaders.recognition import is_error_value
 from bipstudy.loaders.sheets import Sheet
@@ -60,12 +60,11 @@ def read_sheet(sheet: Sheet, mapping: Mapping, findings: list[Finding]) -> Part:
     values: dict[str, pd.Series] = {}
     reasons: dict[str, pd.Series] = {}
     # Dates before precisions.
-    for name in sorted(sheet.columns, key=lambda name: name.endswith("_precision")):
+    names = sorted(sheet.columns, key=lambda name: name.endswith("_precision"))
+    read = for_each(lambda name: _read(sheet, name, mapping), names, len(sheet.rows))
+    for name, (failed, parsed) in zip(names, read, strict=True):
         kind, codes = _kind(sheet.table, name)
-        cells, failed = without_errors(sheet.columns[name])
         findings += [sheet.finding("spreadsheet-error", name, row=int(row)) for row in sheet.rows[failed]]
-        cells = _translated(sheet, name, kind, codes, cells, mapping)
-        parsed = _parse(kind, codes, cells, {**mapping.missing, **sheet.entry.missing})
         findings += [sheet.finding(code, name, count=count) for code, count in parsed.notes.items()]
         for code, rows in parsed.problems.items():
             findings += _findings(sheet, name, code, rows, codes)
@@ -84,6 +83,14 @@ def read_sheet(sheet: Sheet, mapping: Mapping, findings: list[Finding]) -> Part:
     kept = ~frame.duplicated().to_numpy()
     rest = replace(sheet, rows=sheet.rows[kept])
     return Part(rest, frame[kept].reset_index(drop=True), why[kept].reset_index(drop=True))
+
+
+def _read(sheet: Sheet, name: str, mapping: Mapping) -> tuple[npt.NDArray[np.intp], Parsed]:
+    """Return the positions of the rows that hold the error of a formula, and the column as values."""
+    kind, codes = _kind(sheet.table, name)
+    cells, failed = without_errors(sheet.columns[name])
+    cells = _translated(sheet, name, kind, codes, cells, mapping)
+    return failed, _parse(kind, codes, cells, {**mapping.missing, **sheet.entry.missing})
 
 
 def without_errors(cells: Cells) -> tuple[Cells, npt.NDArray[np.intp]]:

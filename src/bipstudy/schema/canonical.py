@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,8 @@ def conform(name: str, frame: pd.DataFrame, *, sort: bool = True) -> pd.DataFram
     frame : DataFrame
         Rows of the table, with at least the columns that may not be left out.
     sort : bool
-        Whether to sort the rows by key and number them anew; otherwise order and index stay.
+        Whether to sort the rows by key and number them anew; otherwise order and index stay, and the table may share
+        its memory with the frame.
 
     Returns
     -------
@@ -91,12 +93,14 @@ def conform(name: str, frame: pd.DataFrame, *, sort: bool = True) -> pd.DataFram
             )
         else:
             values = pd.Series(pd.NA, index=frame.index, dtype="object")
-        columns[column] = _cast(values, dtype)
-    # A cast is a copy of its own, which need not be copied once more.
+        columns[column] = _cast(values, dtype, copy=sort)
+    # What was cast need not be copied once more.
     canonical = pd.DataFrame(columns, index=frame.index, copy=False)
     for column in (column for column in wanted if column.endswith("_precision")):
         # Without a date there is nothing to be precise about.
-        canonical[column] = canonical[column].where(canonical[column.removesuffix("_precision")].notna())
+        dated = canonical[column.removesuffix("_precision")].notna()
+        if not dated.all():
+            canonical[column] = canonical[column].where(dated)
     if not sort:
         return canonical
     return canonical.sort_values(list(description.key), kind="stable", ignore_index=True)
@@ -161,13 +165,9 @@ def _ranks(position: npt.NDArray[np.intp], texts: list[str]) -> npt.NDArray[np.i
     return ranks[position]
 
 
-def _cast(values: pd.Series, dtype: object) -> pd.Series:
-    """Return a column as its canonical type."""
-    if dtype == "float64":
-        return pd.to_numeric(values).astype("float64")
-    if dtype == "datetime64[s]":
-        return values.astype("datetime64[s]")
-    return values.astype(dtype)
+def _cast(values: pd.Series, dtype: Any, *, copy: bool) -> pd.Series:
+    """Return a column as its canonical type; one that is of it already is copied if so asked."""
+    return (pd.to_numeric(values) if dtype == "float64" else values).astype(dtype, copy=copy)
 
 
 def _check_columns(description: Table, frame: pd.DataFrame, wanted: set[str]) -> None:
