@@ -138,7 +138,9 @@ def _place(folder: Path | None) -> Iterator[Path]:
 
 def _made_by(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a birth certificate decides the numbers of an analysis, beside study and plan."""
-    return {**facts["versions"], "source": facts["code"]["source"], "instruments": facts["instruments"]}
+    # The published shares that participants are weighted to stand among the findings.
+    data = {name: facts[name] for name in ("instruments", "benchmarks")}
+    return {**facts["versions"], "source": facts["code"]["source"], **data}
 
 
 def _spread(

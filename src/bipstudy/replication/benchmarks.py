@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,30 @@ def read_benchmarks(path: str | Path | None = None) -> tuple[Benchmark, ...]:
             raise BipstudyError("replication.benchmark_twice", id=benchmark.id)
         seen.add(benchmark.id)
     return found
+
+
+def are_own(benchmarks: tuple[Benchmark, ...]) -> bool:
+    """Say whether findings are other than those of the package."""
+    return benchmarks != read_benchmarks(schema.folder() / "benchmarks" / "danish.yaml")
+
+
+def as_yaml(benchmarks: tuple[Benchmark, ...]) -> str:
+    """Return findings as a file that `read_benchmarks` reads.
+
+    Parameters
+    ----------
+    benchmarks : tuple of Benchmark
+
+    Returns
+    -------
+    str
+        YAML.
+    """
+    import yaml
+
+    entries = [{**asdict(each), "also": list(each.also), "parts": list(map(asdict, each.parts))} for each in benchmarks]
+    words: str = yaml.safe_dump({"benchmarks": entries}, sort_keys=False, allow_unicode=True, width=110)
+    return words
 
 
 def _benchmark(entry: Mapping[str, Any], number: int) -> Benchmark:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from collections.abc import Mapping
 from functools import cache
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from bipstudy import schema
-from bipstudy.replication.benchmarks import Benchmark
+from bipstudy.replication.benchmarks import Benchmark, are_own
 from bipstudy.replication.plan import Plan
 from bipstudy.replication.registration import Registration
 from bipstudy.study import Study
 
 # Packages whose version may decide a digit.
 PACKAGES = ("numpy", "pandas", "scipy", "numba", "pyarrow", "matplotlib")
+BENCHMARKS, INSTRUMENTS = "BIPSTUDY_BENCHMARKS", "BIPSTUDY_INSTRUMENTS"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = ("*.py", "*.yaml", "*.css", "*.j2", "*.typ")
 
@@ -49,6 +51,7 @@ def birth(
         },
         "instruments": instruments_hash(),
         "benchmarks": hashlib.sha256(repr(benchmarks).encode()).hexdigest(),
+        "variables": variables(benchmarks),
         "plan": plan.hash,
         "plan_registered": None if registration is None else vars(registration) | {"plan": None},
         "settings": {name: plan.arguments(name) for name in plan.questions},
@@ -58,6 +61,12 @@ def birth(
         "code": code(),
         "versions": versions(),
     }
+
+
+def variables(benchmarks: tuple[Benchmark, ...]) -> list[str]:
+    """Return the variables of the environment that must name files of the user's own for the run to be made again."""
+    found = {BENCHMARKS: are_own(benchmarks), INSTRUMENTS: bool(os.environ.get(INSTRUMENTS))}
+    return [name for name, own in found.items() if own]
 
 
 @cache

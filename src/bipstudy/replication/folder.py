@@ -17,8 +17,9 @@ MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished"
 _WRITTEN = "files.json"
 _TOP = (
-    "README.md", "agreement.csv", "agreement_parts.csv", "bootstrap.csv", "codecheck.yml", "deviations.csv",
-    "estimates.csv", "estimates.json", "planned.csv", "plan.yaml", "registration.json", "report.html", "report.pdf",
+    "README.md", "agreement.csv", "agreement_parts.csv", "benchmarks.yaml", "bootstrap.csv", "codecheck.yml",
+    "deviations.csv", "disclosure.csv", "estimates.csv", "estimates.json", "planned.csv", "plan.yaml",
+    "registration.json", "report.html", "report.pdf",
 )  # fmt: skip
 _FOLDERS = ("figures", "flow", "groups", "multiverse", "tables")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from bipstudy.replication.birth import BENCHMARKS, INSTRUMENTS
 from bipstudy.report.numbers import count
 from bipstudy.texts import text
 
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
 _GENERAL = {
     "estimates.csv": "replicate", "estimates.json": "replicate", "agreement.csv": "agreement",
     "agreement_parts.csv": "agreement", "bootstrap.csv": "resampling", "planned.csv": "summaries",
-    "deviations.csv": "registration", "disclosure.csv": "outputs", "plan.yaml": "plan",
+    "benchmarks.yaml": "benchmarks", "deviations.csv": "registration", "disclosure.csv": "outputs", "plan.yaml": "plan",
     "registration.json": "registration", "report.html": "document", "report.pdf": "document",
 }  # fmt: skip
+
+
+# Where the README finds what the variables name: the run holds the findings, the user the questionnaires.
+_PLACES = {BENCHMARKS: "run/benchmarks.yaml", INSTRUMENTS: "INSTRUMENTS"}
 
 
 def readme(run: Run, files: Sequence[str]) -> str:
@@ -98,7 +103,11 @@ def _lines(run: Run, files: Sequence[str]) -> Iterator[str]:
     yield say("randomness_words", seed=run.birth["seed"], replications=run.birth["replications"])
     yield from ("", f"### {say('resources')}", "", say("resources_words"), "")
     yield from (f"## {say('programs')}", "", say("programs_words", hash=run.birth["plan"]), "")
-    yield from (f"## {say('instructions')}", "", "```console", f"$ {_command(run)}")
+    yield from (f"## {say('instructions')}", "")
+    yield from (f"{say(name.lower())}\n" for name in run.birth["variables"])
+    yield "```console"
+    yield from (f"$ export {name}={_PLACES[name]}" for name in run.birth["variables"])
+    yield f"$ {_command(run)}"
     yield from ("$ bipstudy verify run --pool POOL", "```", "", say("instructions_words"), "")
     yield from (
         f"## {say('exhibits')}",

@@ -12,6 +12,8 @@ import pandas as pd
 
 from bipstudy.analyses import ESTIMATE_COLUMNS
 from bipstudy.replication import worlds
+from bipstudy.replication.benchmarks import as_yaml
+from bipstudy.replication.birth import BENCHMARKS
 from bipstudy.replication.document import compose
 from bipstudy.replication.drawing import Pictures
 from bipstudy.replication.folder import MANIFEST, hashes, write_folder
@@ -82,6 +84,8 @@ def tables(run: Run) -> dict[str, bytes]:
     contents = {path: words.encode() for path, words in files.items()}
     if run.registration is not None:
         contents["registration.json"] = run.registration.to_json()
+    if BENCHMARKS in run.birth["variables"]:
+        contents["benchmarks.yaml"] = as_yaml(run.benchmarks).encode()
     return contents
 
 
