@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_other_data_and_another_plan_are_told_apart(study: Study, folder: Path, 
     erased = dataclasses.replace(fewer, erased={"O1": 5})
     found = verify(folder, erased)
     assert found.erased == 5
-    assert set(found.changed["data"]) == {"study_hash", "erased"}
+    assert set(found.changed["data"]) == {"study_hash", "tables", "erased"}
     assert found.changed["plan"] == found.changed["code"] == ()
     assert not found.same
     replicate(study, dataclasses.replace(PLAN, seed=2), tmp_path, language="en")
@@ -125,6 +126,52 @@ def test_other_data_and_another_plan_are_told_apart(study: Study, folder: Path, 
     assert moved.changed["data"] == ()
     assert set(moved.cells["file"]) == {"bootstrap.csv", "agreement.csv"}
     assert set(moved.cells.loc[moved.cells["file"] == "agreement.csv", "column"]) == {"bootstrap_share"}
+
+
+def with_its_hash(folder: Path, name: str) -> None:
+    """Let the manifest say that a file that was changed is as it was written."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["report.html", "estimates.json", "README.md", "codecheck.yml", "disclosure.csv", "figures"]
+)
+def test_a_file_that_was_changed_together_with_its_hash_is_found(folder: Path, tmp_path: Path, name: str) -> None:
+    copy = copied(folder, tmp_path)
+    file = next((copy / name).iterdir()) if name == "figures" else copy / name
+    file.write_bytes(file.read_bytes() + b"\n1,2,3,4\n")
+    with_its_hash(copy, file.relative_to(copy).as_posix())
+    found = compare_runs(copy, folder)
+    assert found.altered == ()
+    assert not found.same
+    assert found.as_dict()["same"] is False
+
+
+@pytest.mark.parametrize(
+    "entry", ["release", "study_hash", "tables", "erased", "plan", "plan_registered", "settings", "seed", "language"]
+)
+def test_a_manifest_that_claims_other_data_or_another_plan_is_found(folder: Path, tmp_path: Path, entry: str) -> None:
+    copy = copied(folder, tmp_path)
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
+    manifest[entry] = {"O1": 2} if isinstance(manifest[entry], dict) else 7
+    (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    found = compare_runs(copy, folder)
+    assert [entry] == [*found.changed["data"], *found.changed["plan"]]
+    assert not found.same
+
+
+def test_a_picture_from_another_machine_is_no_difference(folder: Path, tmp_path: Path) -> None:
+    copy = copied(folder, tmp_path)
+    (copy / "report.html").write_bytes((copy / "report.html").read_bytes() + b" ")
+    with_its_hash(copy, "report.html")
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
+    manifest["versions"]["matplotlib"] = "0"
+    (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    found = compare_runs(copy, folder)
+    assert found.documents == ("report.html",)
+    assert found.same
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"files": 3}', '{"files": {}}'])

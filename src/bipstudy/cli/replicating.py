@@ -204,9 +204,13 @@ def _show(found: Any, language: str, *, as_json: bool) -> None:
         say(text("cli.files_altered", language, files=", ".join(found.altered)))
     _show_cells(found.cells, language)
     say(text("cli.compared", language, **found.counts))
-    if found.documents:
+    if found.unexplained:
+        say(text("cli.documents_unexplained", language, files=", ".join(found.unexplained)))
+    elif found.documents:
         say(text("cli.documents_differ", language, count=len(found.documents)))
-    say(text("cli.runs_same" if found.same else "cli.runs_differ", language))
+    numbers = found.counts["different"] == 0
+    key = "runs_same" if found.same else "numbers_same_only" if numbers else "runs_differ"
+    say(text(f"cli.{key}", language))
 
 
 def _show_cells(cells: Any, language: str) -> None:

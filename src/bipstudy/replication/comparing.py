@@ -34,8 +34,8 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "deviations.csv": ("item",),
 }
 _IN_MANIFEST: Mapping[str, tuple[str, ...]] = {
-    "data": ("release", "study_hash", "erased", "benchmarks", "instruments"),
-    "plan": ("plan", "seed", "replications", "language"),
+    "data": ("release", "study_hash", "tables", "schema_version", "erased", "benchmarks", "instruments"),
+    "plan": ("plan", "plan_registered", "settings", "seed", "replications", "language"),
     "code": ("code", "versions"),
 }
 
@@ -69,9 +69,23 @@ class Comparison:
     erased: int
 
     @property
+    def unexplained(self) -> tuple[str, ...]:
+        """Documents that differ although data, plan, code and every single number are the same.
+
+        Another machine moves the last digits, and with them a picture; where not even those differ, nothing but
+        somebody's hand does.
+        """
+        moved = self.counts[WITHIN] or self.counts[DIFFERENT] or any(self.changed.values())
+        return () if moved else self.documents
+
+    @property
     def same(self) -> bool:
-        """Whether every number is identical or within tolerance and no file was altered."""
-        return self.counts[DIFFERENT] == 0 and not self.altered
+        """Whether data, plan and every number are the same, and no file is other than what the run wrote.
+
+        Numbers within tolerance are the same, and other code that gives them is none the worse.
+        """
+        other = self.changed["data"] or self.changed["plan"] or self.altered or self.unexplained
+        return self.counts[DIFFERENT] == 0 and not other
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON holds it."""
@@ -83,6 +97,7 @@ class Comparison:
             "erased": self.erased,
             "altered": list(self.altered),
             "documents": list(self.documents),
+            "unexplained": list(self.unexplained),
             "cells": cells.to_dict("records"),
         }
 
@@ -99,8 +114,9 @@ def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
         names = [str(name) for name in manifest["files"] if ours(str(name))]
-        manifest["study_hash"], manifest["plan"], manifest["code"]["source"]
-    except (OSError, ValueError, KeyError, TypeError):
+        manifest["study_hash"], manifest["plan"], manifest["code"]["source"], manifest["language"]
+        manifest["release"], sum(manifest.get("erased", {}).values()), len(manifest["settings"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise DataError("runs.no_run", path=folder) from None
     return manifest, {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
 
