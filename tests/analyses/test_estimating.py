@@ -166,3 +166,19 @@ def test_a_flow_adds_up_in_participants_and_rows() -> None:
     flow = book.finish("at_risk")
     assert flow["participants"].tolist() == [3, 0, -1, 2]
     assert flow["rows"].tolist() == [5, -2, -1, 2]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_clustered_mean_is_a_linear_model_with_a_constant(weighted: bool) -> None:
+    from bipstudy import models
+    from bipstudy.analyses.estimating import mean
+
+    rng = np.random.default_rng(5)
+    clusters = np.repeat(np.arange(7), 9)
+    values = rng.normal(0.3, 1.0, len(clusters)) + rng.normal(size=7)[clusters]
+    weights = rng.uniform(0.5, 2.0, len(clusters)) if weighted else np.ones(len(clusters))
+    frame = pd.DataFrame({"y": values, "g": clusters, "w": weights})
+    row = models.linear_probability(frame, "y ~ 1", weights="w", cluster="g").tidy().iloc[0]
+    number = mean(values=values, weights=weights, clusters=clusters)
+    for name in ("estimate", "std_error", "conf_low", "conf_high", "p_value"):
+        assert getattr(number, name) == pytest.approx(row[name], rel=1e-10), name

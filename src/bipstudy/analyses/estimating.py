@@ -179,7 +179,10 @@ def share(*, values: FloatArray, weights: FloatArray | None = None, clusters: np
 
 
 def mean(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt.NDArray[Any] | None = None) -> Number:
-    """Weighted mean with a clustered error and a normal interval, tested against zero.
+    """Weighted mean with a clustered error, tested against zero.
+
+    It is a linear model with nothing but a constant, and its interval is that of one: t with clusters less one degrees
+    of freedom, or rows less one without clusters.
 
     Parameters
     ----------
@@ -190,6 +193,8 @@ def mean(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt
     -------
     Number
     """
+    from scipy.special import stdtr, stdtrit
+
     values = np.asarray(values, dtype=np.float64)
     weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
     given = ~np.isnan(values) & (weights > 0)
@@ -201,9 +206,11 @@ def mean(*, values: FloatArray, weights: FloatArray | None = None, clusters: npt
         return Number(n=n, clusters=counted)
     centre = float(w @ y / w.sum())
     error = _ratio_error(w * (y - centre), w.sum(), groups)
-    p_value = math.erfc(abs(centre) / error / math.sqrt(2)) if error > 0 else math.nan
+    degrees = float(groups.max())
+    p_value = 2.0 * float(stdtr(degrees, -abs(centre) / error)) if error > 0 else math.nan
+    half = float(stdtrit(degrees, 0.975)) * error if error > 0 else error
     resample = resampling.of_ratio(w * y, w, None if clusters is None else np.asarray(clusters)[given])
-    return Number(centre, error, centre - Z * error, centre + Z * error, p_value, n, None, counted, resample)
+    return Number(centre, error, centre - half, centre + half, p_value, n, None, counted, resample)
 
 
 def _ratio_error(scores: FloatArray, total: float, groups: npt.NDArray[np.int64]) -> float:

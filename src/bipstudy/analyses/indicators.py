@@ -32,6 +32,8 @@ from bipstudy.panel.checks import check_definition
 from bipstudy.study import Study
 
 NAME = "indicators"
+# With fewer, normal limits of a logit are too narrow.
+ENOUGH_CASEWORKERS = 40
 FloatArray = npt.NDArray[np.float64]
 Rows = list[tuple[Label, Number]]
 
@@ -50,8 +52,12 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
     when the first answer is held, so that regression to the mean is allowed for), ordered categories against a straight
     line, and the participant's own job search at the next measurement and over all of them (least squares). The count
     has a bootstrap interval over caseworkers (one step), and beside it stands the count expected here for common sizes
-    of association. Cannot show: whether an indicator brings about anything; and the number of items that hold grows
-    with the study.
+    of association. Limits and tests of the logits are normal, as those of every clustered model here that is not linear
+    (Stata's convention), and those of least squares t with caseworkers less one degrees of freedom. With few
+    caseworkers normal limits are too narrow: without any association they hold it in 85 per cent of studies with 6
+    caseworkers of 30 participants, in 89 with 10, in 93 with 20 and in 94 with 40 (1,500 studies each); t would in 93,
+    93, 94 and 95. A note says so where there are fewer than 40. Cannot show: whether an indicator brings about anything;
+    and the number of items that hold grows with the study.
 
     Parameters
     ----------
@@ -129,6 +135,7 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
             Sentence("analyses.indicators.note_search"),
             Sentence("analyses.indicators.note_placeholders"),
             Sentence("analyses.indicators.note_missing"),
+            *_few(sample),
         ),
     )
 
@@ -161,6 +168,12 @@ def primary_sample(panel: pd.DataFrame) -> Sample:
     """Return the first measurements of a panel as the models take them."""
     first = ready(panel)[panel["first_measurement"].to_numpy()].reset_index(drop=True)
     return sample_of(*with_background(first))
+
+
+def _few(sample: Sample) -> list[Sentence]:
+    """Return what is said where normal limits are too narrow, for want of caseworkers."""
+    count = len(sample.labels)
+    return [Sentence("analyses.indicators.note_few", {"n": count})] if count < ENOUGH_CASEWORKERS else []
 
 
 def _label(
