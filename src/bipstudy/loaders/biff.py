@@ -16,6 +16,9 @@ _BOF, _EOF, _SHEET, _LOCKED, _BOOLERR, _FORMULA = 0x0809, 0x000A, 0x0085, 0x002F
 # Records of one cell or of a row of cells; all begin with row and first column.
 _CELLS = frozenset({0x0201, 0x0203, 0x0204, 0x0205, 0x0006, 0x027E, 0x00FD, 0x00BD, 0x00BE, 0x00D6})
 _MAX_COLUMNS = 256
+_WORKBOOK = frozenset({"workbook", "book"})
+# Header and footer of print, names, notes, the text of comments and shapes with what goes on from it, lists, links.
+_TEXTS = frozenset({0x0014, 0x0015, 0x0018, 0x001C, 0x003C, 0x01B6, 0x01BE, 0x01B8})
 ERROR_VALUES = {
     0x00: "#NULL!",
     0x07: "#DIV/0!",
@@ -27,12 +30,28 @@ ERROR_VALUES = {
 }
 
 
-def stream(content: bytes) -> bytes | None:
+def beside(content: bytes, workbook: bytes) -> list[str]:
+    """Return what an xls workbook holds beside its cells: comments, headers of print, names, lists, properties.
+
+    Letters are kept in one byte or in two; without the bytes of nought both read alike, as far as digits go.
+    """
+    found = [body for _, kind, body in _records(workbook, 0) if kind in _TEXTS]
+    for name in ("\x05summaryinformation", "\x05documentsummaryinformation"):
+        try:
+            found.append(stream(content, frozenset({name})) or b"")
+        except (struct.error, ValueError, IndexError):
+            continue
+    return [each.replace(b"\0", b"").decode("cp1252", "replace") for each in found if each]
+
+
+def stream(content: bytes, names: frozenset[str] = _WORKBOOK) -> bytes | None:
     """Return the stream of a compound file that holds the workbook, or None if it has none.
 
     Parameters
     ----------
     content : bytes
+    names : frozenset of str
+        What the stream may be called.
 
     Returns
     -------
@@ -53,7 +72,7 @@ def stream(content: bytes) -> bytes | None:
     for entry in entries:
         length = struct.unpack_from("<H", entry, 64)[0]
         name = entry[: max(min(length, 64) - 2, 0)].decode("utf-16-le", "replace").lower()
-        if name in {"workbook", "book"} and entry[66] == 2:
+        if name in names and entry[66] == 2:
             start, total = struct.unpack_from("<IQ", entry, 116)
             if total >= struct.unpack_from("<I", content, 56)[0]:
                 return _whole(_chain(content, table, start, size), total)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bipstudy.loaders.beside import Beside
 from bipstudy.schema import Finding
 
 
@@ -39,6 +40,8 @@ class Grid:
     merged : sequence of (int, int, int, int)
         First row, first column, last row and last column, as positions, of merged cells that hold something. The rows
         hold the content in each row that a cell covers downwards.
+    beside : sequence of Beside
+        What the file holds beside its cells; a grid that has it has no rows.
     """
 
     file: str
@@ -51,6 +54,12 @@ class Grid:
     value_labels: Mapping[int, dict[str, str]] = field(default_factory=dict)
     user_missing: Mapping[int, frozenset[str]] = field(default_factory=dict)
     merged: Sequence[tuple[int, int, int, int]] = ()
+    beside: Sequence[Beside] = ()
+
+
+def grid_beside(name: str, found: Sequence[Beside]) -> list[Grid]:
+    """Return what a file holds beside its cells as a sheet that becomes no table; none where it holds nothing."""
+    return [Grid(name, None, [], range(0), helper=True, beside=found)] if found else []
 
 
 @dataclass(frozen=True)

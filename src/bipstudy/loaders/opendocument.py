@@ -14,6 +14,8 @@ _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
 _MAX_COLUMNS = 16_384
 _MAX_CELLS = 50_000_000
+# Kind, sheet, row and text of what stands beside the cells.
+Written = tuple[str, str | None, int | None, str]
 Sheet = tuple[str, bool, list[list[object]], list[tuple[int, int, int, int]]]
 
 
@@ -21,13 +23,15 @@ class TooLargeError(Exception):
     """A sheet unfolds to more cells than are read at once."""
 
 
-def read_sheets(content: Any) -> Iterator[Sheet]:
+def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
     """Yield the sheets of an OpenDocument spreadsheet.
 
     Parameters
     ----------
     content : file object
         The part ``content.xml``.
+    written : list
+        Comments, lists of allowed values and names are added here, each with kind, sheet, row and text.
 
     Yields
     ------
@@ -49,6 +53,7 @@ def read_sheets(content: Any) -> Iterator[Sheet]:
                 name, style = element.get(f"{_TABLE}name", ""), element.get(f"{_TABLE}style-name", "")
                 rows, merged = list[list[object]](), list[tuple[int, int, int, int]]()
             continue
+        written += _beside(element, name, len(rows) + 1)
         if element.tag.endswith("}style"):
             if any(each.get(f"{_TABLE}display") == "false" for each in element):
                 hidden.add(next((value for key, value in element.attrib.items() if key.endswith("}name")), ""))
@@ -62,6 +67,22 @@ def read_sheets(content: Any) -> Iterator[Sheet]:
                 rows.pop()
             yield name, style in hidden, rows, merged
             element.clear()
+
+
+def _beside(element: ElementTree.Element, sheet: str, row: int) -> Iterator[Written]:
+    """Yield what an element says that is no cell; a row that is repeated in name only counts as one."""
+    tag = element.tag.rsplit("}", 1)[-1]
+    if tag == "annotation":
+        paragraphs = ("".join(each.itertext()) for each in element.findall(f"{_TEXT}p"))
+        yield "comment", sheet, row, "\n".join(paragraphs)
+    elif tag in {"content-validation", "named-range", "named-expression", "database-range", "filter-condition"}:
+        for attribute, value in element.attrib.items():
+            if attribute.rsplit("}", 1)[-1] in {"name", "condition", "expression", "value"}:
+                yield "name" if tag.startswith("named") else "list", None, None, value
+        for paragraph in element.iter(f"{_TEXT}p"):
+            yield "list", None, None, "".join(paragraph.itertext())
+    elif tag in {"frame", "custom-shape"}:
+        yield "drawing", sheet, None, " ".join(element.itertext())
 
 
 def archive_is_locked(archive: zipfile.ZipFile) -> bool:

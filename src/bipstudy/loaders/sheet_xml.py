@@ -17,6 +17,8 @@ _PLAIN_ROW = re.compile(rb'<row r="(\d{1,9})"')
 _ERROR = re.compile(rb'<(?:\w+:)?c\b([^>]*\st="e"[^>]*)>(.*?)</(?:\w+:)?c>', re.DOTALL)
 _PLACE = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"')
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]{1,20})</")
+_END = re.compile(rb"</(?:\w+:)?sheetData\s*>|<(?:\w+:)?sheetData\s*/>")
+_MAX_TAIL = 16 * 2**20
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 # A sheet is unfolded to a full rectangle; one this large must have its cells filled.
 _MAX_AREA = 100_000_000
@@ -34,12 +36,15 @@ class Extent:
     cells : int
     errors : list of (int, int, str)
         Row and column, from 0, and the error value.
+    tail : bytes
+        What stands below the rows: lists of allowed values, links, headers of print.
     """
 
     rows: int = 0
     columns: int = 0
     cells: int = 0
     errors: list[tuple[int, int, str]] = field(default_factory=list)
+    tail: bytes = b""
 
     @property
     def too_large(self) -> bool:
@@ -67,8 +72,7 @@ def extents(archive: zipfile.ZipFile) -> dict[str, Extent]:
     zipfile.BadZipFile, ElementTree.ParseError, zlib.error
         The workbook is damaged.
     """
-    names = set(archive.namelist())
-    sheets = {part: sheet for sheet, part in _parts(archive, names)}
+    sheets = sheet_parts(archive)
     found = {}
     for info in archive.infolist():
         if info.filename in sheets:
@@ -77,6 +81,11 @@ def extents(archive: zipfile.ZipFile) -> dict[str, Extent]:
             for _ in _pieces(archive, info):
                 pass
     return found
+
+
+def sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Return the name of each sheet of a workbook by the part that holds it; raises as `extents` does."""
+    return {part: sheet for sheet, part in _parts(archive, set(archive.namelist()))}
 
 
 def position(letters: str) -> int:
@@ -142,6 +151,8 @@ def _extent(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Extent:
             at = beyond.start() + 1
         if b't="e"' in piece:
             extent.errors += _errors(piece)
+        end = _END.search(piece) if not extent.tail and b"sheetData" in piece else None
+        extent.tail += piece[end.end() :] if end else piece[: _MAX_TAIL - len(extent.tail)] if extent.tail else b""
     extent.rows = max(extent.rows, 10**digits - 1)
     extent.columns = position(last) + 1
     return extent

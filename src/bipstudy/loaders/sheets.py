@@ -23,6 +23,8 @@ from bipstudy.loaders.unread import left_out, letters, loose, texts
 from bipstudy.schema import Finding
 
 MAX_COLUMNS = 16_384
+# So many rows may stand above the header of a sheet of which no column is known.
+_TITLE_ROWS = 10
 # What stands in a row of answers, and in no header: a number with a decimal, a date, a month.
 _LIKE_VALUE = re.compile(r"-?\d+([.,]\d+)?|\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?")
 
@@ -227,13 +229,29 @@ def _unrecognised(
 
 def _refuse(grid: Grid, header: Header | None, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
     """Keep the cells of a sheet that becomes no table, and refuse what must not be sent in it."""
-    unread += loose(grid, len(grid.rows))
+    named: dict[int, str] = {}
     if header is not None and not grid.helper:
+        header = header if header.known else _refusable(grid, header)
         source = Source(grid, header, read_body(grid, header))
         for position in range(len(source.header.names)):
-            found = _forbidden(source, position, None)
-            findings += [found] if found else []
+            refused = _forbidden(source, position, None)
+            if refused is not None and refused.column is not None:
+                findings.append(refused)
+                named[position] = refused.column
+    # By its name a column that is refused is known again where its content is looked through.
+    start = header.first if header is not None and named else 0
+    unread += [*loose(grid, start), *loose(grid, len(grid.rows), start, named)]
     return []
+
+
+def _refusable(grid: Grid, header: Header) -> Header:
+    """Return the row with most names of columns that must not be sent, below titles too, where no name is known."""
+    rows = [[tidied(cell_text(cell)) for cell in row] for row in grid.rows[:_TITLE_ROWS]]
+    counts = [sum(forbidden(name) is not None for name in row) for row in rows]
+    if not any(counts):
+        return header
+    at = counts.index(max(counts))
+    return Header(at, at, rows[at], [()] * len(rows[at]), 0)
 
 
 def _bind(

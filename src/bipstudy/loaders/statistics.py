@@ -7,9 +7,9 @@ import subprocess
 import sys
 from typing import Any
 
-from bipstudy.loaders import statistics_reader
+from bipstudy.loaders import beside, statistics_reader
 from bipstudy.loaders.cells import cell_text
-from bipstudy.loaders.grids import Grid
+from bipstudy.loaders.grids import Grid, grid_beside
 from bipstudy.schema import Finding
 
 _SECONDS, _SECONDS_PER_MEGABYTE = 120, 20
@@ -53,7 +53,15 @@ def read_statistics(name: str, content: bytes, kind: str, findings: list[Finding
     rows: list[list[object]] = [list(found["names"]), *map(list, zip(*columns, strict=True))]
     missing = _user_missing(found)
     labels = found["labels"]
-    return [Grid(name, None, rows, range(len(rows)), labels=labels, value_labels=labelled, user_missing=missing)]
+    grid = Grid(name, None, rows, range(len(rows)), labels=labels, value_labels=labelled, user_missing=missing)
+    unused = [
+        label
+        for at, each in labelled.items()
+        for code, label in each.items()
+        if code not in set(map(cell_text, columns[at]))
+    ]
+    others = beside.of_texts(name, "label", [*labels, *found["notes"], *unused])
+    return [grid, *grid_beside(name, others)]
 
 
 def _described(content: bytes, kind: str) -> dict[str, Any] | int:

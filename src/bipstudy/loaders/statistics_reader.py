@@ -29,7 +29,7 @@ def described(content: bytes, kind: str) -> dict[str, Any] | int:
     Returns
     -------
     dict or int
-        Names, columns, labels, value_labels, ranges and missing.
+        Names, columns, labels, value_labels, ranges, missing and notes.
     """
     import pyreadstat
 
@@ -58,6 +58,7 @@ def described(content: bytes, kind: str) -> dict[str, Any] | int:
                 [[_plain(each["lo"]), _plain(each["hi"])] for each in _of(meta.missing_ranges, name, [])]
                 for name in names
             ],
+            "notes": [str(meta.file_label or ""), *map(str, meta.notes or ())],
             "missing": [[_plain(code) for code in _of(meta.missing_user_values, name, [])] for name in names],
         }
     return UNREADABLE

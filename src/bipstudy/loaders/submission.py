@@ -12,6 +12,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.loaders.assembly import assemble
+from bipstudy.loaders.beside import Beside
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid, SourceFile, Unread
 from bipstudy.loaders.mapping import Mapping
@@ -47,6 +48,8 @@ class Submission:
         Name, SHA-256 and size of each file.
     unread : tuple of Unread
         Columns that the files have and no table has.
+    beside : tuple of Beside
+        What the files hold beside their cells, such as comments and properties.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class Submission:
     findings: list[Finding] = field(default_factory=list)
     files: tuple[SourceFile, ...] = ()
     unread: tuple[Unread, ...] = ()
+    beside: tuple[Beside, ...] = ()
 
     @cached_property
     def hash(self) -> str:
@@ -116,8 +120,9 @@ def load_submission(
     reading = read_path(path, names.encoding)
     findings = list(reading.findings)
     unread: list[Unread] = []
-    sheets = _recognised(reading.grids, names, findings, unread)
-    findings += _unused(names, reading.grids)
+    grids = [grid for grid in reading.grids if not grid.beside]
+    sheets = _recognised(grids, names, findings, unread)
+    findings += _unused(names, grids)
     loaded = assemble(sheets, names, organisation or names.organisation, findings)
     ids = loaded.tables["participants"]["organisation_id"].dropna().unique()
     return Submission(
@@ -131,6 +136,7 @@ def load_submission(
         findings=findings,
         files=tuple(reading.files),
         unread=tuple(unread),
+        beside=tuple(each for grid in reading.grids for each in grid.beside),
     )
 
 
@@ -175,5 +181,5 @@ def _last_day(tables: MappingType[str, pd.DataFrame]) -> dt.date | None:
     ends = participants["observed_until"][participants["observed_until_reason"] == "extract_end"].dropna()
     if ends.empty:
         dates = [frame[name] for frame in tables.values() for name in frame if f"{name}_precision" in frame]
-        ends = pd.concat([column.dropna() for column in dates] or [ends])
+        ends = pd.Series([column.max() for column in dates], dtype="datetime64[s]").dropna()
     return None if ends.empty else ends.max().date()

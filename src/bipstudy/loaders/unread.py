@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import zip_longest
 
 import numpy as np
@@ -29,13 +30,13 @@ def letters(position: int) -> str:
     return found
 
 
-def loose(grid: Grid, end: int) -> list[Unread]:
-    """Return the cells of the first rows of a sheet, column by column."""
-    rows = np.asarray(grid.numbers[:end], dtype=np.int64)
-    columns = zip_longest(*grid.rows[:end], fillvalue="")
+def loose(grid: Grid, end: int, start: int = 0, names: Mapping[int, str] | None = None) -> list[Unread]:
+    """Return the cells of some rows of a sheet, column by column, by the letters of the columns or their names."""
+    rows = np.asarray(grid.numbers[start:end], dtype=np.int64)
+    columns = zip_longest(*grid.rows[start:end], fillvalue="")
     return [
-        Unread(grid.file, grid.sheet, None, letters(position), rows, texts(Cells.of(values)))
-        for position, values in enumerate(columns)
+        Unread(grid.file, grid.sheet, None, (names or {}).get(at, letters(at)), rows, texts(Cells.of(values)))
+        for at, values in enumerate(columns)
     ]
 
 

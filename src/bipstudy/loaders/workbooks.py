@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bipstudy.loaders import biff, opendocument, sheet_xml
-from bipstudy.loaders.grids import Grid
+from bipstudy.loaders import beside, biff, opendocument, sheet_xml
+from bipstudy.loaders.grids import Grid, grid_beside
 from bipstudy.loaders.names import key, table_by_name
 from bipstudy.loaders.sheet_xml import Extent
 from bipstudy.schema import Finding, fold
@@ -47,11 +47,13 @@ def read_workbook(name: str, content: bytes, findings: list[Finding]) -> list[Gr
                 findings.append(Finding("too-large", file=name))
                 return []
             known = sheet_xml.extents(archive)
+            tails = {sheet: extent.tail for sheet, extent in known.items()}
+            others = beside.of_workbook(name, archive, tails, sheet_xml.sheet_parts(archive))
     except Exception:
         # zipfile, zlib and the XML parser each have their own errors for damaged content.
         findings.append(Finding("unreadable-file", file=name))
         return []
-    return _read_excel(name, content, known, findings)
+    return _read_excel(name, content, known, findings) + grid_beside(name, others)
 
 
 def read_xls(name: str, content: bytes, findings: list[Finding]) -> list[Grid]:
@@ -68,7 +70,8 @@ def read_xls(name: str, content: bytes, findings: list[Finding]) -> list[Grid]:
     if workbook is None or locked:
         findings.append(Finding("locked-file" if locked else "unreadable-file", file=name))
         return []
-    return _read_excel(name, content, known, findings)
+    others = beside.of_texts(name, "workbook", biff.beside(content, workbook))
+    return _read_excel(name, content, known, findings) + grid_beside(name, others)
 
 
 def read_ods(name: str, archive: zipfile.ZipFile, findings: list[Finding]) -> list[Grid]:
@@ -77,15 +80,18 @@ def read_ods(name: str, archive: zipfile.ZipFile, findings: list[Finding]) -> li
     if info.file_size > MAX_UNPACKED:
         findings.append(Finding("too-large", file=name))
         return []
-    grids = []
+    grids: list[Grid] = []
+    others: list[beside.Beside] = []
+    written: list[opendocument.Written] = []
     try:
         if "META-INF/manifest.xml" in archive.namelist() and opendocument.archive_is_locked(archive):
             findings.append(Finding("locked-file", file=name))
             return []
         with archive.open(info) as part:
-            for sheet, hidden, rows, merged in opendocument.read_sheets(part):
+            for sheet, hidden, rows, merged in opendocument.read_sheets(part, written):
                 if rows:
                     grids.append(_grid(name, sheet, rows, merged, hidden))
+        others = beside.of_opendocument(name, archive, written)
     except opendocument.TooLargeError:
         findings.append(Finding("too-large", file=name))
         return []
@@ -95,7 +101,7 @@ def read_ods(name: str, archive: zipfile.ZipFile, findings: list[Finding]) -> li
         return []
     if not grids:
         findings.append(Finding("empty-file", file=name))
-    return grids
+    return grids + grid_beside(name, others)
 
 
 def read_parquet(name: str, content: bytes, findings: list[Finding]) -> list[Grid]:
@@ -113,7 +119,14 @@ def read_parquet(name: str, content: bytes, findings: list[Finding]) -> list[Gri
         findings.append(Finding("unreadable-file", file=name))
         return []
     rows: list[list[object]] = [list(table.column_names), *map(list, zip(*columns, strict=True))]
-    return [Grid(name, None, rows, range(len(rows)))]
+    described = [table.schema.metadata or {}, *(each.metadata or {} for each in table.schema)]
+    said = [
+        f"{key.decode('utf-8', 'replace')} {value.decode('utf-8', 'replace')}"
+        for one in described
+        for key, value in one.items()
+    ]
+    others = beside.of_texts(name, "metadata", [each for each in said if not each.startswith("ARROW:")])
+    return [Grid(name, None, rows, range(len(rows))), *grid_beside(name, others)]
 
 
 def _read_excel(name: str, content: bytes, known: dict[str, Extent], findings: list[Finding]) -> list[Grid]:

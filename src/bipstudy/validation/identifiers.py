@@ -196,6 +196,8 @@ def in_names(submission: Any) -> list[schema.Finding]:
             places = frame[["file", "sheet"]].dropna().drop_duplicates().itertuples(index=False, name=None)
             names |= dict.fromkeys(places)
     names |= {(part.file, part.sheet): None for part in getattr(submission, "unread", ())}
+    # Files of an archive that were not read are named where that is said.
+    names |= {(one.file, None): None for one in getattr(submission, "findings", ()) if one.file is not None}
     telling = [(file, sheet) for file, sheet in names if _is_telling(file if sheet is None else sheet)]
     return [schema.Finding("identity-number-in-name", file=file, sheet=sheet) for file, sheet in telling]
 

@@ -31,6 +31,7 @@ from bipstudy.validation import (  # noqa: F401
 from bipstudy.validation.accepted import Accepted, mark, read_exceptions, read_thresholds
 from bipstudy.validation.data import Data, distinct_values, plain
 from bipstudy.validation.findings import NotApplicable, Report, RuleStatus, collect, ordered
+from bipstudy.validation.outside import outside_cells
 from bipstudy.validation.risk import risk
 from bipstudy.validation.rules import CHECKS, Hits, Outcome, rule_needs
 
@@ -91,6 +92,7 @@ def validate(
         *identifiers.in_names(submission),
         *identifiers.in_unread(submission),
         *contacts.in_unread(submission),
+        *outside_cells(submission),
     )
     data = replace(data, loaded=(*data.loaded, *unread))
     told = {finding.code for finding in data.loaded if finding.code in identifiers.CODES + contacts.CODES}
