@@ -4,6 +4,7 @@ import io
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -179,3 +180,49 @@ def test_a_table_groups_its_rows_and_escapes_them():
     assert html.count('class="group"') == 2
     assert "x&lt;" in html
     assert "Number &amp; more" in html
+
+
+def test_no_word_of_a_figure_is_cut_off() -> None:
+    """As wide as text is in an SVG, everything drawn lies inside the figure that it was laid out in."""
+    import io
+
+    from matplotlib.backends.backend_svg import RendererSVG
+
+    from bipstudy.report import figures, style
+
+    frame = pd.DataFrame(
+        {
+            "label": ["Över mot under medianen, alla andra deltagare", "Efter ett första byte, väntetid 60 dagar"],
+            "group": ["Justerad för bakgrund, tid och nivån på svaren"] * 2,
+            "estimate": [1.0, 2.0],
+            "conf_low": [0.5, 1.0],
+            "conf_high": [2.0, 3.0],
+        }
+    )
+    drawn = [
+        figures.forest(frame, language="sv", axis_label="Riskkvot (1 = inget samband)"),
+        figures.shares(frame.assign(estimate=0.1, conf_low=0.05, conf_high=0.12), language="sv", axis_label="Andel"),
+    ]
+    for figure in drawn:
+        width, height = figure.get_size_inches()
+        with style.own():
+            figure.dpi = 72
+            box = figure.get_tightbbox(RendererSVG(72 * width, 72 * height, io.StringIO()))
+        assert box.x0 >= 0
+        assert box.x1 <= width
+
+
+def test_the_ticks_of_shares_do_not_run_together() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from bipstudy.report import figures
+
+    label = ["Organisationernas medelvärde (slumpeffekter)"]
+    for high in (0.125, 0.137, 0.3, 0.95):
+        ends = {"estimate": [high - 0.04], "conf_low": [high - 0.06], "conf_high": [high], "n": [1284]}
+        figure = figures.shares(pd.DataFrame({"label": label, **ends}), language="sv", axis_label="Andel")
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        boxes = [tick.get_window_extent(renderer) for tick in figure.axes[0].get_xticklabels() if tick.get_text()]
+        inside = [box for box in boxes if figure.axes[0].get_window_extent(renderer).overlaps(box.expanded(1, 3))]
+        gaps = [after.x0 - before.x1 for before, after in pairwise(inside)]
+        assert min(gaps) > 4

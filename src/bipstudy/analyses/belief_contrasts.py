@@ -259,7 +259,7 @@ def ladder_table(found: pd.DataFrame) -> pd.DataFrame:
     for outcome in dict.fromkeys(found.loc[found["contrast"] == "belief_top_vs_bottom", "outcome"]):
         for name in RUNGS:
             own = found[(found["outcome"] == outcome) & (found["adjustment"] == name)]
-            cells = {"outcome_key": f"analyses.outcome.{outcome}", "adjustment_key": f"analyses.adjustment.{name}"}
+            cells = {"outcome_key": f"analyses.outcome.{outcome}", "adjustment_key": f"analyses.rung.{name}"}
             numbers: dict[str, float] = {}
             for part, contrast, scale in (
                 ("bottom", "belief_bottom_two", "risk"),

@@ -65,7 +65,7 @@ def _ladder(found: pd.DataFrame, outcome: str) -> FigureSpec | None:
     if rungs.empty:
         return None
     frame = rungs[ENDS].copy()
-    frame.insert(0, "label_key", "analyses.adjustment." + rungs["adjustment"])
+    frame.insert(0, "label_key", "analyses.rung." + rungs["adjustment"])
     return FigureSpec(
         "forest",
         frame.reset_index(drop=True),

@@ -10,7 +10,7 @@ from bipstudy.analyses import Result
 from bipstudy.analyses.result import worded
 from bipstudy.analyses.wording import written
 from bipstudy.replication.agreement import NEEDS_DANISH_ERROR, NOT_COMPUTABLE
-from bipstudy.replication.beside import Words, records
+from bipstudy.replication.beside import Words, records, shown_id
 from bipstudy.replication.layouts import small
 from bipstudy.replication.summaries import DELIVERED
 from bipstudy.report import Document
@@ -44,13 +44,16 @@ def estimates_table(result: Result, language: str) -> pd.DataFrame:
             ]
         )
     names = ("contrast", "outcome", "adjustment", "estimate", "p_value", "n")
-    return pd.DataFrame(rows, columns=[text(f"analyses.column.{name}", language) for name in names])
+    # An estimate that answers to two findings is delivered twice, and read once.
+    return pd.DataFrame(rows, columns=[text(f"analyses.column.{name}", language) for name in names]).drop_duplicates()
 
 
 def _of_item(row: Any, language: str) -> str:
-    """Return the name of the item an estimate is of, where it is of one."""
+    """Return what an estimate is of where its contrast does not say: an item, or optimism about all others."""
     from bipstudy import schema
 
+    if row["term"] == "optimism_all_others":
+        return f" ({text('analyses.others.optimism_all_others', language).lower()})"
     items = schema.items()
     return f": {items[row['term']].label[language]}" if row["term"] in items else ""
 
@@ -66,7 +69,7 @@ def errors_table(run: Run, say: Words) -> pd.DataFrame:
         )
         share = "–" if pd.isna(row["bootstrap_share"]) else percent(row["bootstrap_share"], run.language, 1)
         smallest = number(row["smallest_danish_error"], run.language, 3)
-        rows.append([row["benchmark"], row["label"], inside, share, smallest, waiting])
+        rows.append([shown_id(row["benchmark"]), row["label"], inside, share, smallest, waiting])
     return pd.DataFrame(rows, columns=say.heads("id", "finding", "inside", "bootstrap", "smallest", "measures"))
 
 
@@ -105,16 +108,21 @@ def _planned(run: Run, say: Words) -> pd.DataFrame:
         words = _named(row, run.language)
         rows.append([text(f"analyses.{row['analysis']}.title", run.language), *words, shown])
     columns = [*say.heads("question"), *_heads(run.language), text("analyses.column.estimate", run.language)]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).drop_duplicates()
 
 
 def _bootstrap(run: Run, say: Words) -> pd.DataFrame:
     """Return bootstrap errors and intervals beside the estimates."""
     rows = []
     for row in records(run.bootstrap):
+        # The interval of a count is a bootstrap's already, of draws of its own.
+        if row["scale"] == "other" and row["term"] == "count":
+            continue
         shown = written(row["scale"], row["estimate"], row["low"], row["high"], run.language)
         rows.append([*_named(row, run.language), shown, number(row["std_error"], run.language, 4)])
-    return pd.DataFrame(rows, columns=[*_heads(run.language), *say.heads("percentiles", "bootstrap_error")])
+    return pd.DataFrame(
+        rows, columns=[*_heads(run.language), *say.heads("percentiles", "bootstrap_error")]
+    ).drop_duplicates()
 
 
 def _named(row: Any, language: str) -> list[str]:

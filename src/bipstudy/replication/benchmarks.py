@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,9 @@ class Benchmark:
         the verdict. Empty where there is none.
     parts : tuple of Part
         The numbers of a finding that consists of several; the first is `value`.
+    words : dict of str to str
+        The number as the source puts it, ``{"sv": ..., "en": ...}``, where a bare number would say more than the source
+        does: "about half" is no 50 per cent. Empty where the number stands for itself.
     """
 
     id: str
@@ -97,6 +100,7 @@ class Benchmark:
     also: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     check: str = ""
+    words: dict[str, str] = field(default_factory=dict)
 
     @property
     def reference(self) -> float:
@@ -204,13 +208,15 @@ def as_yaml(benchmarks: tuple[Benchmark, ...]) -> str:
 def _benchmark(entry: Mapping[str, Any], number: int) -> Benchmark:
     """Build one finding from its YAML entry."""
     name = str(entry.get("id", f"#{number}"))
-    required = [field for field in Benchmark.__dataclass_fields__ if field not in ("also", "parts", "check")]
+    required = [field for field in Benchmark.__dataclass_fields__ if field not in ("also", "parts", "check", "words")]
     missing = [field for field in required if field not in entry]
+    words = dict(entry.get("words") or {})
+    missing += [f"words.{language}" for language in ("sv", "en") if words and language not in words]
     if missing:
         raise BipstudyError("replication.benchmark_incomplete", id=name, fields=", ".join(missing))
-    for field, known in (("unit", UNITS), ("use", USES), ("adjusted", ADJUSTED), ("confidence", CONFIDENCES)):
-        if entry[field] not in known:
-            raise BipstudyError("replication.benchmark_word", id=name, field=field, known=", ".join(known))
+    for name_of, known in (("unit", UNITS), ("use", USES), ("adjusted", ADJUSTED), ("confidence", CONFIDENCES)):
+        if entry[name_of] not in known:
+            raise BipstudyError("replication.benchmark_word", id=name, field=name_of, known=", ".join(known))
     numbers = {field: None if entry[field] is None else float(entry[field]) for field in ("value", "std_error")}
     if numbers["std_error"] is not None and not numbers["std_error"] > 0:
         raise BipstudyError("replication.benchmark_error", id=name)
@@ -221,4 +227,5 @@ def _benchmark(entry: Mapping[str, Any], number: int) -> Benchmark:
         also=tuple(entry.get("also", ())),
         parts=tuple(Part(part["contrast"], float(part["value"]), part["label"]) for part in entry.get("parts", ())),
         check=str(entry.get("check", "")),
+        words=words,
     )

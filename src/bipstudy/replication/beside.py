@@ -62,7 +62,9 @@ def ours_words(run: Run, benchmark: Benchmark, row: Any) -> str:
 
 
 def danish_words(benchmark: Benchmark, language: str) -> str:
-    """Return the published value in the words of its unit."""
+    """Return the published value: as the source words it where a bare number would say more, else by its unit."""
+    if benchmark.words and benchmark.is_sourced and benchmark.std_error is None:
+        return benchmark.words[language].replace(" %", "\u00a0%")
     if benchmark.parts:
         return " · ".join(percent(part.value, language, 0) for part in benchmark.parts)
     if benchmark.value is None or not benchmark.is_sourced:
@@ -89,6 +91,17 @@ def difference(row: Any, language: str) -> str:
     if row["unit"] == "count":
         return number(row["difference"], language, 0)
     return written("risk_difference", row["difference"], low, high, language)
+
+
+def shown_id(name: str) -> str:
+    """Return the number of a finding as people read it; findings of one number are told apart by their label.
+
+    Examples
+    --------
+    >>> shown_id("R16_wages")
+    'R16'
+    """
+    return name.partition("_")[0]
 
 
 def benchmark_of(run: Run, name: str) -> Benchmark:

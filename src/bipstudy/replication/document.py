@@ -18,7 +18,7 @@ from bipstudy.replication.appendix import (
     planned,
     provenance,
 )
-from bipstudy.replication.beside import Words, benchmark_of, danish_words, difference, ours_words, records
+from bipstudy.replication.beside import Words, benchmark_of, danish_words, difference, ours_words, records, shown_id
 from bipstudy.replication.layouts import group_heading, printed
 from bipstudy.report import Answer, Document
 from bipstudy.report.numbers import number, percent
@@ -178,7 +178,7 @@ def _beside(run: Run, rows: pd.DataFrame, say: Words) -> pd.DataFrame:
         benchmark = benchmark_of(run, row["benchmark"])
         found.append(
             [
-                row["benchmark"],
+                shown_id(row["benchmark"]),
                 row["label"],
                 danish_words(benchmark, run.language),
                 ours_words(run, benchmark, row),
@@ -209,6 +209,7 @@ def _agreement(page: Document, run: Run, say: Words, drawn: Mapping[str, Any]) -
     if len(parts):
         page.table(_parts(parts, run.language, say), say("table_parts"))
     words = run.agreement[["benchmark", "label", "reason", "reading", "differences"]].copy()
+    words["benchmark"] = words["benchmark"].map(shown_id)
     words.columns = say.heads("id", "finding", "reason", "reading", "differences")
     page.details(say("summary_differences"), words)
     page.details(say("summary_errors"), errors_table(run, say), note=say("note_errors"))
@@ -218,7 +219,7 @@ def _parts(parts: pd.DataFrame, language: str, say: Words) -> pd.DataFrame:
     """Return the numbers of findings that consist of several, with ours."""
     rows = [
         [
-            row["benchmark"],
+            shown_id(row["benchmark"]),
             row["label"],
             percent(row["danish"], language, 0),
             written("share", row["ours"], row["conf_low"], row["conf_high"], language),

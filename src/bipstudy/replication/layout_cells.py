@@ -15,7 +15,8 @@ class Cell:
         Key under ``analyses.column``.
     kind : str
         text, count, number, fine (a number with three decimals), percent, points (of a difference in proportions), p,
-        size, range (an interval of shares alone) or measure (a count, or a number with two decimals).
+        size, one (a count), mean_count (a mean of counts), range (an interval of shares alone) or measure (a count, or
+        a number with two decimals).
     column : str
         Column of the estimate.
     ends : tuple of str

@@ -107,8 +107,6 @@ def _shown(value: float, kind: str, language: str) -> str:
         return percent(value, language, 1)
     if kind == "points":
         return number(100 * value, language, 1)
-    if kind == "fine":
-        return number(value, language, 3)
     if kind == "one":
         return number(value, language, 0 if float(value).is_integer() else 1)
     if kind == "size_points":
@@ -121,14 +119,14 @@ def _shown(value: float, kind: str, language: str) -> str:
         if value < 1:
             return percent(value, language, 0)
         return count(value, language) if float(value).is_integer() else number(value, language, 2)
-    return number(value, language, 2)
+    return number(value, language, {"fine": 3, "mean_count": 1}.get(kind, 2))
 
 
 def _ends(low: float, high: float, kind: str, language: str) -> str:
     """Return an interval as printed."""
     if kind == "percent":
         return interval(low, high, language, 1, as_percent=True)
-    scale, decimals = (100.0, 1) if kind == "points" else (1.0, {"fine": 3, "one": 0}.get(kind, 2))
+    scale, decimals = (100.0, 1) if kind == "points" else (1.0, {"fine": 3, "one": 0, "mean_count": 0}.get(kind, 2))
     return interval(scale * low, scale * high, language, decimals)
 
 

@@ -38,8 +38,8 @@ ANSWERS: Mapping[str, tuple[Cell, ...]] = {
     ),
     "indicators.expected": (
         cell("size", "size_points"),
-        cell("if_all", "one", "all", "all"),
-        cell("if_seven", "one", "seven", "seven"),
+        cell("if_all", "mean_count", "all", "all"),
+        cell("if_seven", "mean_count", "seven", "seven"),
         cell("found_here", "count", "found"),
     ),
     "indicators.more": (

@@ -75,7 +75,7 @@ COURSES: Mapping[str, tuple[Cell, ...]] = {
         cell("quarters", "count"),
         cell("any", "count"),
         cell("work", "count"),
-        cell("per_year", "number"),
+        cell("per_year", "fine"),
     ),
     "continuity.models": (
         cell("outcome", "text"),

@@ -115,7 +115,9 @@ def _comment(name: str, language: str) -> Iterator[str]:
 def _wrapped(words: str, *, indent: str, prefix: str = "# ") -> list[str]:
     """Return words as lines of a comment."""
     start = indent + prefix
-    return textwrap.wrap(words, _WIDTH, initial_indent=start, subsequent_indent=start, break_long_words=False)
+    return textwrap.wrap(
+        words, _WIDTH, initial_indent=start, subsequent_indent=start, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _block(name: str, content: Any) -> Iterator[str]:

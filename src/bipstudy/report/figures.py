@@ -227,11 +227,11 @@ def incidence(
     return figure
 
 
-def share_axis(axis: Any, language: str) -> None:
-    """Give an axis of shares ticks that are round in per cent."""
+def share_axis(axis: Any, language: str, ticks: int = 7) -> None:
+    """Give an axis of shares at most so many ticks, round in per cent."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    axis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 5, 10]))
     span = abs(float(np.diff(axis.get_view_interval())[0]))
     axis.set_major_formatter(lambda value, _: percent(value, language, 0 if span > 0.05 else 1))
 
@@ -253,7 +253,7 @@ def _write_at_risk(axes: Any, at_risk: pd.DataFrame, unit: float, language: str)
 
 @styled
 def shares(
-    frame: pd.DataFrame, *, language: str, axis_label: str, benchmark_label: str | None = None, decimals: int = 0
+    frame: pd.DataFrame, *, language: str, axis_label: str, benchmark_label: str | None = None, decimals: int = 1
 ) -> Any:
     """Draw shares as horizontal bars with intervals, and published values beside them.
 
@@ -289,7 +289,8 @@ def shares(
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(frame) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    share_axis(axes.xaxis, language)
+    # A long label leaves the bars little room.
+    share_axis(axes.xaxis, language, ticks=5)
     axes.set_xlabel(axis_label)
     if handles:
         figure.legend(handles=handles, loc="outside lower right", fontsize=8.5)
