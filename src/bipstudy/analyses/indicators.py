@@ -56,8 +56,8 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
     (Stata's convention), and those of least squares t with caseworkers less one degrees of freedom. With few
     caseworkers normal limits are too narrow: without any association they hold it in 85 per cent of studies with 6
     caseworkers of 30 participants, in 89 with 10, in 93 with 20 and in 94 with 40 (1,500 studies each); t would in 93,
-    93, 94 and 95. A note says so where there are fewer than 40. Cannot show: whether an indicator brings about anything;
-    and the number of items that hold grows with the study.
+    93, 94 and 95. A note says so where there are fewer than 40. Cannot show: whether an indicator brings about
+    anything; and the number of items that hold grows with the study.
 
     Parameters
     ----------
