@@ -52,7 +52,7 @@ def test_a_run_with_findings_of_its_own_says_how_it_is_made_again(
     assert manifest["variables"] == [VARIABLE]
     assert "benchmarks.yaml" in manifest["files"]
     readme = (out / "README.md").read_text(encoding="utf-8")
-    assert f"$ export {VARIABLE}=run/benchmarks.yaml\n$ bipstudy replicate" in readme
+    assert f"$ export {VARIABLE}=benchmarks.yaml\n$ bipstudy replicate" in readme
     assert "`benchmarks.yaml`" in readme
     own.unlink()
     monkeypatch.setenv(VARIABLE, str(out / "benchmarks.yaml"))

@@ -197,3 +197,26 @@ def test_the_instructions_name_every_file(folder: Path) -> None:
         assert f"# {heading}\n" in readme
     assert manifest["code"]["lock"] in readme
     assert manifest["study_hash"] in readme
+
+
+def test_the_instructions_make_the_run_again_from_its_own_folder(study: Study, tmp_path: Path) -> None:
+    """What the README says is done: the plan that lies in the folder is run, under the registration beside it."""
+    from bipstudy.replication import register_plan
+
+    plan = tmp_path / "mine.yaml"
+    plan.write_text("version: 1\nquestions: [participants]\nreplications: 99\nseed: 1\n", encoding="utf-8")
+    register_plan(plan)
+    plan.write_text(plan.read_text(encoding="utf-8").replace("seed: 1", "seed: 4"), encoding="utf-8")
+    replicate(study, plan, tmp_path / "run", language="en")
+    readme = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert (
+        "$ bipstudy replicate POOL --plan plan.yaml --out ../again --language en\n$ bipstudy compare . ../again"
+        in readme
+    )
+    replicate(study, tmp_path / "run" / "plan.yaml", tmp_path / "again", language="en")
+    found = compare_runs(tmp_path / "run", tmp_path / "again")
+    assert found.same
+    assert found.documents == ()
+    done = pd.read_csv(tmp_path / "again" / "deviations.csv")
+    assert done[["item", "planned", "done"]].to_numpy().tolist() == [["seed", 1, 4]]
+    assert verify(tmp_path / "run", study).same

@@ -13,13 +13,15 @@ from bipstudy.pool.files import clear_aside, write_whole
 from bipstudy.texts import BipstudyError
 
 MANIFEST = "manifest.json"
+# Named as beside the plan that was run, so that a plan.yaml run from here is the registered one.
+REGISTRATION = "plan.registered.json"
 # Holds finished analyses while a run is under way; gone when it has ended.
 UNFINISHED = ".unfinished"
 _WRITTEN = "files.json"
 _TOP = (
     "README.md", "agreement.csv", "agreement_parts.csv", "benchmarks.yaml", "bootstrap.csv", "codecheck.yml",
     "deviations.csv", "disclosure.csv", "estimates.csv", "estimates.json", "planned.csv", "plan.yaml",
-    "registration.json", "report.html", "report.pdf",
+    REGISTRATION, "report.html", "report.pdf",
 )  # fmt: skip
 _FOLDERS = ("figures", "flow", "groups", "multiverse", "tables")
 

@@ -23,12 +23,12 @@ _GENERAL = {
     "estimates.csv": "replicate", "estimates.json": "replicate", "agreement.csv": "agreement",
     "agreement_parts.csv": "agreement", "bootstrap.csv": "resampling", "planned.csv": "summaries",
     "benchmarks.yaml": "benchmarks", "deviations.csv": "registration", "disclosure.csv": "outputs", "plan.yaml": "plan",
-    "registration.json": "registration", "report.html": "document", "report.pdf": "document",
+    "plan.registered.json": "registration", "report.html": "document", "report.pdf": "document",
 }  # fmt: skip
 
 
 # Where the README finds what the variables name: the run holds the findings, the user the questionnaires.
-_PLACES = {BENCHMARKS: "run/benchmarks.yaml", INSTRUMENTS: "INSTRUMENTS"}
+_PLACES = {BENCHMARKS: "benchmarks.yaml", INSTRUMENTS: "INSTRUMENTS"}
 
 
 def readme(run: Run, files: Sequence[str]) -> str:
@@ -69,7 +69,7 @@ def codecheck(run: Run, files: Sequence[str]) -> str:
         "version": "https://codecheck.org.uk/spec/config/1.0/",
         "paper": {"title": text("replication.title", language)},
         "manifest": [{"file": path, "comment": _exhibit(run, path)} for path in files if path != "README.md"],
-        "summary": text("runs.codecheck_summary", language, command=_command(run)),
+        "summary": text("runs.codecheck_summary", language, command=_command(run, files)),
     }
     words: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
     return f"# {text('runs.codecheck_open', language)}\n{words}"
@@ -107,8 +107,9 @@ def _lines(run: Run, files: Sequence[str]) -> Iterator[str]:
     yield from (f"{say(name.lower())}\n" for name in run.birth["variables"])
     yield "```console"
     yield from (f"$ export {name}={_PLACES[name]}" for name in run.birth["variables"])
-    yield f"$ {_command(run)}"
-    yield from ("$ bipstudy verify run --pool POOL", "```", "", say("instructions_words"), "")
+    yield f"$ {_command(run, files)}"
+    yield from ("$ bipstudy compare . ../again", "```", "", say("instructions_words"), "")
+    yield from ("```console", "$ bipstudy verify . --pool POOL", "```", "", say("instructions_verify"), "")
     yield from (
         f"## {say('exhibits')}",
         "",
@@ -122,10 +123,11 @@ def _lines(run: Run, files: Sequence[str]) -> Iterator[str]:
     yield from dict.fromkeys(f"- {benchmark.source}" for benchmark in run.benchmarks if benchmark.source)
 
 
-def _command(run: Run) -> str:
-    """Return the command that makes the run again."""
+def _command(run: Run, files: Sequence[str]) -> str:
+    """Return the command that makes the run again, beside the folder in which it is given."""
     release = "" if run.birth["release"] is None else f" --release {run.birth['release']}"
-    return f"bipstudy replicate POOL{release} --plan plan.yaml --out run --language {run.language}"
+    pdf = " --pdf" if "report.pdf" in files else ""
+    return f"bipstudy replicate POOL{release} --plan plan.yaml --out ../again --language {run.language}{pdf}"
 
 
 def _parts(path: str) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from bipstudy.replication.benchmarks import as_yaml
 from bipstudy.replication.birth import BENCHMARKS
 from bipstudy.replication.document import compose
 from bipstudy.replication.drawing import Pictures
-from bipstudy.replication.folder import MANIFEST, hashes, write_folder
+from bipstudy.replication.folder import MANIFEST, REGISTRATION, hashes, write_folder
 from bipstudy.replication.instructions import codecheck, readme
 from bipstudy.replication.outputs import results
 from bipstudy.replication.plan_writing import plain
@@ -83,7 +83,7 @@ def tables(run: Run) -> dict[str, bytes]:
     }
     contents = {path: words.encode() for path, words in files.items()}
     if run.registration is not None:
-        contents["registration.json"] = run.registration.to_json()
+        contents[REGISTRATION] = run.registration.to_json()
     if BENCHMARKS in run.birth["variables"]:
         contents["benchmarks.yaml"] = as_yaml(run.benchmarks).encode()
     return contents

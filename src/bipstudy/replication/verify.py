@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bipstudy.pool import load_study
 from bipstudy.replication.comparing import Comparison, comparison, read_run
+from bipstudy.replication.folder import REGISTRATION
 from bipstudy.replication.plan_reading import read_plan
 from bipstudy.replication.registration import Registration
 from bipstudy.replication.run import replicate
@@ -74,9 +75,9 @@ def _registration(files: dict[str, bytes]) -> Registration | None:
     """Return the registration that a run was made under."""
     import json
 
-    if "registration.json" not in files:
+    if REGISTRATION not in files:
         return None
     try:
-        return Registration(**json.loads(files["registration.json"]))
+        return Registration(**json.loads(files[REGISTRATION]))
     except (ValueError, TypeError):
-        raise DataError("runs.no_run", path="registration.json") from None
+        raise DataError("runs.no_run", path=REGISTRATION) from None
