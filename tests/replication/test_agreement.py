@@ -260,3 +260,55 @@ def test_findings_of_several_numbers_are_held_against_each_of_them() -> None:
 def test_the_interval_gives_the_error_where_none_is_said() -> None:
     said, unsaid = (one(estimate(0.9, 1.0, **change), benchmark()) for change in ({}, {"std_error": math.nan}))
     assert said["smallest_danish_error"] == pytest.approx(unsaid["smallest_danish_error"], rel=1e-12)
+
+
+def by_hand(ours: float, error: float, danish: float, other: float, smallest: float) -> dict[str, float]:
+    """Every measure from its published formula, on an additive scale, with scipy."""
+    from scipy import optimize, stats
+
+    spread = math.hypot(error, other)
+    found = {
+        "difference_p": 2 * stats.norm.sf(abs(ours - danish) / spread),
+        "prediction_low": danish - Z * spread,
+        "prediction_high": danish + Z * spread,
+        "prediction_apart_low": danish - math.sqrt((Z * spread) ** 2 + smallest**2),
+        "prediction_apart_high": danish + math.sqrt((Z * spread) ** 2 + smallest**2),
+        "equivalence_p": max(stats.norm.sf((smallest + (ours - danish) * side) / spread) for side in (1, -1)),
+    }
+    weights = [error**-2, other**-2]
+    mean = (weights[0] * ours + weights[1] * danish) / sum(weights)
+    chance = sum(weight * (value - mean) ** 2 for weight, value in zip(weights, (ours, danish), strict=True))
+    between = max(0.0, (chance - 1) / (sum(weights) - sum(weight**2 for weight in weights) / sum(weights)))
+    for name, added in (("fixed", 0.0), ("random", between)):
+        own = [1 / (error**2 + added), 1 / (other**2 + added)]
+        pooled = (own[0] * ours + own[1] * danish) / sum(own)
+        half = Z / math.sqrt(sum(own))
+        found |= {f"pooled_{name}": pooled, f"pooled_{name}_low": pooled - half, f"pooled_{name}_high": pooled + half}
+    first, second, ratio = (danish / other) ** 2, (ours / error) ** 2, (other / error) ** 2
+    root = optimize.brentq(
+        lambda x: (first / x - 1) * (second / x - 1) - ratio, 1e-12, min(first, second) * (1 - 1e-12)
+    )
+    tail = stats.norm.sf(math.sqrt(root))
+    return found | {"sceptical_p": tail if ours * danish > 0 else 1 - tail}
+
+
+@pytest.mark.parametrize(("low", "high", "danish_error"), [(0.60, 0.90, 0.05), (0.95, 1.40, 0.08), (0.5, 0.55, 0.2)])
+def test_what_waits_for_a_danish_error_is_as_its_formula_says(low: float, high: float, danish_error: float) -> None:
+    row = one(estimate(low, high), benchmark(value=0.78, std_error=danish_error))
+    ours, error = math.log(low * high) / 2, math.log(high / low) / (2 * Z)
+    expected = by_hand(ours, error, math.log(0.78), danish_error, math.log(1.10))
+    assert set(expected) == set(NEEDS_DANISH_ERROR)
+    for name, value in expected.items():
+        shown = value if name.endswith("_p") else math.exp(value)
+        assert row[name] == pytest.approx(shown, rel=1e-6, abs=1e-12), name
+
+
+def test_a_share_with_a_danish_error_has_no_sceptical_p_value_and_the_rest_by_its_formula() -> None:
+    theirs = dataclasses.replace(KNOWN["R4"], std_error=0.012)
+    ours = {"benchmark": "R4", "scale": "share", "outcome": theirs.outcome, "adjustment": "raw", "std_error": 0.01}
+    ends = {"estimate": 0.383, "conf_low": 0.364, "conf_high": 0.403, "contrast": theirs.contrast}
+    row = one(pd.DataFrame([{**ours, **ends, "horizon_months": math.nan}]), theirs)
+    expected = by_hand(0.383, 0.01, 0.40, 0.012, 0.02)
+    assert row["sceptical_p"] == "not computable"
+    for name in set(NEEDS_DANISH_ERROR) - {"sceptical_p"}:
+        assert row[name] == pytest.approx(expected[name], rel=1e-6), name

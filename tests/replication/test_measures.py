@@ -87,6 +87,21 @@ def test_replications_fall_into_the_prediction_interval_at_the_stated_rate() -> 
     assert abs(np.mean(inside) - 0.95) < 4 * math.sqrt(0.95 * 0.05 / draws)
 
 
+def test_replications_in_other_places_fall_into_the_interval_that_lets_true_values_differ() -> None:
+    rng = np.random.default_rng(2)
+    draws, apart = 40_000, 0.25
+    error, other = 0.1, 0.15
+    # True values of two studies whose difference is within `apart` in 95 of 100 pairs.
+    tau = apart / 1.959963984540054 / math.sqrt(2)
+    ours = tau * rng.standard_normal(draws) + error * rng.standard_normal(draws)
+    danish = tau * rng.standard_normal(draws) + other * rng.standard_normal(draws)
+    low, high = measures.prediction_interval(error=error, danish=0.0, danish_error=other, apart=apart)
+    held = np.mean((ours - danish >= low) & (ours - danish <= high))
+    assert abs(held - 0.95) < 4 * math.sqrt(0.95 * 0.05 / draws)
+    narrow = measures.prediction_interval(error=error, danish=0.0, danish_error=other)[1]
+    assert narrow < 0.9 * high
+
+
 @given(ESTIMATES, ERRORS, ERRORS)
 def test_without_heterogeneity_both_poolings_are_the_same(ours: float, error: float, other: float) -> None:
     both = {"ours": ours, "error": error, "danish": ours + 0.9 * math.hypot(error, other), "danish_error": other}

@@ -98,3 +98,19 @@ def test_an_analysis_that_was_finished_with_other_findings_is_made_again(
     one, other = (pd.read_csv(tmp_path / name / "estimates.csv") for name in ("run", "fresh"))
     pd.testing.assert_frame_equal(one, other)
     assert not one.equals(before)
+
+
+def test_a_danish_error_that_is_entered_fills_a_table_of_the_report(study: Study) -> None:
+    from bipstudy.texts import text
+
+    only = Plan(questions=("participants",), replications=0)
+    known = tuple(dataclasses.replace(each, std_error=0.013) if each.id == "D2" else each for each in read_benchmarks())
+    run = replicate(study, only, language="sv", benchmarks=known)
+    caption = text("replication.table_measures", "sv")
+    page = run.to_html()
+    assert caption in page
+    row = run.agreement.set_index("benchmark").loc["D2"]
+    shown = page[page.index(caption) :].partition("</table>")[0]
+    for column in ("pooled_fixed", "prediction_low", "prediction_apart_high"):
+        assert f"{100 * row[column]:.1f}".replace(".", ",") in shown
+    assert caption not in replicate(study, only, language="sv").to_html()

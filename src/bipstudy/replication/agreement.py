@@ -41,8 +41,9 @@ WARNS = 0.05
 NEEDED = ("benchmark", "scale", "outcome", "horizon_months", "adjustment", "contrast", "estimate", "std_error",
           "conf_low", "conf_high")  # fmt: skip
 NEEDS_DANISH_ERROR = (
-    "difference_p", "prediction_low", "prediction_high", "pooled_fixed", "pooled_fixed_low", "pooled_fixed_high",
-    "pooled_random", "pooled_random_low", "pooled_random_high", "sceptical_p", "equivalence_p",
+    "difference_p", "prediction_low", "prediction_high", "prediction_apart_low", "prediction_apart_high",
+    "pooled_fixed", "pooled_fixed_low", "pooled_fixed_high", "pooled_random", "pooled_random_low",
+    "pooled_random_high", "sceptical_p", "equivalence_p",
 )  # fmt: skip
 COLUMNS = (
     "benchmark", "danish", "ours", "conf_low", "conf_high", "verdict", "reason", "warning",
@@ -93,7 +94,9 @@ def agreement(
         error (of the logarithm for ratios) at which the two would agree; ``warning`` says what speaks against our
         estimate (a balance test that fails), and is empty where nothing does; ``bootstrap_share`` the share of
         replicates at least as large as the Danish value (for one that lies below no effect, at least as small), a
-        description and no test. Measures that need a Danish standard error say "not computable".
+        description and no test. Measures that need a Danish standard error say "not computable"; what they are:
+        `bipstudy.replication.measures`. ``prediction_apart_low`` and its other end let the true values of the two
+        studies differ, by less than the smallest effect of interest in 95 of 100 such pairs.
 
     Raises
     ------

@@ -143,5 +143,9 @@ def _with_danish_error(pair: Pair, smallest: float, *, tested: bool, scale: str)
     if tested:
         row["sceptical_p"] = measures.sceptical_p(**both)
     if not math.isnan(smallest):
+        wide = measures.prediction_interval(
+            error=pair.error, danish=pair.danish, danish_error=pair.danish_error, apart=smallest
+        )
+        row |= {"prediction_apart_low": show(wide[0]), "prediction_apart_high": show(wide[1])}
         row["equivalence_p"] = measures.equivalence_p(**both, smallest=smallest)
     return row

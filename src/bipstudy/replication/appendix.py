@@ -14,7 +14,7 @@ from bipstudy.replication.beside import Words, records, shown_id
 from bipstudy.replication.layouts import small
 from bipstudy.replication.summaries import DELIVERED
 from bipstudy.report import Document
-from bipstudy.report.numbers import count, number, percent
+from bipstudy.report.numbers import count, interval, number, percent
 from bipstudy.texts import catalogue, text
 
 if TYPE_CHECKING:
@@ -71,6 +71,42 @@ def errors_table(run: Run, say: Words) -> pd.DataFrame:
         smallest = number(row["smallest_danish_error"], run.language, 3)
         rows.append([shown_id(row["benchmark"]), row["label"], inside, share, smallest, waiting])
     return pd.DataFrame(rows, columns=say.heads("id", "finding", "inside", "bootstrap", "smallest", "measures"))
+
+
+def measures_table(run: Run, say: Words) -> pd.DataFrame:
+    """Return what can be said of the findings whose Danish standard error is known; no rows without any."""
+    rows = []
+    for row in records(run.agreement):
+        if row["difference_p"] == NOT_COMPUTABLE:
+            continue
+        scale = row["scale"]
+        ends = [_ends(row, f"{name}_low", f"{name}_high", scale, run.language) for name in _PREDICTIONS]
+        pooled = [
+            written(scale, row[name], row[f"{name}_low"], row[f"{name}_high"], run.language)
+            for name in ("pooled_fixed", "pooled_random")
+        ]
+        tests = [
+            "–" if row[name] == NOT_COMPUTABLE else _p(row[name], run.language)
+            for name in ("difference_p", "equivalence_p", "sceptical_p")
+        ]
+        rows.append([shown_id(row["benchmark"]), *tests, *ends, *pooled])
+    names = ("id", "difference_p", "equivalence_p", "sceptical_p", "prediction", "prediction_apart", "fixed", "random")
+    return pd.DataFrame(rows, columns=say.heads(*names))
+
+
+_PREDICTIONS = ("prediction", "prediction_apart")
+
+
+def _ends(row: Any, low: str, high: str, scale: str, language: str) -> str:
+    """Return the ends of an interval on a scale."""
+    if row[low] == NOT_COMPUTABLE:
+        return "–"
+    if scale in ("share", "risk"):
+        return interval(row[low], row[high], language, 1, as_percent=True)
+    if scale == "risk_difference":
+        points = interval(100 * row[low], 100 * row[high], language, 1)
+        return text("analyses.number.points", language, value=points)
+    return interval(row[low], row[high], language, 2)
 
 
 def _p(value: Any, language: str) -> str:

@@ -14,6 +14,7 @@ from bipstudy.replication.appendix import (
     errors_table,
     estimates_table,
     flow_table,
+    measures_table,
     method,
     planned,
     provenance,
@@ -213,6 +214,9 @@ def _agreement(page: Document, run: Run, say: Words, drawn: Mapping[str, Any]) -
     words.columns = say.heads("id", "finding", "reason", "reading", "differences")
     page.details(say("summary_differences"), words)
     page.details(say("summary_errors"), errors_table(run, say), note=say("note_errors"))
+    measured = measures_table(run, say)
+    if len(measured):
+        page.table(measured, say("table_measures"), note=say("note_measures"))
 
 
 def _parts(parts: pd.DataFrame, language: str, say: Words) -> pd.DataFrame:

@@ -64,17 +64,37 @@ def difference_p(*, ours: float, error: float, danish: float, danish_error: floa
     return 2.0 * normal_tail(abs(ours - danish) / math.hypot(error, danish_error))
 
 
-def prediction_interval(*, error: float, danish: float, danish_error: float) -> tuple[float, float]:
-    """Where 95 of 100 replications of our size would lie if nothing but chance differed.
+def prediction_interval(*, error: float, danish: float, danish_error: float, apart: float = 0.0) -> tuple[float, float]:
+    r"""Where 95 of 100 replications of our size would lie.
 
-    Patil, Peng and Leek (2016), "What should researchers expect when they replicate studies?".
+    Without heterogeneity nothing but chance differs: Patil, Peng and Leek (2016), "What should researchers expect when
+    they replicate studies?". With it the true values of the two studies differ too, by a variance of :math:`2\tau^2`:
+    Pawel and Held (2020), "Probabilistic forecasting of replication studies", PLoS ONE 15(4), e0231416. Two studies
+    cannot tell :math:`\tau`: estimated from them, the interval would hold every replication. It is therefore assumed,
+    by how far apart the true values may lie.
+
+    Parameters
+    ----------
+    error : float
+        Our standard error.
+    danish, danish_error : float
+        The Danish estimate and its standard error.
+    apart : float, default 0
+        Within which distance the true values of the two studies lie in 95 of 100 such pairs:
+        :math:`1.96\sqrt{2}\,\tau`.
+
+    Returns
+    -------
+    tuple of float
 
     Examples
     --------
     >>> [round(limit, 3) for limit in prediction_interval(error=0.3, danish=1.0, danish_error=0.4)]
     [0.02, 1.98]
+    >>> [round(limit, 3) for limit in prediction_interval(error=0.3, danish=1.0, danish_error=0.4, apart=0.5)]
+    [-0.1, 2.1]
     """
-    half = Z * math.hypot(error, danish_error)
+    half = math.hypot(Z * error, Z * danish_error, apart)
     return danish - half, danish + half
 
 
