@@ -91,7 +91,7 @@ met = agreement(belief.estimates, language="en").dropna(subset=["ours"])
 met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict", "reading"]]
 
 # %% [markdown]
-# **How to read it.** A ratio of 1 is no association. Where only a direction is published, `danish` is a sign: 1 higher, -1 lower, 0 none. The interval is far wider than that of the ladder: there are few caseworkers, and each has met few participants before. In this world the truth is
+# **How to read it.** A ratio of 1 is no association. Where only a direction is published, `danish` is empty and `danish_direction` says which. The interval is far wider than that of the ladder: there are few caseworkers, and each has met few participants before. In this world the truth is
 
 # %%
 print(f"{truth.optimism_ratio_any:.2f} for work or study, {truth.optimism_ratio_work:.2f} for work")

@@ -110,7 +110,7 @@ met = agreement(activities.estimates, language="en").dropna(subset=["ours"])
 met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "conf_high", "verdict", "reading"]]
 
 # %% [markdown]
-# Where only a direction is published, `danish` is a sign: 1 higher, -1 lower, 0 none.
+# Where only a direction is published, `danish` is empty and `danish_direction` says which.
 #
 # For R13 the Danish finding is *none*, and an interval that contains zero is not evidence of none: it is consistent only if it lies wholly within the smallest difference of interest, which the [plan](../guides/evaluator.md) sets.
 #

@@ -64,7 +64,7 @@ met[["benchmark", "label", "danish", "danish_direction", "ours", "conf_low", "co
 
 # %% [markdown]
 # **How to read a verdict.** *Consistent in direction*: our whole interval lies on the Danish side of no association. *Inconsistent in direction*: wholly on the other side. *Inconclusive*: it contains no association, which is neither agreement nor disagreement. Shares and counts get a
-# difference and no verdict. Where only a direction is published, `danish` is a sign: 1 higher, -1 lower, 0 none.
+# difference and no verdict. Where only a direction is published, `danish` is empty and `danish_direction` says which: positive, negative or no difference.
 #
 # "In direction" is all that can be said without a Danish standard error. How large would that have to be, for the two to agree? Where `smallest_danish_error` is 0, our own uncertainty is already enough.
 

@@ -79,7 +79,7 @@ run.deviations
 # %% [markdown]
 # ## Agreement with the Danish study
 #
-# `bootstrap_share` is the share of resamples of caseworkers that are at least as large as the Danish value. It describes and tests nothing.
+# `bootstrap_share` is the share of resamples of caseworkers that are at least as large as the Danish value, or at least as small where that is a decrease. It describes and tests nothing.
 
 # %%
 met = run.agreement.dropna(subset=["ours"])
