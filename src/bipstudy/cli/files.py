@@ -181,9 +181,13 @@ def _place(finding: Any, language: str) -> str:
     """Return where a finding is, as a person would look for it."""
     import pandas as pd
 
+    from bipstudy import schema
+
     parts = [str(finding[name]) for name in ("file", "sheet") if isinstance(finding[name], str)]
     if pd.notna(finding["row"]):
         parts.append(f"{text('cli.row', language)} {int(finding['row'])}")
     if isinstance(finding["column"], str):
         parts.append(str(finding["column"]))
+    if not parts and isinstance(finding["table"], str):
+        parts.append(schema.table(finding["table"]).label[language])
     return ", ".join(parts)

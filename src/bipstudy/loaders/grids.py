@@ -29,6 +29,8 @@ class Grid:
         For each row, its number as a person sees it.
     helper : bool
         Whether the sheet is hidden or one of the template's own, so that it may be passed over in silence.
+    hidden : bool
+        Whether it is hidden and none of the template's own, so that who sends it may not know of it.
     ragged : bool
         Whether rows of unequal length are a sign of damage, as in text files.
     labels : sequence of str
@@ -49,6 +51,7 @@ class Grid:
     rows: Sequence[list[object]]
     numbers: Sequence[int]
     helper: bool = False
+    hidden: bool = False
     ragged: bool = False
     labels: Sequence[str] = ()
     value_labels: Mapping[int, dict[str, str]] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import column_names, key, table_by_name
 from bipstudy.loaders.recognition import forbidden, is_free_text, other_questionnaire
-from bipstudy.loaders.unread import left_out, letters, loose, texts
+from bipstudy.loaders.unread import left_out, letters, loose, texts, untyped
 from bipstudy.schema import Finding
 
 MAX_COLUMNS = 16_384
@@ -230,7 +230,9 @@ def _unrecognised(
 def _refuse(grid: Grid, header: Header | None, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
     """Keep the cells of a sheet that becomes no table, and refuse what must not be sent in it."""
     named: dict[int, str] = {}
-    if header is not None and not grid.helper:
+    if grid.hidden:
+        findings.append(Finding("hidden-sheet", file=grid.file, sheet=grid.sheet))
+    if header is not None and (grid.hidden or not grid.helper):
         header = header if header.known else _refusable(grid, header)
         source = Source(grid, header, read_body(grid, header))
         for position in range(len(source.header.names)):
@@ -284,6 +286,7 @@ def _bind(
         if position >= len(source.header.names):
             continue
         findings += _unbound(source, position, filled, first, ignored)
+    unread += untyped(sheets)
     findings += [first.finding("row-length", row=row) for row in source.body.short]
     if source.body.cut_off is not None:
         findings.append(first.finding("truncated-file", row=source.body.cut_off))

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
 from bipstudy.loaders.cells import Cells
 from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.headers import Body
+
+if TYPE_CHECKING:
+    from bipstudy.loaders.sheets import Sheet
+
+
+# A date or a number as such columns hold them; anything else that is long enough is looked at.
+_USUAL = re.compile(r"(?:19|20)\d\d-?(?:\d\d-?\d\d|\d\d|Q[1-4])(?:[ T][\d:.]*)?|-?\d{1,8}(?:[.,]\d*)?")
+_ODD = 6
+# Columns of these kinds are looked through once they are tables.
+_READ_AS_TEXT = frozenset({"id", "text"})
 
 
 def letters(position: int) -> str:
@@ -48,6 +61,28 @@ def left_out(grid: Grid, body: Body) -> list[Unread]:
         Unread(grid.file, grid.sheet, None, letters(position), rows, texts(Cells.of(values)))
         for position, values in enumerate(columns)
     ]
+
+
+def untyped(sheets: Sequence[Sheet]) -> list[Unread]:
+    """Return what stands in columns of dates, numbers and codes and may be none, but a name or number of a person."""
+    found: dict[str, Unread] = {}
+    for sheet in sheets:
+        kinds = {column.name: column.kind for column in schema.table(sheet.table).columns}
+        for name, cells in sheet.columns.items():
+            shown = sheet.names.get(name)
+            if shown is None or shown in found or kinds.get(name) in _READ_AS_TEXT:
+                continue
+            at = _odd(cells)
+            if len(at):
+                values = texts(Cells(cells.distinct, cells.position[at]))
+                found[shown] = Unread(sheet.file, sheet.sheet, sheet.table, shown, sheet.rows[at], values)
+    return list(found.values())
+
+
+def _odd(cells: Cells) -> npt.NDArray[np.intp]:
+    """Return the rows of a column of dates, numbers or codes whose cells may be something else, such as a name."""
+    odd = [len(text) >= _ODD and not _USUAL.fullmatch(text) for text in cells.distinct]
+    return cells.rows_of(odd) if any(odd) else np.zeros(0, dtype=np.intp)
 
 
 def texts(cells: Cells) -> pd.Series:

@@ -204,7 +204,8 @@ def _let_through(error: BaseException) -> None:
 
 def _grid(name: str, sheet: str, rows: list[list[Any]], merged: Merged, hidden: bool) -> Grid:
     """Return a sheet with the content of merged cells in each row that they cover."""
-    helper = (hidden and table_by_name(sheet) is None) or _is_helper(sheet)
+    own = _is_helper(sheet)
+    hidden = hidden and not own and table_by_name(sheet) is None
     filled: Merged = []
     for first, left, last, right in merged:
         last = min(last, len(rows) - 1, first + _MAX_MERGED_ROWS)
@@ -214,7 +215,7 @@ def _grid(name: str, sheet: str, rows: list[list[Any]], merged: Merged, hidden: 
         for row in rows[first + 1 : last + 1]:
             row += [""] * (left + 1 - len(row))
             row[left] = rows[first][left]
-    return Grid(name, sheet, rows, range(1, len(rows) + 1), helper=helper, merged=filled)
+    return Grid(name, sheet, rows, range(1, len(rows) + 1), helper=own or hidden, hidden=hidden, merged=filled)
 
 
 def _is_helper(sheet: str) -> bool:

@@ -26,7 +26,7 @@ _PATTERNS = {
     "phone": re.compile(
         rf"(?<![\d\w])(?:(?:\+|00)46{_GAP}?{_DASH}?(?:\(0\))?{_GAP}?[1-9]|07[02369](?={_DASH}|{_GAP}|\d)"
         rf"|0[1-9]\d{{0,2}}(?={_GAP}?{_DASH}))"
-        rf"(?:{_GAP}?{_DASH}?{_GAP}?\d){{5,9}}(?!\d)(?!{_DASH}\d)"
+        rf"(?:{_GAP}?{_DASH}?{_GAP}?\d){{5,9}}(?!\w)(?!{_DASH}\d)"
     ),
     "address": re.compile(
         r"[A-ZÅÄÖa-zåäö]{2,}(?:gatan|vägen|gränd|stigen|torget|allén|backen|gata|väg)\s+\d{1,4}\b"

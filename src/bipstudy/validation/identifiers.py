@@ -211,6 +211,9 @@ def _is_telling(name: str) -> bool:
 def _by_chance(values: pd.Series, found: pd.DataFrame, threshold: Mapping[str, float]) -> pd.Series:
     """Say which of the matches in a column may be chance."""
     by_chance: pd.Series = found["kind"].isin(BY_SHARE) & ~found["inside"].astype(bool)
+    if by_chance.any() and (found["kind"].isin(CERTAIN) & ~found["inside"].astype(bool)).any():
+        # Beside numbers that are certain, the others of the column are no chance.
+        return by_chance & False
     if by_chance.any() and too_many(int(by_chance.sum()), _candidates(values), threshold):
         by_chance &= False
     return by_chance
@@ -319,10 +322,14 @@ def _described(kind: str, *, inside: bool) -> dict[str, str]:
 
 def _numbers(cell: str) -> Iterator[Match]:
     """Yield the forms of digits only, anywhere in a cell."""
-    for match in _NUMBER.finditer(cell):
+    at = 0
+    while match := _NUMBER.search(cell, at):
         digits = match["year"] + match["month"] + match["day"] + match["last"]
         if not (_is_date(match) and match["last"][:3] != "000" and luhn(digits)):
+            # What is none may hold the beginning of one: a date with a number behind it.
+            at = match.start() + 1
             continue
+        at = match.end()
         # What is left around the number: a decimal part is Excel's doing, not text.
         rest = cell[: match.start()] + re.sub(r"^[.,]0+", "", cell[match.end() :])
         yield Match(_digit_kind(match, cell), bool(rest.strip(" \t\u00a0'\"")), match.start(), match.end())

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.loaders.recognition import forbidden
 from bipstudy.texts import default_language
 
 # Each of these registers its checks when it is imported.
@@ -27,6 +28,7 @@ from bipstudy.validation import (  # noqa: F401
     references,
     sources,
     structure,
+    telling,
 )
 from bipstudy.validation.accepted import Accepted, mark, read_exceptions, read_thresholds
 from bipstudy.validation.data import Data, distinct_values, plain
@@ -94,7 +96,7 @@ def validate(
         *contacts.in_unread(submission),
         *outside_cells(submission),
     )
-    data = replace(data, loaded=(*data.loaded, *unread))
+    data = replace(data, loaded=(*_without_cells_of(unread, data.loaded), *unread))
     told = {finding.code for finding in data.loaded if finding.code in identifiers.CODES + contacts.CODES}
     accepted = read_exceptions(exceptions) if isinstance(exceptions, (str, Path)) else tuple(exceptions or ())
     limits = read_thresholds(thresholds or {}, _organisations(data))
@@ -118,6 +120,27 @@ def validate(
         extracted_on=data.extracted_on,
         risk=risk(data.tables),
     )
+
+
+def _without_cells_of(personal: Sequence[schema.Finding], loaded: Sequence[schema.Finding]) -> list[schema.Finding]:
+    """Return what the loader said, but of cells with personal data, of which it matters less that they are no date.
+
+    A column that was refused since it is called one of identity numbers is told cell by cell where it holds such.
+    """
+    cells = {(one.file, one.sheet, one.row, one.column) for one in personal if one.row is not None}
+    columns = {(one.file, one.sheet, one.column) for one in personal if one.code == "personal-identity-number"}
+    numbers = forbidden("personnummer")
+    return [
+        one
+        for one in loaded
+        if (one.file, one.sheet, one.row, one.column) not in cells
+        and not (
+            one.code == "forbidden-column"
+            and numbers is not None
+            and one.values["kind"] == numbers.kind
+            and (one.file, one.sheet, one.column) in columns
+        )
+    ]
 
 
 def _organisations(data: Data) -> list[str]:
