@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -177,12 +178,14 @@ def _place(sheet: Sheet) -> pd.DataFrame:
 
 def _no_place() -> pd.DataFrame:
     """Return the places of no rows."""
-    return pd.DataFrame(
-        {
-            "file": pd.Series(dtype=schema.STRING),
-            "sheet": pd.Series(dtype=schema.STRING),
-            "row": pd.Series(dtype="Int64"),
-        }
+    return _nowhere().copy()
+
+
+@cache
+def _nowhere() -> pd.DataFrame:
+    """Return the places of no rows, made once."""
+    return pd.DataFrame({"file": [], "sheet": [], "row": []}).astype(
+        {"file": schema.STRING, "sheet": schema.STRING, "row": "Int64"}
     )
 
 
