@@ -14,7 +14,7 @@ import bipstudy as bip
 from bipstudy import schema
 from bipstudy.cli import app
 from bipstudy.pool import Pool
-from bipstudy.texts import BipstudyError, DataError
+from bipstudy.texts import BipstudyError, DataError, text
 
 GONE = "q7sentinel"
 
@@ -321,3 +321,26 @@ def test_a_pool_that_is_not_there_is_not_made(tmp_path):
         Pool(tmp_path / "pool").erase("A", "1", reason="x")
     assert caught.value.code == "pool.empty"
     assert not (tmp_path / "pool").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "language", "is_erased"),
+    [
+        ("j\n", "sv", True),
+        ("JA\n", "sv", True),
+        ("y\n", "en", True),
+        ("n\n", "sv", False),
+        ("\n", "en", False),
+        ("", "sv", False),
+    ],
+)
+def test_who_erases_is_asked_in_their_language(tmp_path, given, language, is_erased):
+    pool = Pool(tmp_path / "pool")
+    pool.add(submission(tmp_path / "a", tables()), Verdict())
+    arguments = ["pool", "erase", str(pool.path), "--organisation", "A", "--participant", "001", "--reason", "asked to"]
+    done = CliRunner().invoke(app, [*arguments, "-l", language], input=given)
+    assert done.exit_code == (0 if is_erased else 1)
+    assert ("[j/N]" if language == "sv" else "[y/N]") in done.output
+    assert (text("cli.nothing_erased", language) in done.output) is not is_erased
+    current = pool.list().query("current")["erased"].item()
+    assert current == is_erased

@@ -92,6 +92,17 @@ def say_error(words: str) -> None:
     sys.stderr.write(words + "\n")
 
 
+def sure(question: str, language: str) -> bool:
+    """Ask for a yes on the error stream; whatever is no yes, nothing at all included, is a no."""
+    sys.stderr.write(f"{question} [{text('cli.yes_or_no', language)}] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        # Nobody sits there, or the line was ended by closing it: what comes next begins a line of its own.
+        sys.stderr.write("\n")
+    return answer.strip().lower() in {"j", "ja", "y", "yes"}
+
+
 def say_json(content: Any) -> None:
     """Write a result for a program."""
     sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2, default=str) + "\n")

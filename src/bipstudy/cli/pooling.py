@@ -16,7 +16,9 @@ from bipstudy.cli.console import (
     command,
     helped,
     say,
+    say_error,
     say_json,
+    sure,
     writing,
 )
 from bipstudy.cli.files import (
@@ -168,8 +170,9 @@ def erase(
     from bipstudy.pool import Pool
 
     checked_language(language)
-    if not yes:
-        typer.confirm(text("cli.sure_to_erase", language, pool=pool), abort=True, err=True)
+    if not yes and not sure(text("cli.sure_to_erase", language, pool=pool), language):
+        say_error(text("cli.nothing_erased", language))
+        raise typer.Exit(DATA_FALL_SHORT)
     erasure = Pool(pool).erase(organisation, participant, reason=reason)
     say_json(erasure.as_dict()) if as_json else say(erasure.text(language))
 
