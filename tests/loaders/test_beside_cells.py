@@ -292,3 +292,17 @@ def test_files_of_an_archive_that_are_not_read_are_named_too(tmp_path: Path) -> 
         archive.write(tmp_path / "uttag.xlsx", "uttag.xlsx")
         archive.writestr(f"brev {SECRET}.pdf", b"%PDF-1.4")
     assert [each[0] for each in found(tmp_path / "leverans.zip")][:1] == ["identity-number-in-name"]
+
+
+@pytest.mark.parametrize("of_member", [True, False])
+def test_the_comment_of_an_archive(tmp_path: Path, of_member: bool) -> None:
+    workbook().save(tmp_path / "uttag.xlsx")
+    with zipfile.ZipFile(tmp_path / "leverans.zip", "w") as archive:
+        archive.write(tmp_path / "uttag.xlsx", "uttag.xlsx")
+        if of_member:
+            archive.getinfo("uttag.xlsx").comment = SECRET.encode()
+        else:
+            archive.comment = SECRET.encode()
+    (tmp_path / "uttag.xlsx").unlink()
+    for path in (tmp_path / "leverans.zip", tmp_path):
+        assert found(path) == [(CODE, None, None, None)]

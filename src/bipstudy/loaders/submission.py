@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import zipfile
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.loaders.assembly import assemble
-from bipstudy.loaders.beside import Beside
+from bipstudy.loaders.beside import Beside, of_archive
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid, SourceFile, Unread
 from bipstudy.loaders.mapping import Mapping
@@ -136,8 +137,23 @@ def load_submission(
         findings=findings,
         files=tuple(reading.files),
         unread=tuple(unread),
-        beside=tuple(each for grid in reading.grids for each in grid.beside),
+        beside=(*(each for grid in reading.grids for each in grid.beside), *_archive_comments(path, reading.files)),
     )
+
+
+def _archive_comments(path: Path, files: list[SourceFile]) -> list[Beside]:
+    """Return the comments of the archives that were sent."""
+    found: list[Beside] = []
+    for file in files:
+        archive = path / file.name if path.is_dir() else path
+        if archive.suffix.lower() == ".zip":
+            try:
+                with zipfile.ZipFile(archive) as content:
+                    found += of_archive(file.name, content)
+            except Exception:
+                # A damaged directory gives errors of many kinds; that it is damaged is told already.
+                continue
+    return found
 
 
 def _day(said: str | dt.date | None) -> dt.date | None:
