@@ -54,9 +54,11 @@ def simple_study(seed: int, participants: int = 1500, scenario: Any = "danish_tw
     known = tables["outcomes"]
     known = known[(known["source"] == "register") & (known["start_precision"] == "day")]
     known = known[(known["ongoing"] & known["end"].isna()) | (known["end_precision"] == "day")]
-    tables["outcomes"] = known
     people = tables["participants"].assign(key=keys(tables["participants"]))
     last = people.set_index("key")["observed_until"].pipe(days)
+    # What goes on and began so late that nobody saw it last a month censors: it is left out.
+    seen = keys(known).map(last) - days(known["start"]) + 1
+    tables["outcomes"] = known[~(known["ongoing"].astype(bool) & (seen < 28))]
     reason = people.set_index("key")["observed_until_reason"]
     forms = tables["measurements"]
     answered = days(forms["answered_on"])
@@ -335,17 +337,33 @@ def episodes(everybody: list[Person], washout: int = 30) -> pd.DataFrame:
 
 
 def cloglog(matrix: np.ndarray, response: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients by statsmodels, and what each row adds to them by the expected information."""
+    """Coefficients of the first two columns by statsmodels, and what each row adds to them by the expected information.
+
+    A level of which nobody has the event has a coefficient at infinity and tells nothing of the others: it is left out.
+    """
     import statsmodels.api as sm
 
+    used = np.ones(len(response), dtype=bool)
+    columns = list(range(matrix.shape[1]))
+    for place in columns[2:]:
+        level = matrix[:, place] == 1.0
+        if np.isin(matrix[:, place], (0.0, 1.0)).all() and not response[level].any():
+            used &= ~level
+            columns.remove(place)
+    own = matrix[used][:, columns]
+    kept = independent(own)
+    assert kept[:2].tolist() == [0, 1]
+    own = own[:, kept]
     family = sm.families.Binomial(link=sm.families.links.CLogLog())
-    fit = sm.GLM(response, matrix, family=family).fit(tol=1e-13, maxiter=200)
-    eta, mean = matrix @ fit.params, fit.fittedvalues
-    slope = np.exp(eta - np.exp(eta))
-    spread = mean * (1.0 - mean)
-    score = matrix * ((response - mean) / spread * slope)[:, None]
-    information = (matrix * (slope**2 / spread)[:, None]).T @ matrix
-    return fit.params, score @ np.linalg.inv(information)
+    fit = sm.GLM(response[used], own, family=family).fit(tol=1e-13, maxiter=200)
+    hazard = np.exp(own @ fit.params)
+    mean = -np.expm1(-hazard)
+    ratio = hazard / mean
+    score = own * ((response[used] - mean) * ratio)[:, None]
+    information = (own * (ratio * hazard * np.exp(-hazard))[:, None]).T @ own
+    influence = np.zeros((len(response), 2))
+    influence[used] = (score @ np.linalg.inv(information))[:, :2]
+    return fit.params[:2], influence
 
 
 def period_columns(frame: pd.DataFrame, response: str) -> np.ndarray:
