@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bipstudy.analyses.common import FlowBook, with_answers, with_background
-from bipstudy.analyses.estimating import Label, Number, attempt, estimates, mean, reasons, share
+from bipstudy.analyses.estimating import Label, Number, attempt, estimates, from_tidy, mean, reasons, share
 from bipstudy.analyses.result import ESTIMATE_COLUMNS
 from bipstudy.models import ModelError
 
@@ -182,3 +182,22 @@ def test_a_clustered_mean_is_a_linear_model_with_a_constant(weighted: bool) -> N
     number = mean(values=values, weights=weights, clusters=clusters)
     for name in ("estimate", "std_error", "conf_low", "conf_high", "p_value"):
         assert getattr(number, name) == pytest.approx(row[name], rel=1e-10), name
+
+
+@pytest.mark.parametrize(("log_ratio", "error"), [(42.3, 50.0), (-508.0, 4.6), (0.3, 800.0), (900.0, 1.0)])
+def test_a_ratio_that_ran_away_was_not_estimated(log_ratio: float, error: float) -> None:
+    """Ten to the power of eighteen is no hazard ratio, and the exponential of an end beyond 709 is no number at all."""
+    ends = {"conf_low": log_ratio - 1.96 * error, "conf_high": log_ratio + 1.96 * error}
+    tidy = pd.DataFrame([{"term": "x", "estimate": log_ratio, "std_error": error, "p_value": 0.5, **ends}])
+
+    class Fit:
+        terms = ("x",)
+
+        def glance(self) -> pd.DataFrame:
+            return pd.DataFrame([{"rows": 40, "events": 3, "clusters": 5}])
+
+    found = from_tidy(tidy, "x", Fit(), ratio=True)
+    assert np.isnan([found.estimate, found.std_error, found.conf_low, found.conf_high, found.p_value]).all()
+    assert (found.n, found.events, found.clusters, found.resample) == (40, 3, 5, None)
+    kept = from_tidy(tidy.assign(estimate=1.0, std_error=0.5, conf_low=0.0, conf_high=2.0), "x", Fit(), ratio=True)
+    assert kept.estimate == pytest.approx(np.exp(1.0))

@@ -88,6 +88,11 @@ def estimates(rows: Sequence[tuple[Label, Number]]) -> pd.DataFrame:
     )
 
 
+# A logarithm of a ratio, or its error, beyond this was not estimated: several terms together tell the events from the
+# rest, and the fit stopped on its way to infinity.
+_RUN_AWAY = 20.0
+
+
 def from_tidy(tidy: pd.DataFrame, term: str, fit: Any, *, ratio: bool = False) -> Number:
     """Return one term of a fit as a number.
 
@@ -104,6 +109,9 @@ def from_tidy(tidy: pd.DataFrame, term: str, fit: Any, *, ratio: bool = False) -
     row = tidy.loc[tidy["term"] == term].iloc[0]
     shown: Callable[[float], float] = math.exp if ratio else float
     glance = fit.glance().iloc[0]
+    if ratio and max(abs(float(row["estimate"])), float(row["std_error"])) > _RUN_AWAY:
+        events, clusters = _whole(glance.get("events")), _whole(glance.get("clusters"))
+        return Number(n=int(glance["rows"]), events=events, clusters=clusters)
     of = tidy.attrs.get(resampling.ATTRIBUTE)
     return Number(
         estimate=_finite(shown, row["estimate"]),
