@@ -47,7 +47,7 @@ def keys(frame: pd.DataFrame) -> pd.Series:
     return frame["organisation_id"].astype(object) + "/" + frame["participant_id"].astype(object)
 
 
-def simple_study(seed: int, participants: int = 1500, scenario: Any = "danish_twin") -> Study:
+def simple_study(seed: int, participants: int = 1200, scenario: Any = "danish_twin") -> Study:
     """A drawn study in which every date is known, one source tells of work, and nobody is censored early."""
     study, _ = bip.simulate_study(participants=participants, seed=seed, scenario=scenario)
     tables = dict(study.tables)
@@ -355,7 +355,7 @@ def cloglog(matrix: np.ndarray, response: np.ndarray) -> tuple[np.ndarray, np.nd
     assert kept[:2].tolist() == [0, 1]
     own = own[:, kept]
     family = sm.families.Binomial(link=sm.families.links.CLogLog())
-    fit = sm.GLM(response[used], own, family=family).fit(tol=1e-13, maxiter=200)
+    fit = sm.GLM(response[used], own, family=family).fit(tol=1e-11, maxiter=40, wls_method="qr")
     hazard = np.exp(own @ fit.params)
     mean = -np.expm1(-hazard)
     ratio = hazard / mean

@@ -41,7 +41,7 @@ def risk_difference(frame: pd.DataFrame, values: pd.Series, response: str, adjus
     matrix = np.column_stack(columns)[given]
     matrix = matrix[:, independent(matrix)]
     y = frame.loc[given, response].to_numpy(dtype=float)
-    fit = sm.GLM(y, matrix, family=sm.families.Binomial()).fit(tol=1e-13, maxiter=200)
+    fit = sm.GLM(y, matrix, family=sm.families.Binomial()).fit(tol=1e-11, maxiter=40)
     settings = []
     for value in (-0.5, 0.5):
         rows = matrix.copy()
@@ -58,7 +58,7 @@ def risk_difference(frame: pd.DataFrame, values: pd.Series, response: str, adjus
 
 
 @pytest.mark.parametrize(
-    "items", [("job_search", "caseworker_belief"), pytest.param(tuple(schema.items()), marks=pytest.mark.certify)]
+    "items", [("caseworker_belief",), pytest.param(tuple(schema.items()), marks=pytest.mark.certify)]
 )
 def test_indicators_have_their_risk_differences_and_errors(
     study: Study, first: pd.DataFrame, items: tuple[str, ...]
