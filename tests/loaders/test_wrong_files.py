@@ -257,6 +257,11 @@ def test_a_file_with_nothing_to_read(tmp_path, name, content, code):
     places = {(each[0], each[2]) for each in found(submission) if each[0] != "missing-table"}
     assert places == {(code, name)}
     assert submission.sent == set()
+    # A table may stand in a file that could not be read, and in no other.
+    seen = {"empty-file", "ignored-file", "unknown-sheet"}
+    missing = {each.status for each in submission.findings if each.code == "missing-table"}
+    assert missing == {"invalid" if code in seen else "unchecked"}
+    assert not bip.validate(submission).ok
 
 
 def test_letters_spoilt_by_a_second_encoding(tmp_path):

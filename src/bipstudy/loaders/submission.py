@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import zipfile
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +21,11 @@ from bipstudy.loaders.mapping_file import read_mapping
 from bipstudy.loaders.sheets import Sheet, recognise
 from bipstudy.schema import Finding
 from bipstudy.texts import BipstudyError
+
+# Files of which nothing was read.
+_NOT_READ = {
+    "locked-file", "not-text", "too-large", "unknown-encoding", "unreadable-file", "unsafe-archive", "unsupported-file",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,9 @@ def load_submission(
     sheets = _recognised(grids, names, findings, unread)
     findings += _unused(names, grids)
     loaded = assemble(sheets, names, organisation or names.organisation, findings)
+    if any(each.code in _NOT_READ for each in reading.findings):
+        # What is missing may stand in the file that nobody could read.
+        findings = [replace(each, status="unchecked") if each.code == "missing-table" else each for each in findings]
     ids = loaded.tables["participants"]["organisation_id"].dropna().unique()
     return Submission(
         path=path,
