@@ -261,7 +261,11 @@ def test_a_file_with_nothing_to_read(tmp_path, name, content, code):
     seen = {"empty-file", "ignored-file", "unknown-sheet"}
     missing = {each.status for each in submission.findings if each.code == "missing-table"}
     assert missing == {"invalid" if code in seen else "unchecked"}
-    assert not bip.validate(submission).ok
+    report = bip.validate(submission)
+    told = report.findings[report.findings["code"] == "missing-table"]
+    assert told["table"].tolist() == ["participants", "measurements"]
+    assert set(told["status"]) == missing
+    assert not report.ok
 
 
 def test_letters_spoilt_by_a_second_encoding(tmp_path):

@@ -22,8 +22,8 @@ from bipstudy.loaders.sheets import Sheet, recognise
 from bipstudy.schema import Finding
 from bipstudy.texts import BipstudyError
 
-# Files of which nothing was read.
-_NOT_READ = {
+# Findings on files of which nothing was read.
+NOT_READ = {
     "locked-file", "not-text", "too-large", "unknown-encoding", "unreadable-file", "unsafe-archive", "unsupported-file",
 }  # fmt: skip
 
@@ -130,7 +130,7 @@ def load_submission(
     sheets = _recognised(grids, names, findings, unread)
     findings += _unused(names, grids)
     loaded = assemble(sheets, names, organisation or names.organisation, findings)
-    if any(each.code in _NOT_READ for each in reading.findings):
+    if any(each.code in NOT_READ for each in reading.findings):
         # What is missing may stand in the file that nobody could read.
         findings = [replace(each, status="unchecked") if each.code == "missing-table" else each for each in findings]
     ids = loaded.tables["participants"]["organisation_id"].dropna().unique()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.loaders.submission import NOT_READ
 from bipstudy.schema.pandera_schema import pandera_schema
 from bipstudy.texts import LANGUAGES
 from bipstudy.validation.bounds import Mask
@@ -24,8 +25,12 @@ Rows = npt.NDArray[np.int64]
 def missing_table(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for the tables that a submission must have."""
     required = [table for table in schema.tables().values() if table.required]
+    # What is missing may stand in a file that could not be read.
+    status = "unchecked" if any(finding.code in NOT_READ for finding in data.loaded) else "invalid"
     hits = [
-        Hits(each.name, None, values={"table_label": each.label}) for each in required if each.name not in data.sent
+        Hits(each.name, None, status=status, values={"table_label": each.label})
+        for each in required
+        if each.name not in data.sent
     ]
     return Outcome(len(required), tuple(hits))
 
