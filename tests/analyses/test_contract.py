@@ -124,6 +124,29 @@ def test_flows_add_up(results: dict[str, Result], study: Study, name: str) -> No
     assert flow["participants"].iloc[0] == len(study.participants)
 
 
+@pytest.mark.parametrize(
+    ("name", "scale", "flow"),
+    [
+        ("belief", "risk_ratio", "belief"),
+        ("indicators", "risk_difference", "indicators"),
+        ("activities", "risk_ratio", "transition"),
+    ],
+)
+def test_a_flow_ends_with_those_whose_outcome_the_model_knows(
+    results: dict[str, Result], study: Study, name: str, scale: str, flow: str
+) -> None:
+    result = results[name]
+    steps = result.flow[result.flow["flow"] == flow]
+    models = result.primary()[result.primary()["scale"] == scale]
+    panel = bip.build_panel(study)
+    assert "analyses.flow.outcome_unknown" in set(steps["step_key"])
+    if name == "indicators":
+        # Each item has those who answered it, of all whose outcome is known.
+        assert models["n"].max() < steps["rows"].iloc[-1] == int(panel.loc[panel["first_measurement"], "y_known"].sum())
+    else:
+        assert set(models["n"]) == {steps["rows"].iloc[-1]}
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("language", ["sv", "en"])
 def test_everything_can_be_said_in_both_languages(results: dict[str, Result], name: str, language: str) -> None:

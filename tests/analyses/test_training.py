@@ -11,6 +11,7 @@ import pytest
 
 import bipstudy as bip
 from bipstudy import schema
+from bipstudy.replication.layouts import printed
 from bipstudy.simulation import scenario
 from bipstudy.study import Study
 
@@ -92,6 +93,21 @@ def test_a_refresher_that_raises_the_odds_of_measuring_is_found() -> None:
     assert row["conf_low"] > 0
     earlier = result.estimates.set_index("contrast").loc["change_before_refresher"]
     assert abs(earlier["estimate"]) < 4 * earlier["std_error"]
+
+
+@pytest.mark.parametrize(("language", "word"), [("sv", "referens"), ("en", "reference")])
+def test_the_quarter_before_the_refresher_is_called_the_reference(study: Study, language: str, word: str) -> None:
+    result = bip.analyses.training(study)
+    frame = result.tables["by_quarter"]
+    shown = printed("training.by_quarter", frame, language)
+    (own,) = np.flatnonzero(frame["estimate"] == 0.0)
+    assert shown.iloc[own, 0].endswith("−1")
+    assert shown.iloc[own, 1] == word
+    assert not shown.iloc[:, 1].drop(own).str.contains(word).any()
+    (axes,) = result.figures["by_quarter"].draw(language).axes
+    written = [each.get_text() for each in axes.texts]
+    assert written.count(word) == 1
+    assert not any("0" + mark + "00  (0" in words for words in written for mark in ".,")
 
 
 def test_a_refresher_that_does_nothing_is_not_found() -> None:

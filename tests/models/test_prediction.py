@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from bipstudy.models import ModelError
 from bipstudy.models.performance import calibration_curve, decision_curve, prediction_performance
@@ -190,6 +191,19 @@ def test_calibration_curve_counts_rows():
     np.testing.assert_allclose(
         curve.std_error, np.sqrt(curve.observed * (1 - curve.observed) / curve.rows * 995 / 994), rtol=1e-9
     )
+
+
+def test_a_tenth_without_events_has_an_exact_interval():
+    rng = np.random.default_rng(3)
+    guess, weights = rng.random(90), rng.uniform(0.5, 2.0, 90)
+    y = (rng.random(90) < 0.5).astype(float)
+    y[guess < np.quantile(guess, 1 / 3)] = 0.0
+    y[guess > np.quantile(guess, 2 / 3)] = 1.0
+    curve = calibration_curve(y, guess, cluster=np.arange(90) // 5, bins=3, weights=weights)
+    assert curve["events"].tolist()[::2] == [0, 30]
+    none, everyone = (binomtest(events, 30).proportion_ci(0.95, "exact") for events in (0, 30))
+    np.testing.assert_allclose(curve.loc[0, ["conf_low", "conf_high"]].astype(float), none, rtol=1e-12)
+    np.testing.assert_allclose(curve.loc[2, ["conf_low", "conf_high"]].astype(float), everyone, rtol=1e-12)
 
 
 def test_net_benefit_by_definition():

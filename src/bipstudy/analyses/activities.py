@@ -134,7 +134,7 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
             "sensitivity": sensitivity(found, CONTRASTS, spread),
         },
         figures=_figures(found),
-        flow=pd.concat([book.finish("intervals"), _next_flow(book, frame)], ignore_index=True),
+        flow=pd.concat([book.finish("intervals"), *_further_flows(frame)], ignore_index=True),
         settings={"months": horizon_months, "days": washout_days},
         remarks=(
             Sentence("analyses.activities.note_selection"),
@@ -363,12 +363,18 @@ def _focuses(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _next_flow(book: FlowBook, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the further flow of the estimates of progression."""
-    further = FlowBook("progression", (), frame)
-    further.begin("intervals")
-    further.keep("no_next_answer", frame["progression"].notna())
-    return further.finish("intervals_with_next")
+def _further_flows(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the further flows of the estimates of progression, and of work or study."""
+    flows = []
+    for name, step, kept, rows in (
+        ("progression", "no_next_answer", frame["progression"].notna(), "intervals_with_next"),
+        ("transition", "outcome_unknown", frame["y_known"], "known_intervals"),
+    ):
+        further = FlowBook(name, (), frame)
+        further.begin("intervals")
+        further.keep(step, kept)
+        flows.append(further.finish(rows))
+    return flows
 
 
 def _figures(found: pd.DataFrame) -> dict[str, FigureSpec]:

@@ -107,6 +107,8 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
     context = goes_with(study, rows_of_panel, own)
     rows += optimism.rows + context.rows + spread(rows_of_panel, first) + [by_past_success(first, own)]
     found = estimates(rows)
+    book.keep("outcome_unknown", sample.frame["y_known"])
+    compared.book.keep("outcome_unknown_optimism", compared.frame["y_known"])
     tables = {
         "by_answer": by_answer(answered),
         "ladder": ladder_table(found),
@@ -121,7 +123,7 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
         estimates=found,
         tables=tables,
         figures=figures(found, tables, asked.named, answered, horizon_months),
-        flow=pd.concat([book.finish("sample_rows"), compared.book.finish("sample_rows")], ignore_index=True),
+        flow=pd.concat([book.finish("known_rows"), compared.book.finish("known_rows")], ignore_index=True),
         settings={"months": horizon_months, "days": washout_days},
         remarks=_remarks(study, found),
     )

@@ -100,6 +100,7 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
         for response, called in (("y", named), ("y_work", work))
         for each in items
     }
+    book.keep("outcome_unknown", sample.known)
     rows = _alone(sample, items, found, (named, work))
     rows += _compared(sample, items, named)
     rows += _changed(whole, items, named)
@@ -125,7 +126,7 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
             "more": more_table(made, items, departures, named[0]),
         },
         figures=figures_of(table, sizes),
-        flow=book.finish("first_rows"),
+        flow=book.finish("known_rows"),
         settings={"months": horizon_months, "days": washout_days},
         remarks=(
             Sentence("analyses.indicators.note_association"),

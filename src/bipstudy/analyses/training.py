@@ -286,11 +286,16 @@ def _by_training(forms: pd.DataFrame) -> pd.DataFrame:
 
 def _by_quarter(fit: Any) -> pd.DataFrame:
     """Return the change by quarter since the refresher."""
-    columns = ["since_key", "estimate", "conf_low", "conf_high", "groups"]
+    columns = ["since_key", "estimate", "conf_low", "conf_high", "note_key", "groups"]
     if fit is None:
         return pd.DataFrame(columns=columns)
     table = fit.event_study(BEFORE, AFTER).dropna(subset=["estimate"])
     table["since_key"] = [f"analyses.training.quarter?n={_signed(since)}" for since in table["since"]]
+    # All others are set against this one: its nought was not estimated.
+    against = table["since"] == -1
+    table["note_key"] = np.where(against, "analyses.training.reference", "")
+    table[["conf_low", "conf_high"]] = table[["conf_low", "conf_high"]].mask(against)
+    table["groups"] = table["groups"].astype("Int64").mask(against)
     return table[columns].reset_index(drop=True)
 
 

@@ -277,7 +277,7 @@ def calibration_curve(
     -------
     DataFrame
         Columns ``bin, rows, events, predicted, observed, std_error, conf_low, conf_high``; intervals on the logit
-        scale of the share, missing where it is 0 or 1.
+        scale of the share, and exact by rows where it is 0 or 1 (Clopper and Pearson 1934).
 
     Raises
     ------
@@ -306,17 +306,21 @@ def calibration_curve(
         score = np.log(share / (1.0 - share))
         half = 1.959963984540054 * error / (share * (1.0 - share))
         low, high = (1.0 / (1.0 + np.exp(-(score + side * half))) for side in (-1.0, 1.0))
-    inside = (share > 0.0) & (share < 1.0)
+    # With no one or everyone nothing varies between clusters, and the rows say how far from it the share may be.
+    events = (member * y[:, None]).sum(axis=0).astype(int)
+    end = 0.025 ** (1.0 / counts)
+    low = np.select([events == 0, events == counts], [0.0, end], low)
+    high = np.select([events == 0, events == counts], [1.0 - end, 1.0], high)
     return pd.DataFrame(
         {
             "bin": np.arange(len(counts)),
             "rows": counts,
-            "events": (member * y[:, None]).sum(axis=0).astype(int),
+            "events": events,
             "predicted": guess @ held / total,
             "observed": share,
             "std_error": error,
-            "conf_low": np.where(inside, low, np.nan),
-            "conf_high": np.where(inside, high, np.nan),
+            "conf_low": low,
+            "conf_high": high,
         }
     )
 

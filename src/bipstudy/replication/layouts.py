@@ -89,7 +89,9 @@ def _values(words: pd.DataFrame, cell: Cell, language: str) -> list[object] | pd
             continue
         value = float(row[cell.column])
         shown = _shown(value, cell.kind, language)
-        if cell.ends and not math.isnan(value):
+        if cell.ends and row.get("note"):
+            shown = str(row["note"])
+        elif cell.ends and not math.isnan(value):
             low, high = (float(row[end]) for end in cell.ends)
             shown += f" ({_ends(low, high, cell.kind, language)})"
         found.append(unbroken(shown))

@@ -64,7 +64,8 @@ def forest(
         Columns ``label, estimate, conf_low, conf_high`` and, if wanted, ``drawn_low`` (where an interval that begins
         beyond the axis is cut, with an arrow head; NaN elsewhere), ``benchmark`` (a published value, NaN where
         there is none), ``direction`` (1, -1 or 0 where only a direction was published; it is drawn at the edge, or on
-        the reference line for 0, and never as a value) and ``group`` (rows of one group stand together under its name).
+        the reference line for 0, and never as a value), ``note`` (words in place of the numbers, empty where there are
+        none) and ``group`` (rows of one group stand together under its name).
     language : {"sv", "en"}
     reference : float
         Where "no association" is.
@@ -94,7 +95,8 @@ def forest(
     for position, name in headings:
         axes.text(-0.02, position, name, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")
     written = [
-        f"{number(row.estimate, language)}  ({interval(row.conf_low, row.conf_high, language)})"
+        getattr(row, "note", "")
+        or f"{number(row.estimate, language)}  ({interval(row.conf_low, row.conf_high, language)})"
         for row in shown.itertuples()
     ]
     for position, words in zip(positions, written, strict=True):
