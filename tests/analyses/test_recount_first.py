@@ -57,6 +57,11 @@ def risk_difference(frame: pd.DataFrame, values: pd.Series, response: str, adjus
     return float(moved.mean()), two_way(influence, [frame.loc[given, "cluster"].to_numpy()])
 
 
+@pytest.fixture(scope="module")
+def caseworkers(study: Study) -> pd.DataFrame:
+    return bip.analyses.caseworkers(study).estimates
+
+
 @pytest.mark.parametrize(
     "items", [("caseworker_belief",), pytest.param(tuple(schema.items()), marks=pytest.mark.certify)]
 )
@@ -110,10 +115,11 @@ def restricted(y: np.ndarray, matrix: np.ndarray, groups: np.ndarray) -> float:
     return float((best.x * parts(best.x)[1]) ** 0.5)
 
 
-def test_the_spread_of_true_effects_is_that_of_the_whole_likelihood(study: Study, first: pd.DataFrame) -> None:
+def test_the_spread_of_true_effects_is_that_of_the_whole_likelihood(
+    caseworkers: pd.DataFrame, first: pd.DataFrame
+) -> None:
     frame = first[first["main"].notna()].reset_index(drop=True)
-    found = bip.analyses.caseworkers(study).estimates
-    rows = found[found["contrast"] == "sd_true_effects"].set_index("adjustment")
+    rows = caseworkers[caseworkers["contrast"] == "sd_true_effects"].set_index("adjustment")
     y, groups = frame["y"].to_numpy(), frame["main"].to_numpy()
     constant = np.ones((len(frame), 1))
     for adjustment, matrix in (("raw", constant), ("background", np.column_stack([constant, background(frame)]))):
@@ -123,7 +129,35 @@ def test_the_spread_of_true_effects_is_that_of_the_whole_likelihood(study: Study
         assert rows.loc[adjustment, ["n", "events", "clusters"]].tolist() == [len(frame), y.sum(), len(set(groups))]
 
 
-def test_the_halves_of_caseworkers_are_those_of_a_sorted_list(study: Study, everybody: list[Person]) -> None:
+def test_the_spread_of_observed_means_beside_that_of_chance(caseworkers: pd.DataFrame, first: pd.DataFrame) -> None:
+    frame = first[first["main"].notna()].reset_index(drop=True)
+    matrix = np.column_stack([np.ones(len(frame)), background(frame)])
+    fitted, _ = np.linalg.qr(matrix[:, independent(matrix)])
+    left = frame["y"].to_numpy()
+    left = left - fitted @ (fitted.T @ left)
+    counts = frame["main"].value_counts()
+    own = pd.get_dummies(frame["main"], dtype=float)[counts.index[counts >= 5]].to_numpy()
+    own /= own.sum(axis=0)
+    rows = caseworkers.set_index("contrast")
+    observed = rows.loc["sd_observed_means"]
+    assert observed["estimate"] == pytest.approx(np.std(own.T @ left, ddof=1), abs=1e-12)
+    assert observed[["n", "events"]].tolist() == [len(frame), frame["y"].sum()]
+    # What is left is dealt out anew with every caseload as it is, and adjusted again.
+    rng = np.random.default_rng(11)
+    dealt = np.column_stack([rng.permutation(left) for _ in range(2000)])
+    dealt -= fitted @ (fitted.T @ dealt)
+    drawn = np.std(own.T @ dealt, axis=0, ddof=1)
+    chance = rows.loc["sd_chance_means"]
+    # Four errors of the two means of draws, and of their ends.
+    assert chance["estimate"] == pytest.approx(drawn.mean(), abs=4 * drawn.std() * (1 / 999 + 1 / 2000) ** 0.5)
+    assert chance[["conf_low", "conf_high"]].tolist() == pytest.approx(
+        np.quantile(drawn, [0.025, 0.975]).tolist(), abs=0.4 * drawn.std()
+    )
+
+
+def test_the_halves_of_caseworkers_are_those_of_a_sorted_list(
+    caseworkers: pd.DataFrame, everybody: list[Person]
+) -> None:
     frame = first_measurements(everybody, round(24 * 365.25 / 12))
     assert frame["y"].notna().all()
     known = frame[frame["main"].notna()].groupby("main")["y"].agg(["sum", "count"])
@@ -134,7 +168,7 @@ def test_the_halves_of_caseworkers_are_those_of_a_sorted_list(study: Study, ever
     below, tied = known["share"] < middle - 1e-9, (known["share"] - middle).abs() <= 1e-9
     part = (places - below.sum()) / tied.sum()
     lower = below + tied * part
-    found = bip.analyses.caseworkers(study).estimates.set_index("contrast")["estimate"]
+    found = caseworkers.set_index("contrast")["estimate"]
     for name, weight in (("least_effective", lower), ("most_effective", 1 - lower)):
         assert found[name] == pytest.approx((weight * known["sum"]).sum() / (weight * known["count"]).sum(), abs=1e-12)
 
