@@ -110,6 +110,13 @@ def test_it_is_said_in_words_and_drawn(study: Study, language: str) -> None:
     assert isinstance(table, pd.DataFrame)
 
 
+def test_groups_stand_in_the_order_of_their_codes_as_in_the_table_of_participants(study: Study) -> None:
+    for by, first, last in (("birth_region", "sweden", "outside_europe"), ("mental_ill_health", "no", "yes")):
+        terms = bip.analyses.by_group("transitions", study, by=by).estimates["term"].tolist()
+        assert terms[0] == f"any;{by}={first}"
+        assert terms[-2:] == [f"any;{by}={last}", f"any;{by}"]
+
+
 def test_an_unknown_grouping_is_refused(study: Study) -> None:
     with pytest.raises(BipstudyError, match="shoe_size"):
         bip.analyses.by_group("transitions", study, by="shoe_size")

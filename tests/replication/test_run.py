@@ -155,6 +155,9 @@ def test_a_plan_may_ask_for_the_estimates_by_group(study: Study, tmp_path: Path)
     np.testing.assert_array_equal(kept["estimate"], own["estimate"])
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "primary estimates by group" in page
+    # The usual definitions are named in a plan: it is the weighted estimates' question all the same.
+    assert own["term"].str.endswith(("population=own", "population=danish_shares")).sum() == 2
+    assert "Composition" in page.split("primary estimates by group")[1]
     # What is made by group belongs to no question's own estimates.
     assert not run.estimates["term"].str.contains("sex").any()
 

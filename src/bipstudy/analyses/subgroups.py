@@ -66,13 +66,15 @@ def by_group(name: str, study: Study, *, by: str = "sex", fewest: int = FEWEST, 
     >>> import bipstudy as bip
     >>> result = bip.analyses.by_group("transitions", bip.load_example(), by="sex")
     >>> result.estimates["term"].tolist()
-    ['any;sex=man', 'any;sex=woman', 'any;sex']
+    ['any;sex=woman', 'any;sex=man', 'any;sex']
     """
     if by not in GROUPINGS:
         raise BipstudyError("analyses.unknown_grouping", name=by, known=", ".join(GROUPINGS))
     values = _values(study, by)
     counts = values.value_counts()
-    kept = sorted(str(level) for level in counts.index if counts[level] >= fewest)
+    codes = GROUPINGS[by]
+    levels = ("no", "yes") if codes is None else tuple(schema.code_list(codes).values)
+    kept = [level for level in levels if counts.get(level, 0) >= fewest]
     made = {level: _primary(name, part(study, (values == level).to_numpy(dtype=bool)), options) for level in kept}
     frames = {level: _with_enough(frame, fewest) for level, frame in made.items()}
     few = sum(
@@ -130,7 +132,7 @@ def every_grouping(name: str, study: Study, **options: Any) -> Result:
     """
     found = {by: by_group(name, study, by=by, **options) for by in GROUPINGS}
     tables = {by: result.tables["groups"] for by, result in found.items()}
-    danish = None if options or name not in WEIGHTED else _as_danish(study, name)
+    danish = _as_danish(study, name) if _usual(name, options) and name in WEIGHTED else None
     if danish is not None:
         found["danish_shares"], tables["danish_shares"] = danish, danish.tables["populations"]
     remarks = (*found["sex"].remarks, *(danish.remarks if danish is not None else ()))
@@ -156,13 +158,17 @@ def _primary(name: str, study: Study, options: Mapping[str, Any]) -> pd.DataFram
     """Return the primary estimates of an analysis; with the usual definitions, without all that stands beside them."""
     from bipstudy.analyses.headlines import headlines
 
-    analysis = getattr(importlib.import_module("bipstudy.analyses"), name)
-    usual = inspect.signature(analysis).parameters
-    if any(usual[option].default != value for option, value in options.items()):
-        primary: pd.DataFrame = analysis(study, **options).primary()
+    if not _usual(name, options):
+        primary: pd.DataFrame = getattr(importlib.import_module("bipstudy.analyses"), name)(study, **options).primary()
         return primary
     found = headlines(study, [name])
     return found[found["role"] == "primary"].reset_index(drop=True)
+
+
+def _usual(name: str, options: Mapping[str, Any]) -> bool:
+    """Return whether an analysis is asked for with its usual definitions, be they named or not."""
+    usual = inspect.signature(getattr(importlib.import_module("bipstudy.analyses"), name)).parameters
+    return all(usual[option].default == value for option, value in options.items())
 
 
 def part(study: Study, chosen: Any) -> Study:

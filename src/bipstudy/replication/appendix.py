@@ -11,7 +11,7 @@ from bipstudy.analyses.result import worded
 from bipstudy.analyses.wording import written
 from bipstudy.replication.agreement import NEEDS_DANISH_ERROR, NOT_COMPUTABLE
 from bipstudy.replication.beside import Words, records, shown_id
-from bipstudy.replication.layouts import small
+from bipstudy.replication.layouts import small, unbroken
 from bipstudy.replication.summaries import DELIVERED
 from bipstudy.report import Document
 from bipstudy.report.numbers import count, interval, number, percent
@@ -39,7 +39,7 @@ def estimates_table(result: Result, language: str) -> pd.DataFrame:
                 text(f"analyses.outcome.{row['outcome']}", language),
                 text(f"analyses.adjustment.{row['adjustment']}", language),
                 shown,
-                small(row["p_value"], language),
+                unbroken(small(row["p_value"], language)),
                 row["n"],
             ]
         )

@@ -10,7 +10,7 @@ from bipstudy.analyses.result import worded
 from bipstudy.analyses.subgroups import FEWEST
 from bipstudy.analyses.wording import written
 from bipstudy.replication.beside import Words, records
-from bipstudy.replication.layouts import small
+from bipstudy.replication.layouts import small, unbroken
 from bipstudy.report import Document
 from bipstudy.texts import text
 
@@ -52,11 +52,12 @@ def _table(result: Result, language: str, say: Words) -> pd.DataFrame:
         table = _answered(table)
         several = len(set(zip(table["contrast_key"], table["outcome_key"], strict=True))) > 1
         for raw, row in zip(records(table), records(worded(table, language)), strict=True):
-            shown = written(row["scale"], row["estimate"], row["conf_low"], row["conf_high"], language)
+            shown = unbroken(written(row["scale"], row["estimate"], row["conf_low"], row["conf_high"], language))
             # The test stands beside the first group that it is of.
-            p_value = p_values.pop((by, raw["contrast_key"], raw["outcome_key"]), None)
+            tested = p_values.pop((by, raw["contrast_key"], raw["outcome_key"]), None)
+            p_value = "" if tested is None else unbroken(small(tested, language))
             heading = f"{division}: {row['contrast']}, {row['outcome']}" if several else division
-            rows.append([heading, row["group"], row["n"], shown, "" if p_value is None else small(p_value, language)])
+            rows.append([heading, row["group"], row["n"], shown, p_value])
     return pd.DataFrame(rows, columns=say.heads("division", "group", "participants", "ours", "p_alike"))
 
 

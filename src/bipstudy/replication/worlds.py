@@ -84,15 +84,21 @@ def section(page: Document, run: Run, say: Words, drawn: Mapping[str, Any]) -> N
     from bipstudy.replication.multiverse import sentence
 
     page.paragraph(say("multiverse_intro"))
-    for name in run.multiverse.summary["question"]:
+    for name in _questions(run):
         page.section(text(f"analyses.{name}.title", run.language), level=3)
         page.callout(sentence(run.multiverse, name, run.language))
-        page.figure(drawn[f"{NAME}_{name}"], say("figure_multiverse"))
+        caption = "figure_multiverse_indicators" if name == "indicators" else "figure_multiverse"
+        page.figure(drawn[f"{NAME}_{name}"], say(caption))
 
 
 def drawings(run: Run) -> dict[str, Callable[[], Any]]:
     """Return what draws each specification curve."""
     if run.multiverse is None or isinstance(run.multiverse, BipstudyError):
         return {}
-    names = run.multiverse.summary["question"]
-    return {f"{NAME}_{name}": partial(run.multiverse.figure, name, run.language) for name in names}
+    return {f"{NAME}_{name}": partial(run.multiverse.figure, name, run.language) for name in _questions(run)}
+
+
+def _questions(run: Run) -> list[str]:
+    """Return the questions of a multiverse in the order in which the report answers them."""
+    found = set(run.multiverse.summary["question"])
+    return [name for name in run.plan.questions if name in found]

@@ -84,7 +84,7 @@ def curve(
     for marked, colour in ((False, style.QUIET), (True, style.PRIMARY)):
         rows = place[frame["marked"].to_numpy(dtype=bool) == marked]
         part = frame.iloc[rows]
-        top.vlines(rows, part["conf_low"], part["conf_high"], color=colour, linewidth=0.5, alpha=0.35)
+        top.vlines(rows, part["conf_low"], part["conf_high"], color=colour, linewidth=0.5, alpha=0.5)
         top.plot(rows, part["estimate"], ".", color=colour, markersize=2.6)
     top.axhline(1.0, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)))
     top.set_yscale("log")

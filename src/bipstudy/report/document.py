@@ -149,7 +149,8 @@ class Document:
         numbered = f"{text('report.figure', self.language)} {self._figures}. {caption}"
         plain = figures.to_svg(figure, title=caption, description=description, themed=False)
         svg = _own_ids(style.themed(plain), f"f{self._figures}")
-        html = f"<figure>{svg}<figcaption>{escape(numbered)}</figcaption></figure>"
+        html = f'<figure><div class="drawn" tabindex="0">{svg}</div>'
+        html += f"<figcaption>{escape(numbered)}</figcaption></figure>"
         self._add(
             html, {"kind": "figure", "svg": plain, "caption": numbered, "alt": f"{caption} {description}".strip()}
         )
