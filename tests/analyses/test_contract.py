@@ -299,6 +299,29 @@ def test_a_primary_estimate_that_could_not_be_made_is_never_silent() -> None:
         assert any("In its own words: " in note and len(note) > 60 for note in notes), name
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_few_caseworkers_are_told_where_limits_are_normal(name: str) -> None:
+    # Among the twenty of the example a note is due in every analysis but the one whose limits are of the likelihood.
+    result = getattr(bip.analyses, name)(bip.load_example())
+    made = result.primary()
+    made = made[made["conf_low"].notna() & (made["scale"] != "sd")]
+    told = [remark for remark in result.remarks if remark.key.endswith(("note_few", "note_few_caseworkers"))]
+    assert (name != "caseworkers" and not made.empty) == bool(told)
+    for remark in told:
+        assert remark.values["n"] == made["clusters"].min() < 40
+        assert str(made["clusters"].min()) in remark.say("sv")
+        assert remark.say("sv") != remark.say("en")
+
+
+def test_forty_caseworkers_are_enough(results: dict[str, Result]) -> None:
+    for name, result in results.items():
+        told = any(remark.key.endswith(("note_few", "note_few_caseworkers")) for remark in result.remarks)
+        made = result.primary()
+        made = made[made["conf_low"].notna() & (made["scale"] != "sd")]
+        assert told == (name != "caseworkers" and made["clusters"].min() < 40), name
+    assert not any(remark.key.endswith("note_few_caseworkers") for remark in results["continuity"].remarks)
+
+
 def test_nothing_is_said_of_estimates_that_were_made() -> None:
     result = bip.analyses.transitions(bip.load_example())
     assert result.estimates["estimate"].notna().all()

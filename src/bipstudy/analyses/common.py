@@ -37,6 +37,13 @@ _WEIGHTS: ContextVar[Mapping[str, float] | None] = ContextVar("population", defa
 POPULATION = "population_weight"
 # A level of a background variable with fewer rows stands with the most common one: it could not be told apart.
 RARE = 20
+# With fewer, limits that are normal on some scale, and clustered by caseworkers, are too narrow. In `indicators` a
+# sentence of its own says so; those of `caseworkers` are no normal limits.
+ENOUGH_CASEWORKERS = 40
+NORMAL = (
+    "participants", "transitions", "readiness", "belief", "continuity", "activities", "progression", "insights",
+    "measurement", "training",
+)  # fmt: skip
 TOP, BOTTOM = 75.0, 25.0
 
 
@@ -255,7 +262,7 @@ def standardise(
 
 
 def single_threaded(analysis: Callable[P, Result]) -> Callable[P, Result]:
-    """Let an analysis use one thread for linear algebra, and say what it could not estimate.
+    """Let an analysis use one thread for linear algebra, and say what it could not estimate or made of few caseworkers.
 
     The matrices are small: more threads are slower, and their number must not decide the last digit of a result.
     """
@@ -266,9 +273,31 @@ def single_threaded(analysis: Callable[P, Result]) -> Callable[P, Result]:
 
         with threadpool_limits(limits=1), reasons() as said:
             result = analysis(*args, **kwargs)
-        return replace(result, remarks=(*result.remarks, *_not_estimated(result.estimates, said)))
+        few = few_caseworkers(result.estimates) if result.name in NORMAL else []
+        return replace(result, remarks=(*result.remarks, *few, *_not_estimated(result.estimates, said)))
 
     return inner
+
+
+def few_caseworkers(found: pd.DataFrame, sentence: str = "analyses.note_few_caseworkers") -> list[Sentence]:
+    """Return what is said where normal limits of the primary estimates are too narrow, for want of caseworkers.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Estimates; those that could not be made count for nothing, nor do those of least squares, whose limits are t.
+    sentence : str
+        With a place for the number, ``n``.
+
+    Returns
+    -------
+    list of Sentence
+        None with `ENOUGH_CASEWORKERS` or more.
+    """
+    normal = (found["role"] == "primary") & (found["scale"] != "sd") & found["conf_low"].notna()
+    counts = found.loc[normal, "clusters"].dropna()
+    fewest = ENOUGH_CASEWORKERS if counts.empty else int(counts.min())
+    return [Sentence(sentence, {"n": fewest})] if fewest < ENOUGH_CASEWORKERS else []
 
 
 def _not_estimated(found: pd.DataFrame, said: Sequence[str]) -> list[Sentence]:

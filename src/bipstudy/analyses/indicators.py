@@ -7,7 +7,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.analyses.common import FlowBook, outcome_name, ready, single_threaded, whole_months, with_background
+from bipstudy.analyses.common import (
+    FlowBook,
+    few_caseworkers,
+    outcome_name,
+    ready,
+    single_threaded,
+    whole_months,
+    with_background,
+)
 from bipstudy.analyses.estimating import Label, Number, estimates
 from bipstudy.analyses.indicators_count import count, expected
 from bipstudy.analyses.indicators_models import (
@@ -32,8 +40,6 @@ from bipstudy.panel.checks import check_definition
 from bipstudy.study import Study
 
 NAME = "indicators"
-# With fewer, normal limits of a logit are too narrow.
-ENOUGH_CASEWORKERS = 40
 FloatArray = npt.NDArray[np.float64]
 Rows = list[tuple[Label, Number]]
 
@@ -136,7 +142,7 @@ def indicators(study: Study, *, outcome: str = "primary", horizon_months: float 
             Sentence("analyses.indicators.note_search"),
             Sentence("analyses.indicators.note_placeholders"),
             Sentence("analyses.indicators.note_missing"),
-            *_few(sample),
+            *few_caseworkers(made, "analyses.indicators.note_few"),
         ),
     )
 
@@ -169,12 +175,6 @@ def primary_sample(panel: pd.DataFrame) -> Sample:
     """Return the first measurements of a panel as the models take them."""
     first = ready(panel)[panel["first_measurement"].to_numpy()].reset_index(drop=True)
     return sample_of(*with_background(first))
-
-
-def _few(sample: Sample) -> list[Sentence]:
-    """Return what is said where normal limits are too narrow, for want of caseworkers."""
-    count = len(sample.labels)
-    return [Sentence("analyses.indicators.note_few", {"n": count})] if count < ENOUGH_CASEWORKERS else []
 
 
 def _label(
