@@ -28,7 +28,7 @@ _MAX_STEPS = 100
 # Squared lengths of steps in standard errors: where the minimum is reached, where it is near enough to choose the
 # penalty by, and from where on the information is made anew.
 _CONVERGED = 1e-16
-_NEAR = 1e-4
+_NEAR = 1e-8
 _LONG = 1e-1
 
 
@@ -153,13 +153,21 @@ def _minimum(
 ) -> tuple[FloatArray, Any, FloatArray, FloatArray]:
     """Minimum at one strength of the penalty, with the factored information, residuals and linear predictor there.
 
-    The information is made anew only while steps are long: near the minimum that of the place before serves as well.
+    On the way the information is made anew only while steps are long: near the minimum that of the place before serves
+    as well. What is returned is that of the minimum itself.
     """
     from scipy.linalg import cho_factor
     from scipy.special import expit
 
     penalty = np.full(x.shape[1], strength)
     penalty[0] = 0.0
+
+    def factored(chance: FloatArray) -> Any:
+        scaled = x * np.sqrt(w * chance * (1.0 - chance))[:, None]
+        information = scaled.T @ scaled
+        information[np.diag_indices_from(information)] += penalty
+        return cho_factor(information, check_finite=False)
+
     factor: Any = None
     before = np.inf
     for _ in range(_MAX_STEPS):
@@ -167,15 +175,13 @@ def _minimum(
         chance = expit(eta)
         residual = w * (y - chance)
         gradient = residual @ x - penalty * beta
-        if factor is None or before > _LONG:
-            scaled = x * np.sqrt(w * chance * (1.0 - chance))[:, None]
-            information = scaled.T @ scaled
-            information[np.diag_indices_from(information)] += penalty
-            factor = cho_factor(information, check_finite=False)
+        here = factor is None or before > _LONG
+        if here:
+            factor = factored(chance)
         step = _solve(factor, gradient)
         length = float(step @ gradient)
         if length < small:
-            return beta, factor, residual, eta
+            return beta, factor if here else factored(chance), residual, eta
         # A step that is hardly shorter than the one before asks for a new information.
         before = np.inf if length > 0.05 * before else length
         # The penalised likelihood is concave; steps from a fit at a stronger penalty stay short.
