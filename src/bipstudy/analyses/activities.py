@@ -63,8 +63,8 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     Estimands: (1) difference in progression in the next interval, in standard deviations per quarter, and (2) ratio of
     the standardised risks of a transition within the horizon, both a job-focused activity in parallel with another
     activity of another focus (both on the same days, at least 14 of them) against no activity in the interval that has
-    ended; adjusted for background, time in the programme, the level of the
-    participant's answers and, as categories, of the health answer. Population: occasions at least four weeks after the
+    ended; adjusted for background, time in the programme, the level of the participant's answers (the mean of those
+    given, each in standard deviations over these occasions) and, as categories, of the health answer. Population: occasions at least four weeks after the
     one before (or entry), followed from the wash-out on; for (1) those with a next answer. Danish findings: R9 (share
     without any activity), R10 (progression without activity), R11 (job alone), R12 (job in parallel against alone), R13
     (skills, social or health alone). Models: least squares; logit with censoring weights, standardised; errors

@@ -51,9 +51,9 @@ def insights(study: Study, *, outcome: str = "primary", horizon_months: float = 
     The insights: a job or study focus throughout (share of the days so far with an activity of that focus), no gaps
     (share of the days of the quarter before with an activity), parallel activities (two or more for at least 14 days of
     the quarter before), the same caseworker (no change of main caseworker so far) and the caseworker's belief (latest
-    answer). Estimand: ratio of the standardised risks of a transition within the horizon with each insight fully
+    answer given, also where a later form is without it). Estimand: ratio of the standardised risks of a transition within the horizon with each insight fully
     present against absent (belief: the two highest against the two lowest answers), the others as they were; adjusted
-    for quarter, background and the participant's latest answers. Population: quarters of everybody followed from the
+    for quarter, background and the participant's answers at the latest occasion. Population: quarters of everybody followed from the
     wash-out after the first measurement in which all five are known. Danish finding: belief is called by far the most
     important; no size is published, so that there is no benchmark. Models: one joint discrete hazard (complementary
     log-log) with exposures as of the wash-out before each quarter, errors clustered by caseworker and participant;

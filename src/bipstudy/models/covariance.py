@@ -266,8 +266,9 @@ def clustered_covariance(
     ``cadjust = TRUE``. In K, ``stata`` and ``fixest`` leave out absorbed effects nested in a cluster (one is counted
     for each such effect); ``sandwich`` counts all of them, as ``lm`` with dummies does.
 
-    A two-way covariance need not be positive semidefinite; negative eigenvalues are then set to zero, and
-    `repaired` says so (R's ``vcovCL`` leaves them).
+    A two-way covariance need not be positive semidefinite; negative eigenvalues, in units of the errors, are then set
+    to zero, and `repaired` says so (R's ``vcovCL`` leaves them). How much that adds to an error depends a little on
+    how the regressors are written, such as which level is the reference.
 
     Parameters
     ----------
