@@ -123,7 +123,7 @@ def belief(study: Study, *, outcome: str = "primary", horizon_months: float = 12
         estimates=found,
         tables=tables,
         figures=figures(found, tables, asked.named, answered, horizon_months),
-        flow=pd.concat([book.finish("known_rows"), compared.book.finish("known_rows")], ignore_index=True),
+        flow=pd.concat([book.finish("known_rows"), compared.book.finish("known_rows_optimism")], ignore_index=True),
         settings={"months": horizon_months, "days": washout_days},
         remarks=_remarks(study, found),
     )
