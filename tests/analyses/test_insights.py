@@ -27,7 +27,7 @@ def study() -> Study:
 @pytest.fixture(scope="module")
 def rows(study: Study) -> pd.DataFrame:
     episodes = build_episodes(study)
-    so_far = insights._focus_so_far(study, "primary", episodes, WASHOUT)
+    so_far = insights._so_far(study, "primary", episodes, WASHOUT)
     return insights._with_insights(ready(episodes), so_far, WASHOUT)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,6 +107,10 @@ INSIGHTS = ("focus", "no_gaps", "parallel", "same_caseworker", "belief")
 
 @pytest.fixture(scope="module")
 def quarters(everybody: list[Person]) -> pd.DataFrame:
+    return counted(everybody)
+
+
+def counted(everybody: list[Person]) -> pd.DataFrame:
     """Quarters at risk in which all five insights are known, as of a wash-out before each."""
     sent = {person.row["organisation_id"] for person in everybody if person.activities}
     frame = episodes(everybody)
@@ -186,3 +192,24 @@ def test_the_risk_ratios_of_the_five_insights(study: Study, quarters: pd.DataFra
         assert row[["n", "events", "clusters"]].tolist() == [len(y), y.sum(), quarters["cluster"].nunique()]
     present = quarters[list(INSIGHTS)].mean().to_numpy()
     assert found.tables["insights"]["present"].to_numpy() == pytest.approx(present, abs=1e-12)
+
+
+def test_a_belief_stands_when_the_next_form_of_the_same_quarter_is_without_it(study: Study) -> None:
+    forms = study.measurements
+    person = forms["organisation_id"] + "/" + forms["participant_id"]
+    order = forms["occasion"].groupby(person).rank(method="dense")
+    # The second occasion comes a month after the first and the third two months after, without a belief.
+    first = forms["answered_on"].where(order == 1).groupby(person).transform("max")
+    near = {2: pd.Timedelta(days=25), 3: pd.Timedelta(days=75)}
+    moved = forms.copy()
+    for number, later in near.items():
+        own = (order == number) & forms["answered_on"].notna() & first.notna()
+        moved.loc[own, "answered_on"] = (first + later)[own]
+    moved.loc[order == 3, "caseworker_belief"] = pd.NA
+    changed = dataclasses.replace(study, tables={**study.tables, "measurements": moved})
+    frame = counted(people(changed))
+    found = bip.analyses.insights(changed)
+    assert found.primary()["n"].unique().tolist() == [len(frame)]
+    assert found.tables["insights"]["present"].to_numpy() == pytest.approx(
+        frame[list(INSIGHTS)].mean().to_numpy(), abs=1e-12
+    )

@@ -64,11 +64,11 @@ def activities(study: Study, *, outcome: str = "primary", horizon_months: float 
     the standardised risks of a transition within the horizon, both a job-focused activity in parallel with another
     activity of another focus (both on the same days, at least 14 of them) against no activity in the interval that has
     ended; adjusted for background, time in the programme, the level of the participant's answers (the mean of those
-    given, each in standard deviations over these occasions) and, as categories, of the health answer. Population: occasions at least four weeks after the
-    one before (or entry), followed from the wash-out on; for (1) those with a next answer. Danish findings: R9 (share
-    without any activity), R10 (progression without activity), R11 (job alone), R12 (job in parallel against alone), R13
-    (skills, social or health alone). Models: least squares; logit with censoring weights, standardised; errors
-    clustered by caseworker and participant.
+    given, each in standard deviations over these occasions) and, as categories, of the health answer. Population:
+    occasions at least four weeks after the one before (or entry), followed from the wash-out on; for (1) those with a
+    next answer. Danish findings: R9 (share without any activity), R10 (progression without activity), R11 (job alone),
+    R12 (job in parallel against alone), R13 (skills, social or health alone). Models: least squares; logit with
+    censoring weights, standardised; errors clustered by caseworker and participant.
 
     Beside it, for progression and as hazard ratios of the transition in the quarter that follows the wash-out: each
     focus alone; each pair of focuses side by side (two activities, at least 14 days); several side by side against one

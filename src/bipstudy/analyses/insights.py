@@ -31,8 +31,9 @@ from bipstudy.analyses.result import FigureSpec, Result, Sentence
 from bipstudy.panel import answer_columns, build_episodes
 from bipstudy.panel.assembly import read_parts
 from bipstudy.panel.checks import check_definition
-from bipstudy.panel.days import DAYS_PER_MONTH
+from bipstudy.panel.days import DAYS_PER_MONTH, key, latest
 from bipstudy.panel.exposures import read_activities
+from bipstudy.panel.occasions import BELIEF, PREFIX
 from bipstudy.study import Study
 
 NAME = "insights"
@@ -51,14 +52,15 @@ def insights(study: Study, *, outcome: str = "primary", horizon_months: float = 
     The insights: a job or study focus throughout (share of the days so far with an activity of that focus), no gaps
     (share of the days of the quarter before with an activity), parallel activities (two or more for at least 14 days of
     the quarter before), the same caseworker (no change of main caseworker so far) and the caseworker's belief (latest
-    answer given, also where a later form is without it). Estimand: ratio of the standardised risks of a transition within the horizon with each insight fully
-    present against absent (belief: the two highest against the two lowest answers), the others as they were; adjusted
-    for quarter, background and the participant's answers at the latest occasion. Population: quarters of everybody followed from the
-    wash-out after the first measurement in which all five are known. Danish finding: belief is called by far the most
-    important; no size is published, so that there is no benchmark. Models: one joint discrete hazard (complementary
-    log-log) with exposures as of the wash-out before each quarter, errors clustered by caseworker and participant;
-    standardised; general dominance for the shares of the fit. Cannot show: what would happen if an insight were
-    followed: who gets activities, keeps a caseworker or is believed in is no accident.
+    answer given, also where a later form is without it). Estimand: ratio of the standardised risks of a transition
+    within the horizon with each insight fully present against absent (belief: the two highest against the two lowest
+    answers), the others as they were; adjusted for quarter, background and the participant's answers at the latest
+    occasion. Population: quarters of everybody followed from the wash-out after the first measurement in which all five
+    are known. Danish finding: belief is called by far the most important; no size is published, so that there is no
+    benchmark. Models: one joint discrete hazard (complementary log-log) with exposures as of the wash-out before each
+    quarter, errors clustered by caseworker and participant; standardised; general dominance for the shares of the fit.
+    Cannot show: what would happen if an insight were followed: who gets activities, keeps a caseworker or is believed
+    in is no accident.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def insights(study: Study, *, outcome: str = "primary", horizon_months: float = 
     ['insight_focus', 'insight_no_gaps', 'insight_parallel', 'insight_same_caseworker', 'insight_belief']
     """
     episodes = build_episodes(study, outcome=outcome, step_months=STEP_MONTHS, washout_days=washout_days)
-    so_far = _focus_so_far(study, outcome, episodes, washout_days)
+    so_far = _so_far(study, outcome, episodes, washout_days)
     book = FlowBook(NAME, episodes.attrs["flow"], _with_insights(ready(episodes), so_far, washout_days))
     book.keep("changes_unknown", episodes["caseworker_gap_days"].notna())
     book.keep_missing("activity_before_unknown", "ins_no_gaps")
@@ -144,14 +146,14 @@ def primaries(study: Study, episodes: pd.DataFrame | None = None) -> list[tuple[
 
 def primary_sample(study: Study, episodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of the primary estimands with the five insights, and what is adjusted for."""
-    so_far = _focus_so_far(study, "primary", episodes, WASHOUT_DAYS)
+    so_far = _so_far(study, "primary", episodes, WASHOUT_DAYS)
     whole = _with_insights(ready(episodes), so_far, WASHOUT_DAYS)
     kept = episodes["caseworker_gap_days"].notna() & whole[["ins_no_gaps", "ins_belief_top"]].notna().all(axis=1)
     return _prepared(whole[kept].reset_index(drop=True))
 
 
-def _focus_so_far(study: Study, outcome: str, episodes: pd.DataFrame, washout: int) -> Floats:
-    """Return the share of the days from entry up to the wash-out before each row with a job or study focus."""
+def _so_far(study: Study, outcome: str, episodes: pd.DataFrame, washout: int) -> tuple[Floats, Floats]:
+    """Return what is known up to the wash-out before each row: the share of focused days, and the belief last given."""
     parts = read_parts(study, check_definition(study, outcome), "first_measurement")
     table = study.activities
     focused = (table["focus"].isin(FOCUSES) | table["second_focus"].isin(FOCUSES)).to_numpy(dtype=bool)
@@ -164,21 +166,25 @@ def _focus_so_far(study: Study, outcome: str, episodes: pd.DataFrame, washout: i
     length = (day - entered).astype(np.float64)
     known = (length > 0) & parts.activities.recorded[person]
     share: Floats = np.divide(days, length, out=np.full(len(days), np.nan), where=known)
-    return share
+    # An answer that the caseworker did not renew still stands.
+    occasions = parts.occasions
+    belief = occasions.scores.get(PREFIX["caseworker"] + BELIEF, np.full(len(occasions.person), np.nan))
+    given = ~np.isnan(belief)
+    last = latest(key(occasions.person[given], occasions.answered[given]), person, day)
+    return share, np.append(belief[given], np.nan)[last]
 
 
-def _with_insights(frame: pd.DataFrame, so_far: Floats, washout: int) -> pd.DataFrame:
+def _with_insights(frame: pd.DataFrame, so_far: tuple[Floats, Floats], washout: int) -> pd.DataFrame:
     """Add the five insights, 0 absent to 1 fully present, NaN where unknown."""
     since_entry = frame["months_since_entry"] * DAYS_PER_MONTH - washout
     length = np.minimum(since_entry.round(), round(STEP_MONTHS * DAYS_PER_MONTH))
-    # An answer that the caseworker did not renew still stands.
-    belief = frame["belief"].groupby(frame["participant"], sort=False).ffill()
+    focus, belief = so_far[0], pd.Series(so_far[1], index=frame.index)
     known = belief.notna()
-    unknown = frame["activity"].isna() | np.isnan(so_far)
+    unknown = frame["activity"].isna() | np.isnan(focus)
     return frame.assign(
         event=frame["event"].astype(float),
         event_work=(frame["cause"] == WORK).astype(float),
-        ins_focus=np.where(unknown, np.nan, so_far),
+        ins_focus=np.where(unknown, np.nan, focus),
         ins_no_gaps=np.where(unknown, np.nan, 1.0 - frame["gap_days"] / length.where(length > 0)),
         ins_parallel=(frame["activity"] == "parallel").astype(float),
         ins_same_caseworker=(frame["changes_so_far"] == 0).astype(float),
