@@ -58,7 +58,12 @@ def test_a_workbook_of_real_dates_numbers_title_rows_and_helpers(tmp_path):
     assert submission.provenance["caseworkers"]["row"].tolist() == [5, 7]
     assert submission.tables["trainings"]["held_on"].tolist() == [pd.Timestamp("2024-03-05")]
     places = [(finding.code, finding.sheet) for finding in submission.findings]
-    assert places == [("unknown-sheet", "Anteckningar"), ("missing-table", None), ("missing-table", None)]
+    assert places == [
+        ("hidden-sheet", "Underlag"),
+        ("unknown-sheet", "Anteckningar"),
+        ("missing-table", None),
+        ("missing-table", None),
+    ]
     assert "Ring Eva" not in everything(submission.findings)
     assert submission.extracted_on == dt.date(2024, 3, 5)
 
