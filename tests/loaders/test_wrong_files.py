@@ -400,3 +400,11 @@ def _once(kind, folder):
         else:
             _zip(path, {p.name: p.read_bytes() for p in write(folder / "zipped").iterdir()})
     return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["Kim Ek", "Ek, Kim", "AvslutadKim Ek", "Anteckning Kim Ek"])
+def test_a_column_that_may_be_called_after_somebody_is_called_by_its_letter(tmp_path, name):
+    path = tmp_path / "handläggare.csv"
+    path.write_text(f"Organisation;Handläggare;Roll;{name};Övrigt belopp\nA;h1;Kommun;x;1\n", "utf-8")
+    told = {each.column for each in bip.load_submission(path).findings if each.code == "unknown-column"}
+    assert told == {"D", "Övrigt belopp"}

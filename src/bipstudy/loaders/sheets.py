@@ -25,6 +25,8 @@ from bipstudy.schema import Finding
 MAX_COLUMNS = 16_384
 # So many rows may stand above the header of a sheet of which no column is known.
 _TITLE_ROWS = 10
+# First name and surname, in either order. No Swedish heading is written so, and a letter names the column as well.
+_TWO_NAMES = re.compile("[A-ZÅÄÖÉ][a-zåäöéü]+(?:,? +)[A-ZÅÄÖÉ][a-zåäöéü]+")
 # What stands in a row of answers, and in no header: a number with a decimal, a date, a month.
 _LIKE_VALUE = re.compile(r"-?\d+([.,]\d+)?|\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?")
 
@@ -168,8 +170,14 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
 
 
 def may_be_shown(name: str) -> bool:
-    """Say whether the name of an unknown column may stand in a message: it may be somebody's number."""
-    return sum(character.isdigit() for character in name) < 6 and "@" not in name
+    """Say whether the name of an unknown column may stand in a message: it may be somebody's number or name.
+
+    Examples
+    --------
+    >>> may_be_shown("Andel i arbete"), may_be_shown("Kim Ek"), may_be_shown("Ek, Kim"), may_be_shown("850709")
+    (True, False, False, False)
+    """
+    return sum(character.isdigit() for character in name) < 6 and "@" not in name and not _TWO_NAMES.search(name)
 
 
 def _tables_of(grid: Grid, header: Header, alone: bool, mapping: Mapping, findings: list[Finding]) -> list[str]:
