@@ -32,6 +32,8 @@ class Rule:
         Numbers that the rule compares with.
     example : dict of str to str
         What a file that breaks it looks like, for the documentation.
+    unchecked : dict of str to dict
+        Message and cure where it could not be checked for another reason than that a date is not known to the day.
     """
 
     code: str
@@ -44,6 +46,7 @@ class Rule:
     threshold: dict[str, float]
     example: dict[str, str]
     personal: bool = False
+    unchecked: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,4 +101,5 @@ def _rule(entry: dict[str, Any]) -> Rule:
         threshold=entry.get("threshold", {}),
         example=entry["example"],
         personal=bool(entry.get("personal", False)),
+        unchecked=entry.get("unchecked", {}),
     )

@@ -380,9 +380,13 @@ class _Sentences:
             rule = schema.rules()[code]
             said = {name: self._localised(value) for name, value in values.items() if name != "exception"}
             if status == "unchecked":
-                why = "unchecked_file" if code == "missing-table" else "unchecked"
                 title = _lowered(rule.title[self.language])
-                sentence = text(f"validation.{why}_{part}", self.language, **{"title": title, **said})
+                own = rule.unchecked.get(part)
+                sentence = (
+                    text(f"validation.unchecked_{part}", self.language, title=title)
+                    if own is None
+                    else own[self.language].format(**said)
+                )
             else:
                 sentence = getattr(rule, part)[self.language].format(**said)
             if status == "excepted":

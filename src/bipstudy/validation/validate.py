@@ -190,10 +190,9 @@ def _said(data: Data) -> dict[tuple[object, object], set[tuple[object, ...]]]:
     if "said" not in data.memory:
         said: dict[tuple[object, object], set[tuple[object, ...]]] = {}
         for finding in data.loaded:
-            if finding.status == "invalid" or finding.code == "missing-table":
-                whole = finding.row is None
-                place = (None, None, None) if whole else (finding.file, finding.sheet, finding.row)
-                said.setdefault((finding.table, finding.column), set()).add(place)
+            whole = finding.row is None
+            place = (None, None, None) if whole else (finding.file, finding.sheet, finding.row)
+            said.setdefault((finding.table, finding.column), set()).add(place)
         data.memory["said"] = said
     found: dict[tuple[object, object], set[tuple[object, ...]]] = data.memory["said"]
     return found
