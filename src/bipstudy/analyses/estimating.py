@@ -19,6 +19,9 @@ from bipstudy.analyses.result import ESTIMATE_COLUMNS
 FloatArray = npt.NDArray[np.float64]
 T = TypeVar("T")
 Z = 1.959963984540054
+# A logarithm of a ratio, or its error, beyond this was not estimated: several terms together tell the events from the
+# rest, and the fit stopped on its way to infinity.
+_RUN_AWAY = 20.0
 # Set while an analysis runs, and only then: models are fitted deep inside, and their messages belong to its result.
 _SAID: ContextVar[list[str] | None] = ContextVar("said", default=None)
 
@@ -86,11 +89,6 @@ def estimates(rows: Sequence[tuple[Label, Number]]) -> pd.DataFrame:
     return table.astype(
         {**whole, **dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high", "p_value"), float)}
     )
-
-
-# A logarithm of a ratio, or its error, beyond this was not estimated: several terms together tell the events from the
-# rest, and the fit stopped on its way to infinity.
-_RUN_AWAY = 20.0
 
 
 def from_tidy(tidy: pd.DataFrame, term: str, fit: Any, *, ratio: bool = False) -> Number:
