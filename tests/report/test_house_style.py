@@ -13,7 +13,7 @@ from bipstudy.house import house_css
 PACKAGE = Path(bipstudy.__file__).parent
 OWN = {
     "report": PACKAGE / "report" / "templates" / "page.css",
-    "validation": PACKAGE / "validation" / "report.html.j2",
+    "validation": PACKAGE / "validation" / "report.css",
     "codebook": PACKAGE / "schema" / "codebook.html.j2",
 }
 COLOUR = re.compile(r"#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{3})\b(?![\w-])")
@@ -55,7 +55,7 @@ def test_a_page_has_no_colour_of_its_own_and_names_none_that_is_not_there(page: 
     content = OWN[page].read_text("utf-8")
     assert not COLOUR.findall(content)
     defined = set(palettes()["light"]) | set(re.findall(r"--([\w-]+):", content))
-    # One of the validation page is made of a severity and is filled in by the template.
+    # One of the validation page is made of a severity and is set by a class.
     used = set(re.findall(r"var\(--([\w-]+)\)", content))
     assert used <= defined
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,25 @@ from bipstudy.texts import text
 
 if TYPE_CHECKING:
     from bipstudy.validation.findings import Report
+
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The report as two pieces of HTML that stand in any page with the style of `own_css`.
+
+    Attributes
+    ----------
+    top : str
+        Verdict and counts; begins with a heading of level 1.
+    main : str
+        Findings and what was looked at, under headings of level 2.
+    """
+
+    top: str
+    main: str
 
 
 def page(report: Report) -> str:
@@ -25,38 +45,72 @@ def page(report: Report) -> str:
     -------
     str
     """
+    from bipstudy.house import house_css
+
+    values = _values(report)
+    return str(_template("report.html.j2").render(house=house_css(), own=own_css(), **values))
+
+
+def parts(report: Report) -> Parts:
+    """Return the report as pieces for another page, without style and script of its own.
+
+    Parameters
+    ----------
+    report : Report
+
+    Returns
+    -------
+    Parts
+    """
+    values = _values(report)
+    return Parts(*(_template(f"report_{part}.html.j2").render(**values) for part in ("top", "main")))
+
+
+def own_css() -> str:
+    """Return what the report looks like, beside the style that every page shares."""
+    return _HERE.joinpath("report.css").read_text(encoding="utf-8")
+
+
+def _template(name: str) -> Any:
+    """Return a template of this folder."""
     import jinja2
 
-    from bipstudy.house import house_css
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE, encoding="utf-8"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(name)
+
+
+def _values(report: Report) -> dict[str, Any]:
+    """Return what the templates tell."""
     from bipstudy.validation.grouping import grouped
 
     language = report.language
-    source = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
     sections = grouped(report)
     counts = report.counts()
-    return environment.from_string(source).render(
-        language=language,
-        house=house_css(),
-        say=lambda key, **values: text(f"validation.{key}", language, **values),
-        number=lambda value: f"{value:,}".replace(",", "\u00a0"),
-        report=report,
-        verdict=_verdict(report, counts),
-        tiles=[
+    return {
+        "language": language,
+        "say": lambda key, **values: text(f"validation.{key}", language, **values),
+        "number": lambda value: f"{value:,}".replace(",", "\u00a0"),
+        "report": report,
+        "verdict": _verdict(report, counts),
+        "tiles": [
             (kind, number, text(f"validation.{kind}_{'one' if number == 1 else 'many'}", language))
             for kind, number in counts.items()
         ],
-        sections=sections,
-        total=sum(section.count for section in sections),
-        risk=_risk(report),
-        submitted=_submitted(report),
-        passed=_passed(report),
-        not_applicable=[
+        "sections": sections,
+        "total": sum(section.count for section in sections),
+        "risk": _risk(report),
+        "submitted": _submitted(report),
+        "passed": _passed(report),
+        "not_applicable": [
             (schema.rules()[rule.code].title[language], rule.message(language)) for rule in report.not_applicable
         ],
-    )
+    }
 
 
 def _verdict(report: Report, counts: dict[str, int]) -> str:
