@@ -104,7 +104,7 @@ def test_the_person_is_nowhere_and_all_others_stay(original, erased):
     assert mentions(original)
     before = {number: original.study(number) for number in (1, 2, 3, 4)}
     history, erasure = erased
-    assert (erasure.submissions, erasure.releases) == (2, (1, 2, 3))
+    assert (erasure.submissions, erasure.releases) == (2, (1, 2))
     assert mentions(history) == set()
     # The same id of another organisation is somebody else.
     assert mentions(history, "B")
@@ -115,8 +115,9 @@ def test_the_person_is_nowhere_and_all_others_stay(original, erased):
             if "participant_id" in frame:
                 kept = frame[~(frame["organisation_id"].eq("A") & frame["participant_id"].eq(GONE))]
             pd.testing.assert_frame_equal(study.tables[name], kept.reset_index(drop=True))
+        # Who was withdrawn before is in neither release 3 nor 4, so that nobody is erased from them.
         assert (study.hash == former.hash) == (number >= 3)
-        assert dict(study.erased) == ({} if number == 4 else {"A": 1})
+        assert dict(study.erased) == ({} if number >= 3 else {"A": 1})
     assert {path.name for path in history.path.glob("submissions/*")} == set(history.list()["hash"])
     assert not (history.path / "pending.json").exists()
 
@@ -124,8 +125,9 @@ def test_the_person_is_nowhere_and_all_others_stay(original, erased):
 def test_it_is_said_ever_after(without):
     history = without
     history.release()
-    assert history.releases()["erased"].tolist() == [1, 1, 1, 0, 0]
-    assert history.releases()["withdrawn"].tolist() == [0, 0, 0, 0, 0]
+    assert history.releases()["erased"].tolist() == [1, 1, 0, 0, 0]
+    # How many had been withdrawn when a release was frozen stays as it was.
+    assert history.releases()["withdrawn"].tolist() == [0, 0, 1, 1, 0]
     assert history.list()["erased"].tolist() == [1, 1, 1, 0]
     summary = history.study(1).summary()
     assert summary["erased"].tolist() == [1, 0, 1]
@@ -136,7 +138,7 @@ def test_it_is_said_ever_after(without):
     events = [json.loads(line) for line in (history.path / "log.jsonl").read_text("utf-8").splitlines()]
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
     told = next(event for event in events if event["event"] == "erase")
-    assert (told["organisation"], told["submissions"], told["releases"]) == ("A", 2, [1, 2, 3])
+    assert (told["organisation"], told["submissions"], told["releases"]) == ("A", 2, [1, 2])
     assert told["reason"] == f"{'█' * len(GONE)} has the right to"
     mark = json.loads((history.path / "releases" / "1.json").read_bytes())["erased"]
     assert mark == [{"organisation": "A", "mark": told["mark"]}]
@@ -183,7 +185,7 @@ def test_erasing_twice_is_erasing_once_and_two_may_be_erased(erased, without):
     history.erase("A", "000", reason="asked to")
     history.erase("B", GONE, reason="asked to")
     assert dict(history.study(1).erased) == {"A": 2, "B": 1}
-    assert history.releases()["erased"].tolist() == [3, 3, 3, 2]
+    assert history.releases()["erased"].tolist() == [3, 3, 2, 2]
     for caught in ("nobody", "0"):
         with pytest.raises(BipstudyError, match="has such"):
             history.erase("A", caught, reason="typo")
@@ -263,7 +265,7 @@ def test_any_writer_finishes_what_was_left(history, monkeypatch, tmp_path):
     assert mentions(history)
     said = CliRunner().invoke(app, ["pool", "list", str(history.path), "--language", "en"]).stdout
     assert "An erasure was stopped" in said
-    assert history.releases()["erased"].tolist() == [1, 1, 1, 0]
+    assert history.releases()["erased"].tolist() == [1, 1, 0, 0]
     history.add(submission(tmp_path / "b2", named("B", 4)), Verdict())
     assert not history.unfinished
     assert mentions(history) == set()
@@ -308,10 +310,10 @@ def test_the_command_asks_first_and_says_what_was_done(history):
     assert mentions(history)
     done = CliRunner().invoke(app, [*arguments, "--yes", "--json"])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {"organisation": "A", "submissions": 2, "releases": [1, 2, 3]}
+    assert json.loads(done.stdout) == {"organisation": "A", "submissions": 2, "releases": [1, 2]}
     assert GONE not in done.output
     listed = CliRunner().invoke(app, ["pool", "list", str(history.path)]).stdout
-    assert listed.count("1 deltagare har raderats i efterhand") == 6
+    assert listed.count("1 deltagare har raderats i efterhand") == 5
     unknown = CliRunner().invoke(app, [*arguments[:6], "nobody", *arguments[7:], "--yes"])
     assert (unknown.exit_code, "[pool.no_participant]" in unknown.stderr) == (2, True)
 

@@ -272,7 +272,8 @@ def _releases_without(
     files, concerned = {}, []
     for number in sorted(state.releases):
         content = contents.release(number)
-        held = content["submissions"].get(person[0]) in renamed
+        # Who was withdrawn before is in the submission and not in the release, from which nobody is erased then.
+        held = content["submissions"].get(person[0]) in renamed and list(person) not in content["withdrawn"]
         if not renamed.keys() & set(content["submissions"].values()) and list(person) not in content["withdrawn"]:
             continue
         content["submissions"] = {code: renamed.get(each, each) for code, each in content["submissions"].items()}
@@ -306,10 +307,9 @@ def _event_without(
         # Why somebody left may say who it was.
         event["participant"] = event["reason"] = ""
     elif event["event"] == "release" and event["release"] in releases:
+        # How many were withdrawn by then stays true; it names nobody.
         file = releases[event["release"]]
-        content = json.loads(file)
-        event |= {"sha256": sha256(file), "withdrawn": len(content["withdrawn"])}
-        event["erased"] = len(content.get("erased", ()))
+        event |= {"sha256": sha256(file), "erased": len(json.loads(file).get("erased", ()))}
     return event
 
 
