@@ -54,7 +54,11 @@ _UNKNOWN = ("okänd", "okänt", "unknown", "uppgift saknas", "saknas", "vet ej",
 _YES = ("ja", "j", "yes", "y", "1", "x", "true", "sant")
 _NO = ("nej", "n", "no", "0", "false", "falskt")
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u200b\ufeff\u00ad"), " ")
-_DAY = re.compile(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?", re.ASCII)
+_DAY = re.compile(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?", re.ASCII)
+# A moment with its distance from the clock of Greenwich.
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d):(\d\d)(?::\d\d(?:\.\d+)?)? ?(?:(Z|[+-]00(?::?00)?)|[+-]\d\d(?::?\d\d)?)", re.ASCII
+)
 _SWEDISH_DAY = re.compile(r"(\d{1,2})/(\d{1,2}) (\d{4})", re.ASCII)
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})", re.ASCII)
 _QUARTER = re.compile(
@@ -266,6 +270,8 @@ def read_date(text: str) -> tuple[dt.date, str] | None:
     """
     folded = fold(text)
     year, month, day, precision = 0, 1, 1, "day"
+    if found := _MOMENT.fullmatch(folded.upper()):
+        return _day_of(found)
     if found := _DAY.fullmatch(folded.upper()):
         if not found[2] and len(found[3]) + len(found[4]) < 4:
             return None
@@ -285,6 +291,22 @@ def read_date(text: str) -> tuple[dt.date, str] | None:
         return None
 
 
+def _day_of(moment: re.Match[str]) -> tuple[dt.date, str] | None:
+    """Return the day of a moment as a Swedish calendar has it: a clock of Greenwich is one or two hours behind."""
+    try:
+        at = dt.datetime.fromisoformat(f"{moment[1]} {moment[2]}:{moment[3]}")
+    except ValueError:
+        return None
+    if at.year not in _YEARS:
+        return None
+    if moment[4]:
+        # Summer time: from the last Sunday of March to that of October, at one o'clock there.
+        turns = [dt.datetime(at.year, month, 31, 1) for month in (3, 10)]
+        first, last = (turn - dt.timedelta(turn.isoweekday() % 7) for turn in turns)
+        at += dt.timedelta(hours=2 if first <= at < last else 1)
+    return at.date(), "day"
+
+
 def _dates(cells: Cells, markers: dict[str, str]) -> Parsed:
     """Read a column of dates."""
     serial = [_serial(text) for text in cells.distinct]
@@ -293,6 +315,11 @@ def _dates(cells: Cells, markers: dict[str, str]) -> Parsed:
         for text, day in zip(cells.distinct, serial, strict=True)
     ]
     numbers = len(cells.rows_of([day is not None for day in serial]))
+    moved = [
+        bool(found and _MOMENT.fullmatch(text) and not text.startswith(str(found[0])))
+        for text, found in zip(cells.distinct, read, strict=True)
+    ]
+    counts = {"excel-day-number": numbers, "time-of-greenwich": len(cells.rows_of(moved))}
     problems = [
         "" if found or fold(text) in markers else "not-a-date" for text, found in zip(cells.distinct, read, strict=True)
     ]
@@ -302,7 +329,7 @@ def _dates(cells: Cells, markers: dict[str, str]) -> Parsed:
         values=_spread(days, cells),
         precision=_spread(precision, cells),
         problems=_problems(cells, problems),
-        notes={"excel-day-number": numbers} if numbers else {},
+        notes={code: count for code, count in counts.items() if count},
     )
 
 

@@ -30,7 +30,7 @@ from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, read_body
 from bipstudy.loaders.mapping_file import UNSURE
 from bipstudy.loaders.names import column_names, key, table_by_name
-from bipstudy.loaders.recognition import column_synonyms, forbidden, value_synonyms
+from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, value_synonyms
 from bipstudy.loaders.sheets import Source, may_be_shown
 from bipstudy.schema import fold
 from bipstudy.texts import BipstudyError, text
@@ -99,6 +99,9 @@ def draft_mapping(path: str | Path, language: str = "sv") -> str:
     for grid in grids:
         header = find_header(grid, set())
         if header is None:
+            continue
+        if grid.spoilt or any(map(is_mojibake, header.names)):
+            comments.append(text("loaders.draft_spoilt", language, place=_place(grid)))
             continue
         source = Source(grid, header, read_body(grid, header))
         table, sure = _table(source)

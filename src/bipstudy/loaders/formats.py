@@ -6,6 +6,7 @@ import hashlib
 import io
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from bipstudy.loaders.delimited import read_delimited
@@ -32,6 +33,8 @@ _OTHER_DATA = {
 _TYPED = {".xlsx", ".xlsm", ".xls", ".ods", ".sav", ".zsav", ".dta", ".zip", ".parquet"}
 # The first bytes of a Stata file before version 13: its version, the order of bytes, and the kind of file.
 _OLD_STATA = {bytes([version, order, 1, 0]) for version in (104, 105, 108, 110, 111, 113, 114, 115) for order in (1, 2)}
+# The bit of a member of an archive by which it says that its name is UTF-8.
+_SAYS_UTF8 = 0x800
 _NOT_OURS = ("~$", ".", "thumbs.db", "desktop.ini")
 
 
@@ -95,8 +98,10 @@ def _read(name: str, content: bytes, encoding: str | None, reading: Reading, ins
     elif kind in {"sav", "dta"}:
         reading.grids += read_statistics(name, content, kind, findings)
     elif kind == "text":
+        before = len(findings)
         grid = read_delimited(name, content, encoding, findings)
-        reading.grids += [grid] if grid is not None else []
+        spoilt = any(each.code == "wrong-encoding" for each in findings[before:])
+        reading.grids += [replace(grid, spoilt=spoilt)] if grid is not None else []
     else:
         findings.append(Finding(kind, file=name))
 
@@ -157,16 +162,17 @@ def _is_spreadsheet(archive: zipfile.ZipFile) -> bool:
 def _read_members(name: str, archive: zipfile.ZipFile, encoding: str | None, reading: Reading) -> None:
     """Read the files of an archive, within bounds of number and size that do not trust what the archive says."""
     # A damaged directory may hold a member without a name, which ZipInfo.is_dir cannot answer for.
-    entries = [info for info in archive.infolist() if info.filename[-1:] != "/" and not _is_foreign(info.filename)]
+    named = [(_member_name(info), info) for info in archive.infolist()]
+    entries = [(called, info) for called, info in named if called[-1:] != "/" and not _is_foreign(called)]
     if not entries:
         reading.findings.append(Finding("empty-file", file=name))
     if len(entries) > MAX_FILES:
         reading.findings.append(Finding("too-large", file=name))
         return
     left = MAX_BYTES
-    for info in sorted(entries, key=lambda info: info.filename):
-        inner = f"{name}/{info.filename}"
-        if _is_unsafe(info.filename):
+    for called, info in sorted(entries, key=lambda entry: entry[0]):
+        inner = f"{name}/{called}"
+        if _is_unsafe(called):
             # The name itself may be the attack, so it is not repeated.
             reading.findings.append(Finding("unsafe-archive", file=name))
             continue
@@ -187,7 +193,19 @@ def _read_members(name: str, archive: zipfile.ZipFile, encoding: str | None, rea
         _read(inner, content, encoding, reading, inside=True)
 
 
+def _member_name(info: zipfile.ZipInfo) -> str:
+    """Return what a member of an archive is called: some programs write backslashes, or UTF-8 without saying so."""
+    name = info.filename
+    if not (info.flag_bits & _SAYS_UTF8 or name.isascii()):
+        # Python has read the bytes as code page 437, which has the letters of Swedish where 850 has them.
+        try:
+            name = name.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            name = info.filename
+    return name.replace("\\", "/")
+
+
 def _is_unsafe(name: str) -> bool:
     """Say whether a name inside an archive leads out of it, or nowhere."""
-    path = PurePosixPath(name.replace("\\", "/"))
+    path = PurePosixPath(name)
     return not name or path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name

@@ -33,6 +33,8 @@ class Grid:
         Whether it is hidden and none of the template's own, so that who sends it may not know of it.
     ragged : bool
         Whether rows of unequal length are a sign of damage, as in text files.
+    spoilt : bool
+        Whether it was read or saved in a wrong encoding, so that neither its names nor its words are what they were.
     labels : sequence of str
         Labels of the columns, for formats that have them beside the names; by position.
     value_labels : mapping of int to dict
@@ -53,6 +55,7 @@ class Grid:
     helper: bool = False
     hidden: bool = False
     ragged: bool = False
+    spoilt: bool = False
     labels: Sequence[str] = ()
     value_labels: Mapping[int, dict[str, str]] = field(default_factory=dict)
     user_missing: Mapping[int, frozenset[str]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,8 @@ from bipstudy import schema
 from bipstudy.loaders.names import key, words
 
 _SEVERAL_WORDS = 3
+# UTF-8 read as Windows-1252 turns å, ä, ö, Å, Ä, Ö and é into these pairs, which no Swedish word has.
+_MOJIBAKE = re.compile("Ã[¥¤¶…„–©]")
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,17 @@ def forbidden(name: str) -> Forbidden | None:
         if named or holds or of_person:
             return Forbidden(entry["kind"], bool(entry.get("free_text")))
     return None
+
+
+def is_mojibake(name: str) -> bool:
+    """Say whether a name is UTF-8 that was read as Windows-1252, as where a text file is opened in Excel by its name.
+
+    Examples
+    --------
+    >>> is_mojibake("KÃ¶n"), is_mojibake("Kön")
+    (True, False)
+    """
+    return _MOJIBAKE.search(name) is not None
 
 
 def is_free_text(texts: Iterable[str]) -> bool:

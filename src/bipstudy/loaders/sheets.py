@@ -18,7 +18,7 @@ from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import column_names, key, table_by_name
-from bipstudy.loaders.recognition import forbidden, is_free_text, other_questionnaire
+from bipstudy.loaders.recognition import forbidden, is_free_text, is_mojibake, other_questionnaire
 from bipstudy.loaders.unread import left_out, letters, loose, texts, untyped
 from bipstudy.schema import Finding
 
@@ -148,6 +148,12 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         return []
     own = {spelling for name in mapping.tables for spelling in mapping.columns(name)}
     header = find_header(grid, own)
+    if not (grid.spoilt or grid.helper) and header is not None and any(map(is_mojibake, header.names)):
+        findings.append(Finding("wrong-encoding", file=grid.file, sheet=grid.sheet))
+        grid = replace(grid, spoilt=True)
+    if grid.spoilt:
+        # One cause, which is told: whatever else would be said of its columns and codes follows from it.
+        return _refuse(grid, header, findings, unread)
     entries = mapping.entries(grid.file, grid.sheet)
     if grid.helper or mapping.leaves_out(grid.file, grid.sheet) or header is None:
         if header is None and not grid.helper:

@@ -25,6 +25,7 @@ from bipstudy.texts import BipstudyError
 # Findings on files of which nothing was read.
 NOT_READ = {
     "locked-file", "not-text", "too-large", "unknown-encoding", "unreadable-file", "unsafe-archive", "unsupported-file",
+    "wrong-encoding",
 }  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def load_submission(
     sheets = _recognised(grids, names, findings, unread)
     findings += _unused(names, grids)
     loaded = assemble(sheets, names, organisation or names.organisation, findings)
-    if any(each.code in NOT_READ for each in reading.findings):
+    if any(each.code in NOT_READ for each in findings):
         # What is missing may stand in the file that nobody could read.
         findings = [replace(each, status="unchecked") if each.code == "missing-table" else each for each in findings]
     ids = loaded.tables["participants"]["organisation_id"].dropna().unique()

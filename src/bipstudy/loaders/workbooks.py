@@ -22,6 +22,8 @@ MAX_UNPACKED = 4 * 2**30
 MAX_CELLS = 400_000_000
 _MAX_MERGED_ROWS = 100_000
 _HELPERS = frozenset({"instruktion", "instruktioner", "instructions", "las mig", "readme", "koder", "codes"})
+# Names of the zone of moments that say no place.
+_UTC = frozenset({"UTC", "Etc/UTC", "GMT", "Z", "+00:00"})
 Merged = list[tuple[int, int, int, int]]
 
 
@@ -114,7 +116,7 @@ def read_parquet(name: str, content: bytes, findings: list[Finding]) -> list[Gri
             findings.append(Finding("too-large", file=name))
             return []
         table = pyarrow.parquet.read_table(io.BytesIO(content))
-        columns = [column.to_pylist() for column in table.columns]
+        columns = [_plain(column).to_pylist() for column in table.columns]
     except Exception:
         findings.append(Finding("unreadable-file", file=name))
         return []
@@ -127,6 +129,26 @@ def read_parquet(name: str, content: bytes, findings: list[Finding]) -> list[Gri
     ]
     others = beside.of_texts(name, "metadata", [each for each in said if not each.startswith("ARROW:")])
     return [Grid(name, None, rows, range(len(rows))), *grid_beside(name, others)]
+
+
+def _plain(column: Any) -> Any:
+    """Return a column of a Parquet file with text for bytes that are text, and the clock of its zone for moments."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if kind != column.type:
+        column = column.cast(kind)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        # Some programs write text without saying that it is text.
+        try:
+            return column.cast(pa.large_binary()).cast(pa.large_string())
+        except pa.ArrowInvalid:
+            return column
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        clock = pc.strftime(column, format="%Y-%m-%d %H:%M:%S") if kind.tz in _UTC else pc.local_timestamp(column)
+        return pc.binary_join_element_wise(clock, "Z", "") if kind.tz in _UTC else clock
+    return column
 
 
 def _read_excel(name: str, content: bytes, known: dict[str, Extent], findings: list[Finding]) -> list[Grid]:

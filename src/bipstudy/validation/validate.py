@@ -48,6 +48,14 @@ _ABOUT_A_CELL = (
     "answered-without-date",
     "left-reason-without-date",
 )
+# Rules on what an id repeats or refers to, and the table it refers to: nothing is known where the id is spoilt.
+_ABOUT_AN_ID = {
+    "duplicate-key": "",
+    "two-answers-for-one-form": "",
+    "unknown-participant": "participants",
+    "unknown-caseworker": "caseworkers",
+    "participant-without-form": "measurements",
+}
 _PLACE = ("file", "sheet", "row")
 
 
@@ -111,6 +119,7 @@ def validate(
         hits = list(_not_yet_said(code, outcome, data))
         found += [(code, hit) for hit in hits]
         statuses.append(RuleStatus(code, outcome.checked))
+    data = replace(data, loaded=_without_numbers_of_persons(found, data))
     return Report(
         language=language or default_language(),
         places=ordered(mark(collect(data, found), accepted, data)),
@@ -143,6 +152,23 @@ def _without_cells_of(personal: Sequence[schema.Finding], loaded: Sequence[schem
     ]
 
 
+def _without_numbers_of_persons(found: Sequence[tuple[str, Hits]], data: Data) -> list[schema.Finding]:
+    """Return what the loader said, but that an id is spoilt where it is told as the identity number of a person."""
+    if not any(one.code == "spoilt-id" for one in data.loaded):
+        return list(data.loaded)
+    personal = {
+        (hit.table, None if hit.column is None else data.source_column(hit.table, hit.column), place)
+        for code, hit in found
+        if code == "personal-identity-number" and hit.rows is not None
+        for place in _places(data, hit)
+    }
+    return [
+        one
+        for one in data.loaded
+        if one.code != "spoilt-id" or (one.table, one.column, (one.file, one.sheet, one.row)) not in personal
+    ]
+
+
 def _organisations(data: Data) -> list[str]:
     """Return the organisations whose participants are looked at."""
     frame = data.tables.get("participants")
@@ -161,6 +187,9 @@ def _why_not(code: str, absent: list[str], outcome: Outcome, data: Data) -> NotA
 
 def _not_yet_said(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
     """Yield the hits at places of which the loader has said nothing."""
+    if code in _ABOUT_AN_ID:
+        yield from _with_sound_ids(code, outcome, data)
+        return
     if code not in _ABOUT_A_CELL or not data.loaded:
         yield from outcome.hits
         return
@@ -175,14 +204,34 @@ def _not_yet_said(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
         if there is None:
             yield hit
             continue
-        rows = data.provenance[hit.table].iloc[hit.rows]
-        new = [place not in there for place in zip(*(plain(rows[part]) for part in _PLACE), strict=True)]
-        if any(new):
-            each = {
-                name: [one for one, is_new in zip(values, new, strict=True) if is_new]
-                for name, values in hit.each.items()
-            }
-            yield Hits(hit.table, hit.rows[new], hit.column, hit.status, hit.values, each)
+        yield from _only(hit, [place not in there for place in _places(data, hit)])
+
+
+def _with_sound_ids(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
+    """Yield the hits at rows whose own ids are sound; what they refer to may stand where an id is spoilt."""
+    spoilt = {(one.table, one.file, one.sheet, one.row) for one in data.loaded if one.code == "spoilt-id"}
+    doubtful = any(table == _ABOUT_AN_ID[code] for table, *_ in spoilt)
+    for hit in outcome.hits:
+        told = replace(hit, status="unchecked") if doubtful else hit
+        yield from _only(told, [(hit.table, *place) not in spoilt for place in _places(data, hit)] if spoilt else None)
+
+
+def _places(data: Data, hit: Hits) -> Iterator[tuple[object, ...]]:
+    """Yield file, sheet and row of each row of a hit."""
+    rows = data.provenance[hit.table].iloc[hit.rows]
+    yield from zip(*(plain(rows[part]) for part in _PLACE), strict=True)
+
+
+def _only(hit: Hits, kept: list[bool] | None) -> Iterator[Hits]:
+    """Yield the rows of a hit that are kept, if any; None keeps all."""
+    if kept is None or hit.rows is None or all(kept):
+        yield hit
+    elif any(kept):
+        each = {
+            name: [one for one, is_kept in zip(values, kept, strict=True) if is_kept]
+            for name, values in hit.each.items()
+        }
+        yield Hits(hit.table, hit.rows[kept], hit.column, hit.status, hit.values, each)
 
 
 def _said(data: Data) -> dict[tuple[object, object], set[tuple[object, ...]]]:
