@@ -13,9 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 from test_what_stewards_send import FORMS, PARTICIPANTS, PERSONS, QUESTIONS, delivery, forms, people, write
 
 import bipstudy as bip
+from bipstudy import schema
 from bipstudy.loaders.cells import read_date
 from bipstudy.loaders.draft import draft_mapping
 
@@ -180,3 +182,133 @@ def test_an_id_that_is_spoilt_is_not_told_as_double_or_unknown_as_well(tmp_path:
     # The forms have ids that nobody has spoilt; whether theirs stand among the participants is not known.
     unknown = [("unknown-participant", "unchecked", "Deltagare")] * len(forms())
     assert everything(folder) == [*[("spoilt-id", "invalid", "Deltagare")] * 3, *unknown]
+
+
+def book(path: Path, **changes: object) -> openpyxl.Workbook:
+    """Return a right workbook."""
+    made = openpyxl.Workbook()
+    made.remove(made.active)
+    for name, rows in (("Deltagare", [PARTICIPANTS, *people()]), ("Formulär", [[*FORMS, *QUESTIONS], *forms()])):
+        sheet = made.create_sheet(name)
+        for row in rows:
+            sheet.append([int(cell) if cell.isdigit() else cell for cell in row])
+    return made
+
+
+@pytest.mark.parametrize("shown", ["mmm\\-yy", "yyyy\\-mm", "mmm-yy", '[$-41D]mmmm "år" yyyy;@'])
+def test_dates_that_excel_shows_as_months_are_months(tmp_path: Path, shown: str) -> None:
+    made = book(tmp_path)
+    for row, month in ((2, 1), (3, 1), (4, 1)):
+        cell = made["Deltagare"].cell(row, 3, dt.datetime(2024, month, 1))
+        cell.number_format = shown
+    made.save(tmp_path / "bok.xlsx")
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    assert loaded.tables["participants"]["entered_on_precision"].tolist() == ["month"] * 3
+    assert [(each.code, each.column, each.count) for each in loaded.findings] == [("shown-as-month", "Startade", 3)]
+
+
+@pytest.mark.parametrize(("shown", "last"), [("yyyy-mm", 17), ("yyyy-mm-dd", 1), ("d/m yyyy", 1), ('mm"/"dd yyyy', 1)])
+def test_days_that_are_known_stay_days(tmp_path: Path, shown: str, last: int) -> None:
+    made = book(tmp_path)
+    for row, day in ((2, 1), (3, 1), (4, last)):
+        made["Deltagare"].cell(row, 3, dt.datetime(2024, 1, day)).number_format = shown
+    made.save(tmp_path / "bok.xlsx")
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    assert loaded.tables["participants"]["entered_on_precision"].tolist() == ["day"] * 3
+    assert loaded.findings == []
+
+
+def outcomes(made: openpyxl.Workbook, extents: list[object], shown: str) -> None:
+    sheet = made.create_sheet("Utfall")
+    columns = [
+        "organisation_id",
+        "participant_id",
+        "outcome_id",
+        "status",
+        "start",
+        "lasted_a_month",
+        "extent_percent",
+        "source",
+    ]
+    labels = {column.name: column.label["sv"] for column in schema.table("outcomes").columns}
+    sheet.append([labels[name] for name in columns])
+    for at, (person, extent) in enumerate(zip(PERSONS, extents, strict=True)):
+        sheet.append(["A", person, str(at), "work_subsidised", "2024-10-01", "yes", extent, "register"])
+        sheet.cell(at + 2, 7).number_format = shown
+
+
+@pytest.mark.parametrize("shown", ["0%", "0.00%", '0.0 "%";[Red]-0.0\\ %', "0\\ %"])
+def test_shares_that_excel_shows_as_percent(tmp_path: Path, shown: str) -> None:
+    made = book(tmp_path)
+    outcomes(made, [0.575, 1, 0.25], shown)
+    made["Deltagare"].cell(1, 9, "Andel i arbete eller studier 5 år")
+    for row, share in ((2, 0.35), (3, 1), (4, "12.5 %")):
+        made["Deltagare"].cell(row, 9, share).number_format = "0%"
+    made.save(tmp_path / "bok.xlsx")
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    seen = [57.5, 100.0, 25.0] if shown.replace("\\", "").split(";")[0].endswith("%") else [0.575, 1.0, 0.25]
+    assert loaded.tables["outcomes"]["extent_percent"].tolist() == seen
+    assert loaded.tables["participants"]["work_or_study_share_5y"].tolist() == [0.35, 1.0, 0.125]
+    assert loaded.findings == []
+
+
+def test_answers_that_are_shown_as_percent_by_mistake_are_answers(tmp_path: Path) -> None:
+    made = book(tmp_path)
+    before = bip.load_submission(delivery(tmp_path / "right"))
+    for row in range(2, 20):
+        made["Formulär"].cell(row, 9).number_format = "0%"
+    made.save(tmp_path / "bok.xlsx")
+    same(bip.load_submission(tmp_path / "bok.xlsx"), before)
+
+
+def test_formulas_that_nobody_has_calculated_are_no_empty_answers(tmp_path: Path) -> None:
+    made = book(tmp_path)
+    sheet, heading = made["Formulär"], QUESTIONS[-1]
+    last = len(FORMS) + len(QUESTIONS)
+    for row in (3, 5):
+        sheet.cell(row, last, f"=I{row}")
+    made.save(tmp_path / "bok.xlsx")
+    found = bip.load_submission(tmp_path / "bok.xlsx").findings
+    assert [(each.code, each.row, each.column) for each in found] == [
+        ("spreadsheet-error", row, heading) for row in (3, 5)
+    ]
+
+
+def test_formulas_with_a_result_are_read(tmp_path: Path, right: bip.loaders.Submission) -> None:
+    made = xlsxwriter.Workbook(tmp_path / "bok.xlsx")
+    for name, rows in (("Deltagare", [PARTICIPANTS, *people()]), ("Formulär", [[*FORMS, *QUESTIONS], *forms()])):
+        sheet = made.add_worksheet(name)
+        for at, row in enumerate(rows):
+            for place, cell in enumerate(row):
+                if cell.isdigit():
+                    sheet.write_formula(at, place, "=1+1", None, int(cell))
+                elif place == len(FORMS) and at:
+                    sheet.write_formula(at, place, '=""', None, "")
+                else:
+                    sheet.write(at, place, cell)
+    made.close()
+    same(bip.load_submission(tmp_path / "bok.xlsx"), right)
+
+
+def test_a_zero_that_a_program_wrote_for_a_formula_is_no_result(tmp_path: Path) -> None:
+    made = xlsxwriter.Workbook(tmp_path / "bok.xlsx")
+    sheet = made.add_worksheet("Deltagare")
+    for at, row in enumerate([[*PARTICIPANTS, "Månader sedan arbete"], *([*one, "7"] for one in people())]):
+        sheet.write_row(at, 0, row[:-1])
+        sheet.write(at, 8, row[-1]) if not at else sheet.write_formula(at, 8, "=3+4")
+    made.close()
+    delivery(tmp_path / "right")
+    (tmp_path / "formulär.csv").write_bytes((tmp_path / "right" / "formulär.csv").read_bytes())
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    assert loaded.tables["participants"]["months_since_work"].isna().all()
+    assert [each.row for each in loaded.findings if each.code == "spreadsheet-error"] == [2, 3, 4]
+
+
+def test_hidden_and_filtered_rows_are_told(tmp_path: Path, right: bip.loaders.Submission) -> None:
+    made = book(tmp_path)
+    for row in (2, 5, 40):
+        made["Formulär"].row_dimensions[row].hidden = True
+    made.save(tmp_path / "bok.xlsx")
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    same(loaded, right)
+    assert [(each.code, each.sheet, each.count) for each in loaded.findings] == [("hidden-rows", "Formulär", 2)]

@@ -44,6 +44,10 @@ class Grid:
     merged : sequence of (int, int, int, int)
         First row, first column, last row and last column, as positions, of merged cells that hold something. The rows
         hold the content in each row that a cell covers downwards.
+    percent, month : mapping of int to frozenset
+        Position of a column to the rows, as positions, in which a share is shown as percent, or a day as its month.
+    unseen : frozenset of int
+        Positions of the rows that are hidden or filtered away.
     beside : sequence of Beside
         What the file holds beside its cells; a grid that has it has no rows.
     """
@@ -60,6 +64,9 @@ class Grid:
     value_labels: Mapping[int, dict[str, str]] = field(default_factory=dict)
     user_missing: Mapping[int, frozenset[str]] = field(default_factory=dict)
     merged: Sequence[tuple[int, int, int, int]] = ()
+    percent: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    month: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    unseen: frozenset[int] = frozenset()
     beside: Sequence[Beside] = ()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
+from bipstudy.loaders.sheet_looks import Looks
+
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -16,7 +18,7 @@ _MAX_COLUMNS = 16_384
 _MAX_CELLS = 50_000_000
 # Kind, sheet, row and text of what stands beside the cells.
 Written = tuple[str, str | None, int | None, str]
-Sheet = tuple[str, bool, list[list[object]], list[tuple[int, int, int, int]]]
+Sheet = tuple[str, bool, list[list[object]], list[tuple[int, int, int, int]], Looks]
 
 
 class TooLargeError(Exception):
@@ -35,8 +37,9 @@ def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
 
     Yields
     ------
-    (str, bool, list of list, list of (int, int, int, int))
-        Name, whether hidden, rows of cells, and first row, first column, last row and last column of merged cells.
+    (str, bool, list of list, list of (int, int, int, int), Looks)
+        Name, whether hidden, rows of cells, first row, first column, last row and last column of merged cells, and what
+        is shown as percent or hidden.
 
     Raises
     ------
@@ -46,26 +49,26 @@ def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
         The part is damaged.
     """
     hidden: set[str] = set()
-    name, style, rows, merged, total = "", "", [], [], 0
+    name, style, rows, merged, total, looks = "", "", [], [], 0, Looks()
     for event, element in ElementTree.iterparse(content, events=("start", "end")):
         if event == "start":
             if element.tag == f"{_TABLE}table":
                 name, style = element.get(f"{_TABLE}name", ""), element.get(f"{_TABLE}style-name", "")
-                rows, merged = list[list[object]](), list[tuple[int, int, int, int]]()
+                rows, merged, looks = list[list[object]](), list[tuple[int, int, int, int]](), Looks()
             continue
         written += _beside(element, name, len(rows) + 1)
         if element.tag.endswith("}style"):
             if any(each.get(f"{_TABLE}display") == "false" for each in element):
                 hidden.add(next((value for key, value in element.attrib.items() if key.endswith("}name")), ""))
         elif element.tag == f"{_TABLE}table-row":
-            total += _add_row(element, rows, merged)
+            total += _add_row(element, rows, merged, looks)
             if total > _MAX_CELLS:
                 raise TooLargeError
             element.clear()
         elif element.tag == f"{_TABLE}table":
             while rows and not any(cell != "" for cell in rows[-1]):
                 rows.pop()
-            yield name, style in hidden, rows, merged
+            yield name, style in hidden, rows, merged, looks
             element.clear()
 
 
@@ -91,7 +94,9 @@ def archive_is_locked(archive: zipfile.ZipFile) -> bool:
         return b"encryption-data" in manifest.read(2**20)
 
 
-def _add_row(element: ElementTree.Element, rows: list[list[object]], merged: list[tuple[int, int, int, int]]) -> int:
+def _add_row(
+    element: ElementTree.Element, rows: list[list[object]], merged: list[tuple[int, int, int, int]], looks: Looks
+) -> int:
     """Add a row as often as it is repeated; return the number of cells added. Empty rows are repeated only in name."""
     cells: list[object] = []
     for cell in element:
@@ -105,12 +110,16 @@ def _add_row(element: ElementTree.Element, rows: list[list[object]], merged: lis
             merged.append((len(rows), len(cells), len(rows) + min(down, 2**20) - 1, last))
         if value != "" and len(cells) + times > _MAX_COLUMNS:
             raise TooLargeError
+        if cell.get(f"{_OFFICE}value-type") == "percentage":
+            looks.percent |= {(len(rows), len(cells) + at) for at in range(min(times, _MAX_COLUMNS))}
         cells += [value] * min(times, _MAX_COLUMNS - len(cells))
     while cells and cells[-1] == "":
         cells.pop()
     times = _times(element, "number-rows-repeated")
     if (cells and times * len(cells) > _MAX_CELLS) or (not cells and times > 1_048_576):
         raise TooLargeError
+    if cells and element.get(f"{_TABLE}visibility") in {"collapse", "filter"}:
+        looks.hidden |= set(range(len(rows), len(rows) + times))
     rows += [list(cells) for _ in range(times)]
     return times * max(len(cells), 1)
 

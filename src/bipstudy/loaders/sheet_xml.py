@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
+from bipstudy.loaders.sheet_looks import Looks, Styles, read_styles
+
 _CHUNK = 8 * 2**20
 _CARRIED = 2**20
 _SMALL_PART = 16 * 2**20
@@ -38,6 +40,8 @@ class Extent:
         Row and column, from 0, and the error value.
     tail : bytes
         What stands below the rows: lists of allowed values, links, headers of print.
+    looks : Looks
+        Cells that are shown otherwise than by their values, and rows that are hidden.
     """
 
     rows: int = 0
@@ -45,6 +49,7 @@ class Extent:
     cells: int = 0
     errors: list[tuple[int, int, str]] = field(default_factory=list)
     tail: bytes = b""
+    looks: Looks = field(default_factory=Looks)
 
     @property
     def too_large(self) -> bool:
@@ -73,10 +78,11 @@ def extents(archive: zipfile.ZipFile) -> dict[str, Extent]:
         The workbook is damaged.
     """
     sheets = sheet_parts(archive)
+    styles = _styles(archive)
     found = {}
     for info in archive.infolist():
         if info.filename in sheets:
-            found[sheets[info.filename]] = _extent(archive, info)
+            found[sheets[info.filename]] = _extent(archive, info, styles)
         elif info.filename.startswith("xl/") and info.filename.endswith(".xml"):
             for _ in _pieces(archive, info):
                 pass
@@ -137,7 +143,16 @@ def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     yield rest
 
 
-def _extent(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Extent:
+def _styles(archive: zipfile.ZipFile) -> Styles:
+    """Return which styles of a workbook show a value as something else."""
+    parts = []
+    for name in ("xl/styles.xml", "xl/workbook.xml"):
+        known = name in archive.namelist() and archive.getinfo(name).file_size <= _SMALL_PART
+        parts.append(_small(archive, name) if known else None)
+    return read_styles(*parts)
+
+
+def _extent(archive: zipfile.ZipFile, info: zipfile.ZipInfo, styles: Styles) -> Extent:
     """Return how far a sheet reaches."""
     extent, digits, last = Extent(), 1, "A"
     for piece in _pieces(archive, info):
@@ -151,6 +166,7 @@ def _extent(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Extent:
             at = beyond.start() + 1
         if b't="e"' in piece:
             extent.errors += _errors(piece)
+        extent.looks.add(piece, styles)
         end = _END.search(piece) if not extent.tail and b"sheetData" in piece else None
         extent.tail += piece[end.end() :] if end else piece[: _MAX_TAIL - len(extent.tail)] if extent.tail else b""
     extent.rows = max(extent.rows, 10**digits - 1)

@@ -19,6 +19,7 @@ from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import column_names, key, table_by_name
 from bipstudy.loaders.recognition import forbidden, is_free_text, is_mojibake, other_questionnaire
+from bipstudy.loaders.sheet_looks import as_months, as_percent
 from bipstudy.loaders.unread import left_out, letters, loose, texts, untyped
 from bipstudy.schema import Finding
 
@@ -112,7 +113,7 @@ class Source:
 
     def add(self, sheet: Sheet, position: int, canonical: str, cells: Cells | None = None) -> None:
         """Give a sheet one of the columns."""
-        sheet.columns[canonical] = self.body.columns[position] if cells is None else cells
+        sheet.columns[canonical] = self.as_shown(sheet.table, position, canonical) if cells is None else cells
         sheet.names[canonical] = (
             self.shown(position) if not self.header.names[position] else self.header.names[position]
         )
@@ -120,6 +121,16 @@ class Source:
             sheet.value_labels[canonical] = self.grid.value_labels[position]
         if position in self.grid.user_missing:
             sheet.user_missing[canonical] = self.grid.user_missing[position]
+
+    def as_shown(self, table: str, position: int, canonical: str) -> Cells:
+        """Return a column as a person sees it, where a date or number is shown as something else than it is."""
+        cells = self.body.columns[position]
+        kind = next((column.kind for column in schema.table(table).columns if column.name == canonical), None)
+        written = {"number": (self.grid.percent, as_percent), "date": (self.grid.month, as_months)}
+        shown, write = written.get(kind or "", ({}, as_percent))
+        if position not in shown:
+            return cells
+        return write(cells, [row in shown[position] for row in self.body.at.tolist()])
 
 
 def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
@@ -326,6 +337,8 @@ def _bind_table(source: Source, table: str, entry: TableMapping, used: set[int],
             continue
         used.add(position)
         source.add(sheet, position, canonical)
+        if position in source.grid.month and sheet.columns[canonical] is not source.body.columns[position]:
+            findings.append(sheet.finding("shown-as-month", canonical, count=len(source.grid.month[position])))
     for canonical, value in entry.constants.items():
         if canonical not in sheet.columns:
             sheet.columns[canonical] = constant(value, len(sheet.rows))
@@ -386,6 +399,9 @@ def _note_rows(source: Source, table: str, findings: list[Finding]) -> None:
         values: dict[str, object] = {"rows": count}
         findings.append(Finding("several-header-rows", table, grid.file, grid.sheet, row, values=values))
     body = source.body
+    unseen = len(grid.unseen.intersection(body.at.tolist())) if grid.unseen else 0
+    if unseen:
+        findings.append(Finding("hidden-rows", table, grid.file, grid.sheet, count=unseen))
     for code, rows in (("total-row", body.totals), ("footer-row", body.footers), ("repeated-header", body.again)):
         findings += [Finding(code, table, grid.file, grid.sheet, row) for row in rows]
 

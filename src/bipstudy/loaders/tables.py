@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from bipstudy.loaders.sheets import Sheet
 from bipstudy.schema import Finding, fold
 from bipstudy.texts import LANGUAGES
 
+_PERCENT = re.compile(r"([+-]?\d{1,9}(?:[.,]\d{1,12})?) ?%", re.ASCII)
 _PRECISIONS = {
     **{name: name for name in schema.PRECISIONS},
     "dag": "day",
@@ -178,6 +181,9 @@ def _translated(sheet: Sheet, name: str, kind: str, codes: str | None, cells: Ce
     own = sheet.entry.values.get(name, {})
     labels, declared = sheet.value_labels.get(name, {}), sheet.user_missing.get(name, frozenset())
     dates = (sheet.entry.date_format or mapping.date_format) if kind == "date" else None
+    if kind == "number" and any("%" in text for text in cells.distinct):
+        whole = schema.table(sheet.table).column(name).maximum
+        cells = Cells([_without_percent(text, whole) for text in cells.distinct], cells.position)
     if not (own or labels or declared or dates):
         return cells
     markers = {**MISSING, **mapping.missing, **sheet.entry.missing}
@@ -199,6 +205,21 @@ def _translated(sheet: Sheet, name: str, kind: str, codes: str | None, cells: Ce
         return text if fold(text) in spellings and fold(label) not in spellings else label
 
     return Cells([meant(text) for text in cells.distinct], cells.position)
+
+
+def _without_percent(text: str, whole: float | None) -> str:
+    """Return a percentage as the number of a column whose whole is 1 or 100, and all else as it is.
+
+    Examples
+    --------
+    >>> _without_percent("62,5 %", 100), _without_percent("62,5 %", 1), _without_percent("62,5 %", 168)
+    ('62,5', '0,625', '62,5 %')
+    """
+    found = _PERCENT.fullmatch(text)
+    if found is None or whole not in {1, 100}:
+        return text
+    share = Decimal(found[1].replace(",", ".")) / (100 // int(whole))
+    return f"{share.normalize():f}".replace(".", "," if "," in found[1] else ".")
 
 
 def _without_dont_know(name: str, parsed: Parsed) -> tuple[pd.Series, pd.Series | None]:

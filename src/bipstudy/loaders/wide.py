@@ -89,7 +89,7 @@ def _form_sheet(source: Source, sheet: Sheet, block: Wide, form: _Form, occasion
         shown={},
     )
     for canonical, position in form.items():
-        source.add(done, position, canonical, _taken(source.body.columns[position], kept))
+        source.add(done, position, canonical, _taken(source.as_shown(sheet.table, position, canonical), kept))
         done.shown[canonical] = block.pattern.text.replace("{item}", canonical)
     constants = {**block.constants, **({"respondent": respondent} if respondent else {})}
     constants |= {"occasion": str(occasion)} if occasion >= 0 else {}

@@ -7,11 +7,13 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from bipstudy.loaders import beside, biff, opendocument, sheet_xml
 from bipstudy.loaders.grids import Grid, grid_beside
 from bipstudy.loaders.names import key, table_by_name
+from bipstudy.loaders.sheet_looks import NOT_COUNTED, by_column
 from bipstudy.loaders.sheet_xml import Extent
 from bipstudy.schema import Finding, fold
 from bipstudy.schema.template import helper_sheets
@@ -90,9 +92,10 @@ def read_ods(name: str, archive: zipfile.ZipFile, findings: list[Finding]) -> li
             findings.append(Finding("locked-file", file=name))
             return []
         with archive.open(info) as part:
-            for sheet, hidden, rows, merged in opendocument.read_sheets(part, written):
+            for sheet, hidden, rows, merged, looks in opendocument.read_sheets(part, written):
                 if rows:
-                    grids.append(_grid(name, sheet, rows, merged, hidden))
+                    grid = _grid(name, sheet, rows, merged, hidden)
+                    grids.append(replace(grid, percent=by_column(looks.percent), unseen=frozenset(looks.hidden)))
         others = beside.of_opendocument(name, archive, written)
     except opendocument.TooLargeError:
         findings.append(Finding("too-large", file=name))
@@ -184,6 +187,7 @@ def _read_sheet(name: str, book: Any, sheet: str, hidden: bool, extent: Extent, 
     if extent.too_large:
         findings.append(Finding("too-large", file=name, sheet=sheet))
         return []
+    looks = extent.looks
     try:
         with _unheard():
             raw = book.get_sheet_by_name(sheet)
@@ -193,10 +197,17 @@ def _read_sheet(name: str, book: Any, sheet: str, hidden: bool, extent: Extent, 
         _let_through(error)
         findings.append(Finding("unreadable-file", file=name, sheet=sheet))
         return []
-    for row, column, value in extent.errors:
-        if row < len(rows) and column < len(rows[row]):
+    for row, column, value in [*extent.errors, *((*at, NOT_COUNTED) for at in extent.looks.uncounted)]:
+        if row < len(rows):
+            # Cells without a value at the end of a row are not there.
+            rows[row] += [""] * (column + 1 - len(rows[row]))
             rows[row][column] = value
-    return [_grid(name, sheet, rows, [(*first, *last) for first, last in ranges], hidden)] if rows else []
+    if not rows:
+        return []
+    grid = _grid(name, sheet, rows, [(*first, *last) for first, last in ranges], hidden)
+    return [
+        replace(grid, percent=by_column(looks.percent), month=by_column(looks.month), unseen=frozenset(looks.hidden))
+    ]
 
 
 @contextmanager

@@ -1,0 +1,202 @@
+"""How Excel shows the cells of a workbook where that says more than their values: shares, months, hidden rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+
+from bipstudy.loaders.cells import Cells
+
+# What stands in a cell of which nobody knows the value, as the error of a formula.
+NOT_COUNTED = "#BERÄKNA!"
+# Ways of showing a number that every workbook has: whole percent, percent with decimals, month and year.
+_KNOWN = {9: "0%", 10: "0.00%", 17: "mmm-yy"}
+_COUNTED = re.compile(rb"<(?:\w+:)?c\b([^>/]*)>(\s*<(?:\w+:)?f\b.*?)</(?:\w+:)?c>", re.DOTALL)
+_FORMULA = re.compile(rb"<(?:\w+:)?f\b[^>]*?(?:/>|>.*?</(?:\w+:)?f>)", re.DOTALL)
+_VALUE = re.compile(rb"<(?:\w+:)?v>([^<]+)</")
+_PLACE = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"')
+_TEXT = re.compile(rb'\st="str"')
+_ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
+_ROW_NUMBER = re.compile(rb'\sr="(\d{1,7})"')
+_HIDDEN = re.compile(rb'\shidden="(?:1|true)"')
+# What is no part of a date in the way it is shown: quoted words, colours and languages, escaped and filling signs.
+_WORDS = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')
+
+
+@dataclass(frozen=True)
+class Styles:
+    """Which styles of a workbook show a share as percent, and which a day as its month.
+
+    Attributes
+    ----------
+    percent, month : frozenset of int
+        Numbers of the styles, as cells name them.
+    recount : bool
+        Whether the workbook is to be calculated when it is opened: no zero of a formula is a result then.
+    """
+
+    percent: frozenset[int] = frozenset()
+    month: frozenset[int] = frozenset()
+    recount: bool = False
+
+
+@dataclass
+class Looks:
+    """What stands in a sheet beside its values; rows and columns from 0.
+
+    Attributes
+    ----------
+    percent, month : set of (int, int)
+        Cells that are shown as percent and as a month.
+    uncounted : list of (int, int)
+        Formulas that no program has calculated.
+    hidden : set of int
+        Rows that are hidden or filtered away.
+    """
+
+    percent: set[tuple[int, int]] = field(default_factory=set)
+    month: set[tuple[int, int]] = field(default_factory=set)
+    uncounted: list[tuple[int, int]] = field(default_factory=list)
+    hidden: set[int] = field(default_factory=set)
+
+    def add(self, piece: bytes, styles: Styles) -> None:
+        """Add what a piece of the XML of a sheet says, whole cells and rows of it."""
+        if b"hidden=" in piece:
+            for row in _ROW.finditer(piece):
+                number = _ROW_NUMBER.search(row[1])
+                if number and _HIDDEN.search(row[1]):
+                    self.hidden.add(int(number[1]) - 1)
+        for which, places in ((styles.percent, self.percent), (styles.month, self.month)):
+            if which:
+                styled = re.compile(
+                    rb'<(?:\w+:)?c\b([^>]*?\ss="(?:%s)"[^>]*)>' % b"|".join(b"%d" % one for one in which)
+                )
+                places |= {at for cell in styled.finditer(piece) if (at := _place(cell[1]))}
+        if b"<f" in piece or b":f>" in piece or b":f " in piece:
+            found = [cell for cell in _COUNTED.finditer(piece) if _is_uncounted(cell[1], cell[2], styles.recount)]
+            self.uncounted += [at for cell in found if (at := _place(cell[1]))]
+
+
+def _place(about: bytes) -> tuple[int, int] | None:
+    """Return the row and column of a cell, from 0."""
+    place = _PLACE.search(b" " + about)
+    return (int(place[2]) - 1, _position(place[1].decode())) if place else None
+
+
+def _position(letters: str) -> int:
+    """Return the number of a column, from 0, from its letters."""
+    number = 0
+    for letter in letters:
+        number = 26 * number + ord(letter) - ord("A") + 1
+    return number - 1
+
+
+def _is_uncounted(about: bytes, content: bytes, recount: bool) -> bool:
+    """Say whether a cell has a formula and no result; a formula may give an empty text, which is one."""
+    value = _VALUE.search(_FORMULA.sub(b"", content))
+    if value is None:
+        return not _TEXT.search(about)
+    return recount and value[1] == b"0"
+
+
+def by_column(places: Iterable[tuple[int, int]]) -> dict[int, frozenset[int]]:
+    """Return the rows of some places by their column.
+
+    Examples
+    --------
+    >>> sorted(by_column([(2, 0), (3, 0)])[0])
+    [2, 3]
+    """
+    found: dict[int, set[int]] = defaultdict(set)
+    for row, column in places:
+        found[column].add(row)
+    return {column: frozenset(rows) for column, rows in found.items()}
+
+
+def read_styles(styles: ElementTree.Element | None, workbook: ElementTree.Element | None) -> Styles:
+    """Return which styles of a workbook are told apart, from its parts ``styles.xml`` and ``workbook.xml``."""
+    recount = workbook is not None and any(
+        _name(each) == "calcPr" and each.get("fullCalcOnLoad") in {"1", "true"} for each in workbook.iter()
+    )
+    if styles is None:
+        return Styles(recount=recount)
+    shown = dict(_KNOWN)
+    used: list[int] = []
+    for part in styles:
+        if _name(part) == "numFmts":
+            shown |= {int(each.get("numFmtId", "-1")): each.get("formatCode", "") for each in part}
+        elif _name(part) == "cellXfs":
+            used = [int(each.get("numFmtId", "0")) for each in part]
+    plain = [_WORDS.sub("", shown.get(each, "").split(";")[0]).lower() for each in used]
+    return Styles(
+        percent=frozenset(at for at, code in enumerate(plain) if "%" in code),
+        month=frozenset(at for at, code in enumerate(plain) if _is_month(code)),
+        recount=recount,
+    )
+
+
+def _is_month(code: str) -> bool:
+    """Say whether a way of showing a date has year and month, and neither day nor time.
+
+    Swedish Excel writes the year as å in some places.
+    """
+    return "m" in code and bool(set(code) & set("yåe")) and not set(code) & set("dhst0#")
+
+
+def _name(element: ElementTree.Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rsplit("}", 1)[-1]
+
+
+def as_percent(cells: Cells, rows: Sequence[bool]) -> Cells:
+    """Return a column with the numbers of some rows written as they are shown, in percent.
+
+    Examples
+    --------
+    >>> as_percent(Cells.of([0.575, 0.5]), [True, False]).distinct
+    ['57.5 %', '0.5']
+    """
+    return _with(cells, rows, _percent)
+
+
+def as_months(cells: Cells, rows: Sequence[bool]) -> Cells:
+    """Return a column of dates of which some are shown as months, as months where each of these is a first day.
+
+    Examples
+    --------
+    >>> as_months(Cells.of(["2024-03-01", "2024-04-01"]), [True, True]).distinct
+    ['2024-03', '2024-04']
+    >>> as_months(Cells.of(["2024-03-01", "2024-04-17"]), [True, True]).distinct
+    ['2024-03-01', '2024-04-17']
+    """
+    shown = {cells.distinct[place] for place, is_shown in zip(cells.position, rows, strict=True) if is_shown}
+    if any(_first_of_month(text) is None for text in shown if text):
+        return cells
+    return _with(cells, rows, lambda text: _first_of_month(text) or text)
+
+
+def _with(cells: Cells, rows: Sequence[bool], written: Callable[[str], str]) -> Cells:
+    """Return a column with the text of some rows written in another way."""
+    texts = [cells.distinct[place] for place in cells.position]
+    return Cells.of([written(text) if chosen else text for text, chosen in zip(texts, rows, strict=True)])
+
+
+def _percent(text: str) -> str:
+    """Return a share as percent, and what is no number as it is."""
+    try:
+        return f"{round(float(text) * 100, 10):.12g} %"
+    except ValueError:
+        return text
+
+
+def _first_of_month(text: str) -> str | None:
+    """Return the month of a date that is the first day of one, or None."""
+    try:
+        day = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return f"{day:%Y-%m}" if day == dt.datetime(day.year, day.month, 1) else None
