@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from bipstudy.cli import evidence, files, planning, pooling, replicating, studies
+from bipstudy.cli import evidence, files, planning, pooling, replicating, stewarding, studies
 from bipstudy.cli.console import (
     DATA_FALL_SHORT,
     DEFAULT_LANGUAGE,
@@ -40,6 +40,7 @@ app.command("replicate", help=helped("replicate_help"))(replicating.replicate)
 app.command("verify", help=helped("verify_help"))(replicating.verify)
 app.command("compare", help=helped("compare_help"))(replicating.compare)
 app.command("power", help=planning.HELP)(planning.power)
+app.command("steward", help=stewarding.HELP)(stewarding.steward)
 app.command("certify", help=evidence.HELP)(evidence.certify)
 pool.command("add", help=helped("pool_add_help"))(pooling.add)
 pool.command("list", help=helped("pool_list_help"))(pooling.listing)
