@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from bipstudy.loaders.draft_hints import (
     whose,
     worded_answers,
 )
+from bipstudy.loaders.draft_wide import Shape, shapes
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, read_body
@@ -38,9 +38,6 @@ from bipstudy.texts import BipstudyError, text
 _ALIKE = 0.84
 _READABLE = 0.95
 _FEW_VALUES = 15
-_WIDE = re.compile(
-    r"^(?P<before>[^\W\d_]*[_\-. ]?)(?P<item>\d{1,2})(?P<between>[_\-. ]*[^\W\d_]*[_\-. ]*)(?P<at>\d{1,2})$"
-)
 
 
 @dataclass(frozen=True)
@@ -152,6 +149,9 @@ def _table(source: Source) -> tuple[str | None, bool]:
     best = max(scores, key=lambda name: (scores[name], -list(scores).index(name)))
     if named is not None and scores[named] >= scores[best] - 2:
         return named, True
+    if scores[best] <= 0 and named is None and _wide(source, set()):
+        # Little but answers side by side.
+        return "measurements", False
     return (best, False) if scores[best] > 0 else (named, False)
 
 
@@ -204,7 +204,11 @@ def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -
 def _guesses(source: Source, table: str) -> Iterator[_Guess]:
     """Yield the columns of a sheet that may be columns of a table; no column of ours twice."""
     found: dict[str, tuple[float, int, _Guess]] = {}
+    known = column_names(table)
+    in_shapes = {name for shape in shapes(source.header.names, set(known)) for name in shape.occasions}
     for position in range(len(source.header.names)):
+        if source.header.names[position] in in_shapes:
+            continue
         if any(forbidden(name) for name in source.spellings(position)):
             continue
         for canonical, score in _candidates(source.spellings(position), table):
@@ -325,44 +329,34 @@ def _wide_entry(source: Source, language: str) -> list[str]:
     return lines + lines_on_missing(off_scale(_answers(source, set(), set())), language, mark)
 
 
-def _shapes(source: Source, taken: set[str]) -> dict[tuple[str, str], dict[str, tuple[int, int]]]:
-    """Return the columns that are items by occasions, where two or more items have one shape."""
-    shapes: dict[tuple[str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
-    for name in source.header.names:
-        found = _WIDE.match(name)
-        if found and found["between"] and key(name) not in taken:
-            shapes[found["before"], found["between"]][name] = int(found["item"]), int(found["at"])
-    return {shape: places for shape, places in shapes.items() if len({item for item, _ in places.values()}) > 1}
-
-
 def _in_shapes(source: Source, taken: set[str]) -> set[str]:
     """Return the names, by `key`, of the columns that are items by occasions."""
-    shapes = _shapes(source, taken)
-    named = {key(name) for places in shapes.values() for name in places}
-    return named | {key(name) for names in _shaped_dates(source, shapes).values() for name in names}
+    found = shapes(source.header.names, taken)
+    named = {key(name) for shape in found for name in shape.occasions}
+    return named | {key(name) for names in _shaped_dates(source, found).values() for name in names}
 
 
-def _shaped_dates(source: Source, shapes: dict[tuple[str, str], dict[str, tuple[int, int]]]) -> dict[str, list[str]]:
+def _shaped_dates(source: Source, found: Sequence[Shape]) -> dict[str, list[str]]:
     """Return the patterns of the columns of dates that go with items by occasions, and their names."""
-    occasions = {at for places in shapes.values() for _, at in places.values()}
+    occasions = {at for shape in found for at in shape.occasions.values()}
     is_date = [_fits(cells, "measurements", "answered_on") for cells in source.body.columns[: len(source.header.names)]]
-    return dates_of_occasions(source.header.names, is_date, occasions) if shapes else {}
+    return dates_of_occasions(source.header.names, is_date, occasions) if found else {}
 
 
 def _wide(source: Source, taken: set[str]) -> list[str]:
     """Return the lines of a block for columns that are items by occasions."""
-    shapes = _shapes(source, taken)
-    if not shapes:
+    found = shapes(source.header.names, taken)
+    if not found:
         return []
+    of_file = whose(source.grid.file, source.grid.sheet) or "participant"
+    dates = ", ".join(f"{_quoted(pattern)}: answered_on" for pattern in _shaped_dates(source, found))
     lines = ["wide:"]
-    items = list(schema.instrument().items)
-    for (before, between), places in sorted(shapes.items()):
-        lines.append(f"  - pattern: {_quoted(f'{before}{{item}}{between}{{occasion}}')}")
-        lines.append("    items:")
-        for item in sorted({item for item, _ in places.values()}):
-            meant = items[item - 1].id if 0 < item <= len(items) else "?"
-            lines.append(f'      "{item}": {meant}')
-        dates = ", ".join(f"{_quoted(pattern)}: answered_on" for pattern in _shaped_dates(source, shapes))
+    for shape in found:
+        before = shape.pattern.split("{")[0]
+        who = value_synonyms()["respondent"].get(key(before)) or whose(before) or of_file
+        lines.append(f"  - pattern: {_quoted(shape.pattern)}")
+        lines += ["    items:"] if shape.items else []
+        lines += [f'      "{said}": {meant or "?"}' for said, meant in shape.items.items()]
         lines += [f"    columns: {{{dates}}}"] if dates else []
-        lines.append("    set: {respondent: participant, form_status: answered}")
+        lines.append(f"    set: {{respondent: {who}, form_status: answered}}")
     return lines

@@ -13,7 +13,7 @@ from bipstudy.schema import fold
 from bipstudy.texts import text
 
 _DAY_OR_MONTH_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
-_OF_AN_OCCASION = re.compile(r"^(?P<before>\D*[^\W\d_]\D*)(?P<at>\d{1,2})$")
+_OF_AN_OCCASION = re.compile(r"^(?P<before>\D*)(?P<at>\d{1,2})(?P<after>\D*)$")
 _WHOLE = re.compile(r"-?\d{1,3}")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
 # An answer with its words after it, as survey tools write them.
@@ -92,8 +92,9 @@ def dates_of_occasions(names: Sequence[str], is_date: Sequence[bool], occasions:
     found: dict[str, dict[int, str]] = {}
     for name, dates in zip(names, is_date, strict=True):
         match = _OF_AN_OCCASION.match(name)
-        if match and dates and int(match["at"]) in occasions:
-            found.setdefault(f"{match['before']}{{occasion}}", {})[int(match["at"])] = name
+        worded = match is not None and any(map(str.isalpha, match["before"] + match["after"]))
+        if match and worded and dates and int(match["at"]) in occasions:
+            found.setdefault(f"{match['before']}{{occasion}}{match['after']}", {})[int(match["at"])] = name
     return {pattern: list(at.values()) for pattern, at in found.items() if len(at) * 2 >= len(occasions)}
 
 

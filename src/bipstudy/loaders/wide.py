@@ -35,8 +35,9 @@ def unfold(source: Source, sheet: Sheet, used: set[int]) -> list[Sheet]:
         In the order of the blocks of the mapping, of occasions and of respondents. Without rows where no column fits.
     """
     sheets = []
+    taken = frozenset(used)
     for block in sheet.entry.wide:
-        for (occasion, respondent), form in sorted(_forms(source, block, used).items()):
+        for (occasion, respondent), form in sorted(_forms(source, block, taken, used).items()):
             sheets.append(_form_sheet(source, sheet, block, form, occasion, respondent))
     return sheets or [replace(sheet, rows=sheet.rows[:0], columns={name: _none() for name in sheet.columns})]
 
@@ -46,13 +47,16 @@ def _none() -> Cells:
     return Cells([], np.zeros(0, dtype=np.intp))
 
 
-def _forms(source: Source, block: Wide, used: set[int]) -> dict[tuple[int, str], _Form]:
-    """Return for each occasion and respondent the positions of its columns."""
+def _forms(source: Source, block: Wide, taken: frozenset[int], used: set[int]) -> dict[tuple[int, str], _Form]:
+    """Return for each occasion and respondent the positions of its columns.
+
+    A date may be that of the forms of several blocks, where participant and caseworker answered on the same day.
+    """
     known = column_names("measurements")
     items = schema.items()
     forms: dict[tuple[int, str], _Form] = defaultdict(dict)
     for position in range(len(source.header.names)):
-        if position in used:
+        if position in taken:
             continue
         for name in source.spellings(position):
             canonical, parts = None, block.pattern.match(name)
@@ -62,7 +66,7 @@ def _forms(source: Source, block: Wide, used: set[int]) -> dict[tuple[int, str],
             if canonical is None:
                 found = [(pattern.match(name), ours) for pattern, ours in block.columns.items()]
                 parts, canonical = next(((each, ours) for each, ours in found if each is not None), (None, None))
-            if canonical is None or parts is None:
+            if canonical is None or parts is None or (canonical in items and position in used):
                 continue
             who = block.respondents.get(key(parts.get("respondent", "")), "")
             if "respondent" in parts and not who:

@@ -1,0 +1,129 @@
+"""Answers of several occasions side by side, as a draft sees them: numbered or named items by occasions."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bipstudy import schema
+from bipstudy.loaders.names import column_names, key
+
+_NUMBERED = re.compile(
+    r"^(?P<before>(?:[^\W\d_]+[_\-. ]*)?)(?P<first>\d{1,2})(?P<between>[_\-. ]*[^\W\d_]*[_\-. ]*)(?P<second>\d{1,2})$"
+)
+_LAST_NUMBER = re.compile(r"^(?P<rest>.*?)(?P<at>\d{1,2})(?P<after>\)?)$")
+_LAST_WORD = re.compile(r"[^\W\d_]+\.?[\s_.]*$")
+_SEPARATED = re.compile(r"[\s_.,:;(\-–]+$")
+_FIRST_NUMBER = re.compile(
+    r"^(?P<before>(?:[^\W\d_]+[\s_.]*)?)(?P<at>\d{1,2})(?P<between>[\s_.,:;)\-–]+)(?P<item>\D.*)$"
+)
+# Words and letters before the number of an occasion.
+_OCCASION = frozenset({"m", "mat", "matning", "mattillfalle", "t", "tid", "tillfalle", "omgang", "vag", "wave", "time"})
+# Words and letters before the number of an item.
+_ITEM = frozenset({"f", "fr", "fraga", "q", "question", "i", "item", "p", "pastaende", "indikator", "ind", "var", "v"})
+
+
+@dataclass
+class Shape:
+    """Columns that hold the items of several occasions under names of one shape.
+
+    Attributes
+    ----------
+    pattern : str
+        As a mapping has it.
+    items : dict of str to str or None
+        What the names call an item, and the item it may be; empty where they call it as we do.
+    occasions : dict of str to int
+        Name of each column to its occasion.
+    known : set of str
+        The items, as far as their names say them.
+    """
+
+    pattern: str
+    items: dict[str, str | None] = field(default_factory=dict)
+    occasions: dict[str, int] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+
+
+def shapes(names: Sequence[str], taken: set[str]) -> list[Shape]:
+    """Return the shapes of names that hold two or more items.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Headings of a file.
+    taken : set of str
+        Names, by `key`, that are another column.
+
+    Examples
+    --------
+    >>> [found.pattern for found in shapes(["F1_M1", "F2_M1"], set())]
+    ['F{item}_M{occasion}']
+    >>> [found.pattern for found in shapes(["M1_F1", "M1_F2"], set())]
+    ['M{occasion}_F{item}']
+    >>> names = ["Samarbetsförmåga (mätning 1)", "Målmedvetenhet (mätning 1)"]
+    >>> shapes(names, set())[0].pattern, sorted(shapes(names, set())[0].known)
+    ('{item} (mätning {occasion})', ['cooperation', 'goal_orientation'])
+    """
+    open_names = [name for name in names if name and key(name) not in taken]
+    named = list(_named(open_names))
+    told = {name for shape in named for name in shape.occasions}
+    return [*_numbered([name for name in open_names if name not in told]), *named]
+
+
+def _numbered(names: Sequence[str]) -> Iterator[Shape]:
+    """Yield the shapes in which items have numbers."""
+    places: dict[tuple[str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
+    for name in names:
+        found = _NUMBERED.match(name)
+        if found and found["between"]:
+            places[found["before"], found["between"]][name] = int(found["first"]), int(found["second"])
+    items = list(schema.instrument().items)
+    for (before, between), numbers in sorted(places.items()):
+        turned = _is_turned(before, between)
+        of_item = {name: pair[turned] for name, pair in numbers.items()}
+        if len(set(of_item.values())) < 2:
+            continue
+        parts = ("{occasion}", "{item}") if turned else ("{item}", "{occasion}")
+        meant = {
+            str(one): items[one - 1].id if 0 < one <= len(items) else None for one in sorted(set(of_item.values()))
+        }
+        occasions = {name: pair[not turned] for name, pair in numbers.items()}
+        yield Shape(f"{before}{parts[0]}{between}{parts[1]}", dict(meant), occasions)
+
+
+def _is_turned(before: str, between: str) -> bool:
+    """Say whether the number of the occasion stands before that of the item."""
+    first, second = key(before), key(between)
+    return (first in _OCCASION and second not in _OCCASION) or (second in _ITEM and first not in _ITEM)
+
+
+def _named(names: Sequence[str]) -> Iterator[Shape]:
+    """Yield the shapes in which items have our names and a number of the occasion before or after them."""
+    known = {spelt: column for spelt, column in column_names("measurements").items() if column in schema.items()}
+    found: dict[str, Shape] = {}
+    for name in names:
+        if key(name) in known:
+            continue
+        for pattern, item, occasion in _readings(name):
+            if key(item) in known:
+                shape = found.setdefault(pattern, Shape(pattern))
+                shape.occasions[name] = occasion
+                shape.known.add(known[key(item)])
+                break
+    yield from (shape for shape in found.values() if len(shape.known) > 1)
+
+
+def _readings(name: str) -> Iterator[tuple[str, str, int]]:
+    """Yield pattern, item and occasion of each way to read a name as an item with a number after or before it."""
+    last = _LAST_NUMBER.match(name)
+    if last:
+        rest = last["rest"]
+        bare = _LAST_WORD.sub("", rest)
+        for stem in (_SEPARATED.sub("", bare), _SEPARATED.sub("", rest)):
+            yield f"{{item}}{rest[len(stem) :]}{{occasion}}{last['after']}", stem, int(last["at"])
+    first = _FIRST_NUMBER.match(name)
+    if first:
+        yield f"{first['before']}{{occasion}}{first['between']}{{item}}", first["item"], int(first["at"])
