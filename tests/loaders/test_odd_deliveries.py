@@ -12,6 +12,7 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyreadstat
 import pytest
 import xlsxwriter
 from test_what_stewards_send import FORMS, PARTICIPANTS, PERSONS, QUESTIONS, delivery, forms, people, write
@@ -312,3 +313,36 @@ def test_hidden_and_filtered_rows_are_told(tmp_path: Path, right: bip.loaders.Su
     loaded = bip.load_submission(tmp_path / "bok.xlsx")
     same(loaded, right)
     assert [(each.code, each.sheet, each.count) for each in loaded.findings] == [("hidden-rows", "Formulär", 2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown", "stored", "read"),
+    [
+        (
+            "sav",
+            "MOYR8",
+            [dt.date(2024, 1, 1), dt.date(2024, 2, 1), dt.date(2023, 12, 1)],
+            ["2024-01", "2024-02", "2023-12"],
+        ),
+        (
+            "sav",
+            "QYR6",
+            [dt.date(2024, 1, 1), dt.date(2024, 4, 1), dt.date(2023, 12, 1)],
+            ["2024-Q1", "2024-Q2", "2023-Q4"],
+        ),
+        ("dta", "%tm", [768.0, 769.0, 767.0], ["2024-01", "2024-02", "2023-12"]),
+        ("dta", "%tmCCYY-NN", [768.0, 769.0, 767.0], ["2024-01", "2024-02", "2023-12"]),
+        ("dta", "%tq", [256.0, 257.0, 255.0], ["2024-Q1", "2024-Q2", "2023-Q4"]),
+    ],
+)
+def test_months_and_quarters_of_spss_and_stata(
+    tmp_path: Path, kind: str, shown: str, stored: list[object], read: list[str]
+) -> None:
+    frame = pd.DataFrame(people(), columns=PARTICIPANTS)
+    frame["Startade"] = pd.Series(stored)
+    frame.columns = [f"v{at}" for at in range(len(PARTICIPANTS))]
+    writer = {"sav": pyreadstat.write_sav, "dta": pyreadstat.write_dta}[kind]
+    writer(frame, tmp_path / f"deltagare.{kind}", column_labels=PARTICIPANTS, variable_format={"v2": shown})
+    loaded = bip.load_submission(tmp_path).tables["participants"]
+    days = [read_date(each) for each in read]
+    assert list(zip(loaded["entered_on"].dt.date, loaded["entered_on_precision"], strict=True)) == days

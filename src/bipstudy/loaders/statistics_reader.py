@@ -15,6 +15,7 @@ from typing import Any
 
 MAX_CELLS = 400_000_000
 TOO_LARGE, UNREADABLE = 3, 4
+_SPSS_EPOCH = dt.datetime(1582, 10, 14)
 _ENCODINGS = (None, "WINDOWS-1252")
 
 
@@ -48,7 +49,10 @@ def described(content: bytes, kind: str) -> dict[str, Any] | int:
         names = list(meta.column_names)
         return {
             "names": names,
-            "columns": [[_plain(value) for value in values[name]] for name in names],
+            "columns": [
+                [_plain(_period(value, str(_of(meta.original_variable_types, name, "")))) for value in values[name]]
+                for name in names
+            ],
             "labels": [str(label or "") for label in meta.column_labels],
             "value_labels": [
                 [[_plain(code), str(label)] for code, label in _of(meta.variable_value_labels, name, {}).items()]
@@ -67,6 +71,31 @@ def described(content: bytes, kind: str) -> dict[str, Any] | int:
 def _of(found: Any, name: str, otherwise: Any) -> Any:
     """Return what is said of a variable."""
     return (found or {}).get(name, otherwise)
+
+
+def _period(value: Any, shown: str) -> Any:
+    """Return a month or quarter as text, and what is shown as something else as it is.
+
+    SPSS keeps seconds since October 1582 for MOYR and QYR, Stata months or quarters since 1960 for %tm and %tq.
+
+    Examples
+    --------
+    >>> _period(13923446400.0, "MOYR8"), _period(257.0, "%tq"), _period(3.0, "F8.0")
+    ('2024-01', '2024-Q2', 3.0)
+    """
+    if not isinstance(value, float) or value != value:
+        return value
+    try:
+        if shown.startswith(("MOYR", "QYR")):
+            day = _SPSS_EPOCH + dt.timedelta(seconds=value)
+            return f"{day:%Y-%m}" if shown.startswith("M") else f"{day.year}-Q{(day.month + 2) // 3}"
+        if shown.startswith(("%tm", "%tq")) and value.is_integer():
+            each = 12 if shown.startswith("%tm") else 4
+            year, part = divmod(int(value) + 1960 * each, each)
+            return f"{year}-{part + 1:02}" if each == 12 else f"{year}-Q{part + 1}"
+    except OverflowError:
+        return value
+    return value
 
 
 def _plain(value: Any) -> Any:
