@@ -346,3 +346,46 @@ def test_months_and_quarters_of_spss_and_stata(
     loaded = bip.load_submission(tmp_path).tables["participants"]
     days = [read_date(each) for each in read]
     assert list(zip(loaded["entered_on"].dt.date, loaded["entered_on_precision"], strict=True)) == days
+
+
+def test_two_tables_beside_each_other_are_told_once(tmp_path: Path) -> None:
+    made = openpyxl.Workbook()
+    rows, others = [PARTICIPANTS, *people()], [[*FORMS, *QUESTIONS], *forms()]
+    for at, other in enumerate(others):
+        made.active.append([*(rows[at] if at < len(rows) else [None] * len(PARTICIPANTS)), None, *other])
+    made.save(tmp_path / "bok.xlsx")
+    codes = [(code, status) for code, status, _ in everything(tmp_path)]
+    assert codes == [("several-tables", "invalid"), ("missing-table", "unchecked"), ("missing-table", "unchecked")]
+
+
+@pytest.mark.parametrize("before", ["{at}. ", "Fråga {at}: ", "Q{at}) ", "{at} – "])
+def test_questions_with_numbers_before_them(tmp_path: Path, right: bip.loaders.Submission, before: str) -> None:
+    folder = delivery(tmp_path / "numbered")
+    numbered = [before.format(at=at) + question for at, question in enumerate(QUESTIONS, 1)]
+    write(folder / "formulär.csv", [*FORMS, *numbered], *forms())
+    loaded = bip.load_submission(folder)
+    same(loaded, right)
+    assert loaded.findings == []
+
+
+def test_numbers_that_are_occasions_are_not_taken_for_numbers_of_questions(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    twice = [f"{wave}. {question}" for wave in (1, 2) for question in QUESTIONS[:2]]
+    write(folder / "formulär.csv", [*FORMS, *twice], *([*form[:8], "1", "2", "3", "4"] for form in forms()))
+    loaded = bip.load_submission(folder)
+    assert loaded.tables["measurements"]["job_search"].isna().all()
+    assert sum(each.code == "unknown-column" for each in loaded.findings) == 4
+
+
+def test_three_rows_of_a_survey_tool_with_the_questions_in_the_second(
+    tmp_path: Path, right: bip.loaders.Submission
+) -> None:
+    delivery(tmp_path / "tool")
+    names = [*FORMS, *(f"Q{at}" for at in range(1, len(QUESTIONS) + 1))]
+    asked = [""] * len(FORMS) + [f"{at}. {question}" for at, question in enumerate(QUESTIONS, 1)]
+    told = [""] * len(FORMS) + ["Svar"] * len(QUESTIONS)
+    write(tmp_path / "tool" / "formulär.csv", names, asked, told, *forms())
+    loaded = bip.load_submission(tmp_path / "tool")
+    same(loaded, right)
+    assert [(each.code, each.row) for each in loaded.findings] == [("several-header-rows", 1)]
+    assert loaded.provenance["measurements"]["row"].tolist() == list(range(4, 22))

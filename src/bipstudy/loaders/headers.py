@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from bipstudy.loaders.cells import Cells, cell_text, tidied
 from bipstudy.loaders.columns import Lines
 from bipstudy.loaders.grids import Grid
-from bipstudy.loaders.names import all_column_names, key
+from bipstudy.loaders.names import all_column_names, key, unnumbered
 from bipstudy.loaders.recognition import is_total
 
 # Title rows above the header: more than these are not looked through.
@@ -110,8 +111,22 @@ def find_header(grid: Grid, own: set[str]) -> Header | None:
     further = [row + [""] * (width - len(row)) for row in rows[first + 1 : last + 1]]
     labels = [*grid.labels, *[""] * width][:width]
     others = [tuple(filter(None, column)) for column in zip(*further, labels, strict=True)]
-    count = sum(any(key(name) in known for name in each if name) for each in zip_longest(names, *further, labels))
+    others = _unnumbered(names, others, known)
+    count = sum(
+        any(key(each) in known for each in (name, *other) if each) for name, other in zip(names, others, strict=True)
+    )
     return Header(first, last, names, others, count)
+
+
+def _unnumbered(names: list[str], others: list[tuple[str, ...]], known: frozenset[str]) -> list[tuple[str, ...]]:
+    """Return the other names of columns, and the name without its number where that is known and that of one column."""
+    columns = [tuple(filter(None, (name, *other))) for name, other in zip(names, others, strict=True)]
+    found = []
+    for spellings in columns:
+        bare = [unnumbered(one) for one in spellings if not any(key(each) in known for each in spellings)]
+        found.append(next((one for one in bare if one and key(one) in known), ""))
+    said = Counter(key(one) for spellings in [*columns, found] for one in spellings if one)
+    return [(*other, one) if one and said[key(one)] == 1 else other for other, one in zip(others, found, strict=True)]
 
 
 def read_body(grid: Grid, header: Header) -> Body:
@@ -205,8 +220,10 @@ def _other_header(
     filled: npt.NDArray[np.int64],
     numbers: npt.NDArray[np.int64],
 ) -> int | None:
-    """Return the row of the header of another table in the same sheet: with rows of its own above, or below a blank."""
+    """Return the row of the header of another table in the same sheet: above with rows of its own, below, or beside."""
     known = all_column_names()
+    if _stands_beside(header, columns, known):
+        return int(grid.numbers[header.first])
     own = [*filter(None, header.names)]
     above = [_texts(row) for row in grid.rows[: header.first]]
     for at, row in enumerate(above):
@@ -218,6 +235,17 @@ def _other_header(
         if [*filter(None, row)] != own and _is_header(row, known):
             return int(numbers[at])
     return None
+
+
+def _stands_beside(header: Header, columns: list[Cells], known: frozenset[str]) -> bool:
+    """Say whether names on both sides of an empty column are those of tables, of which one name is in both."""
+    names = [key(name) for name in header.names]
+    gaps = [at for at, name in enumerate(names) if not name and not header.others[at] and columns[at].blank.all()]
+    for gap in gaps:
+        left, right = ({name for name in part if name in known} for part in (names[:gap], names[gap + 1 :]))
+        if len(left) > 1 and len(right) > 1 and left & right:
+            return True
+    return False
 
 
 def _row(columns: list[Cells], at: int) -> list[str]:
@@ -260,14 +288,30 @@ def _block(rows: list[list[str]], known: frozenset[str]) -> tuple[int | None, in
     if best is None:
         return None, 0
     last = best
+    while best and last - best + 1 < _HEADER_ROWS and _completes(rows[best - 1], rows[best], known):
+        best -= 1
     while last + 1 < len(rows) and last + 1 < best + _HEADER_ROWS and _is_header(rows[last + 1], known):
+        last += 1
+    if 0 < last - best < _HEADER_ROWS - 1 and last + 1 < len(rows) and _is_caption(rows[last + 1]):
         last += 1
     return best, last
 
 
+def _completes(above: list[str], row: list[str], known: frozenset[str]) -> bool:
+    """Say whether a row names columns that the row of a header below it leaves blank."""
+    blank = [name for at, name in enumerate(above) if name and not (at < len(row) and row[at])]
+    return sum(key(name) in known for name in blank) > 1
+
+
+def _is_caption(row: list[str]) -> bool:
+    """Say whether a row below a header says one and the same word of some columns, such as how a question is told."""
+    said = [cell for cell in row if cell]
+    return 1 < len(said) < len(row) and len(set(said)) == 1 and said[0].isalpha()
+
+
 def _count(row: list[str], known: frozenset[str]) -> int:
     """Return how many cells of a row are known names."""
-    return sum(key(cell) in known for cell in row if cell)
+    return sum(key(cell) in known or key(unnumbered(cell)) in known for cell in row if cell)
 
 
 def _is_header(row: list[str], known: frozenset[str]) -> bool:

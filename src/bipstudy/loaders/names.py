@@ -9,6 +9,10 @@ from functools import cache
 from bipstudy import schema
 
 _DIGITS = re.compile(r"(?<=\D)(?=\d)|(?<=\d)(?=\D)")
+# The number that survey tools put before a question.
+_NUMBER_BEFORE = re.compile(
+    r"^(?:(?:fråga|fr|question|q|f|nr)\.?\s*)?\d{1,2}[a-z]?\s*[.:)\-–]+\s*(?=[^\W\d_])", re.IGNORECASE
+)
 _OTHER = re.compile(r"[\W_]+")
 
 
@@ -46,6 +50,18 @@ def words(name: str) -> str:
     ' deltagare 2024 03 '
     """
     return f" {_OTHER.sub(' ', _DIGITS.sub(' ', key(name)))} "
+
+
+def unnumbered(name: str) -> str:
+    """Return a name without the number that a survey tool put before it; empty where there is none.
+
+    Examples
+    --------
+    >>> unnumbered("3. Samarbetsförmåga"), unnumbered("Fråga 3: Samarbetsförmåga"), unnumbered("3 Samarbetsförmåga")
+    ('Samarbetsförmåga', 'Samarbetsförmåga', '')
+    """
+    rest = _NUMBER_BEFORE.sub("", name)
+    return "" if rest == name else rest
 
 
 @cache

@@ -22,10 +22,10 @@ from bipstudy.loaders.sheets import Sheet, recognise
 from bipstudy.schema import Finding
 from bipstudy.texts import BipstudyError
 
-# Findings on files of which nothing was read.
+# Findings on files and sheets of which nothing was read.
 NOT_READ = {
     "locked-file", "not-text", "too-large", "unknown-encoding", "unreadable-file", "unsafe-archive", "unsupported-file",
-    "wrong-encoding",
+    "wrong-encoding", "several-tables", "no-header", "unclear-table",
 }  # fmt: skip
 
 
