@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from bipstudy.cli import evidence, files, planning, pooling, replicating, stewarding, studies
+from bipstudy.cli import evidence, files, leaving, planning, pooling, replicating, stewarding, studies
 from bipstudy.cli.console import (
     DATA_FALL_SHORT,
     DEFAULT_LANGUAGE,
@@ -39,6 +39,7 @@ app.command("validate", help=helped("validate_help"))(files.validate)
 app.command("replicate", help=helped("replicate_help"))(replicating.replicate)
 app.command("verify", help=helped("verify_help"))(replicating.verify)
 app.command("compare", help=helped("compare_help"))(replicating.compare)
+app.command("check-outputs", help=leaving.HELP)(leaving.check_outputs)
 app.command("power", help=planning.HELP)(planning.power)
 app.command("steward", help=stewarding.HELP)(stewarding.steward)
 app.command("certify", help=evidence.HELP)(evidence.certify)

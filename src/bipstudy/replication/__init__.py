@@ -3,6 +3,7 @@
 from bipstudy.replication.agreement import SMALLEST_EFFECT, agreement, agreement_parts
 from bipstudy.replication.benchmarks import Benchmark, Part, read_benchmarks
 from bipstudy.replication.comparing import Comparison, compare_runs
+from bipstudy.replication.leaving import Leaving, Reason, check_outputs, reason
 from bipstudy.replication.multiverse import Multiverse, multiverse
 from bipstudy.replication.plan import Estimand, Plan
 from bipstudy.replication.plan_reading import read_plan
@@ -16,13 +17,16 @@ __all__ = [
     "Benchmark",
     "Comparison",
     "Estimand",
+    "Leaving",
     "Multiverse",
     "Part",
     "Plan",
+    "Reason",
     "Registration",
     "Run",
     "agreement",
     "agreement_parts",
+    "check_outputs",
     "compare_runs",
     "deviations",
     "init_plan",
@@ -30,6 +34,7 @@ __all__ = [
     "read_benchmarks",
     "read_plan",
     "read_registration",
+    "reason",
     "register_plan",
     "replicate",
     "verify",

@@ -1,4 +1,4 @@
-"""What may leave: the cells of a table that rest on so few people that somebody could be recognised in them.
+"""The cells of a table that rest on so few people that somebody could be recognised in them.
 
 Plain frames in, plain frames out. Nothing is changed or hidden here; whoever lets results out decides with the list.
 

@@ -1,0 +1,115 @@
+"""What one output says of another: numbers that stand in both, and tables that differ by few people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bipstudy.disclosure.found import BoolArray, Found, numbers
+from bipstudy.disclosure.outputs import Output
+from bipstudy.disclosure.rules import Rules
+
+__all__ = ["differing", "repeated", "telling"]
+
+# A number with as many digits stands in two places only if it is the same number.
+_DIGITS = 6
+_TABLES = ("frequency", "groups")
+
+
+def repeated(found: Mapping[str, Found], outputs: Mapping[str, Output]) -> dict[str, BoolArray]:
+    """Return the rows of each output that show a number which is hidden in another.
+
+    Parameters
+    ----------
+    found : mapping of str to Found
+    outputs : mapping of str to Output
+
+    Returns
+    -------
+    dict of str to array of bool of shape (rows,)
+    """
+    secret: set[float] = set()
+    steps: set[tuple[str, float]] = set()
+    for name, one in found.items():
+        if one.refused in ("", "nothing_left", "no_complement"):
+            for column in _telling_columns(outputs[name]):
+                # A number that a copy has not found elsewhere is not hidden for what it says.
+                if column not in outputs[name].copied:
+                    hidden = one.cells[column].to_numpy(dtype=bool)
+                    secret |= {value for value in numbers(one.frame, column)[hidden].tolist() if telling(value)}
+        if outputs[name].kind == "flow":
+            steps |= {step for step, hidden in zip(_steps(one, outputs[name]), one.rows, strict=True) if hidden}
+    shown: dict[str, BoolArray] = {}
+    for name, one in found.items():
+        rows = np.zeros(len(one.frame), dtype=bool)
+        for column in _telling_columns(outputs[name]):
+            rows |= np.array([value in secret for value in numbers(one.frame, column).tolist()], dtype=bool)
+        if outputs[name].kind == "flow":
+            rows |= np.array([step in steps for step in _steps(one, outputs[name])], dtype=bool)
+        shown[name] = rows & ~one.rows
+    return shown
+
+
+def differing(found: Mapping[str, Found], outputs: Mapping[str, Output], rules: Rules) -> dict[str, BoolArray]:
+    """Return the rows of each table that differ by fewer people than the threshold from the same row of another.
+
+    Tables are the same where they have the same label columns and count under the same name. The table with fewer
+    people gives way, the later by name where both have as many.
+
+    Parameters
+    ----------
+    found : mapping of str to Found
+    outputs : mapping of str to Output
+    rules : Rules
+
+    Returns
+    -------
+    dict of str to array of bool of shape (rows,)
+    """
+    shown = {name: np.zeros(len(one.frame), dtype=bool) for name, one in found.items()}
+    tables = [name for name in found if outputs[name].kind in _TABLES and not found[name].refused]
+    people = {name: np.nansum(numbers(found[name].frame, outputs[name].counts[0])) for name in tables}
+    ordered = sorted(tables, key=lambda name: (-people[name], name))
+    for place, larger in enumerate(ordered):
+        for smaller in ordered[place + 1 :]:
+            if outputs[larger].labels != outputs[smaller].labels:
+                continue
+            for column in set(outputs[larger].counts) & set(outputs[smaller].counts):
+                there = dict(zip(_labels(found[larger], outputs[larger]), _shown(found[larger], column), strict=True))
+                here = _shown(found[smaller], column)
+                for row, label in enumerate(_labels(found[smaller], outputs[smaller])):
+                    difference = abs(here[row] - there.get(label, np.nan))
+                    shown[smaller][row] |= bool(0 < difference < rules.threshold)
+    return shown
+
+
+def telling(value: float) -> bool:
+    """Say whether a number has so many digits that it is known again."""
+    if value != value or value in (float("inf"), float("-inf")) or float(value).is_integer():
+        return False
+    digits = repr(abs(float(value))).split("e")[0].replace(".", "").strip("0")
+    return len(digits) >= _DIGITS
+
+
+def _telling_columns(output: Output) -> list[str]:
+    """Return the columns whose numbers may be known again."""
+    named = [*output.shares, *output.numbers, *output.errors, *output.copied, output.estimate]
+    return [name for name in dict.fromkeys(named) if name]
+
+
+def _steps(one: Found, output: Output) -> list[tuple[str, float]]:
+    """Return each step of a flow with the number of people; none but a small one is told apart by it."""
+    words = one.frame[[*output.labels[1:], output.step]].astype(str).agg("\x1f".join, axis=1)
+    return list(zip(words, numbers(one.frame, output.counts[0]).tolist(), strict=True))
+
+
+def _labels(one: Found, output: Output) -> list[tuple[str, ...]]:
+    """Return the labels of each row."""
+    return [tuple(map(str, row)) for row in one.frame[[*output.labels]].itertuples(index=False)]
+
+
+def _shown(one: Found, column: str) -> list[float]:
+    """Return the counts of a column that are not hidden, NaN for the others."""
+    hidden = one.cells[column].to_numpy(dtype=bool)
+    return [float(value) for value in np.where(hidden, np.nan, numbers(one.frame, column))]
