@@ -84,6 +84,13 @@ def test_the_command_wants_a_participant_or_a_whole_organisation(pool, tmp_path)
         assert (refused.exit_code, "[cli.one_of_two]" in refused.stderr) == (2, True)
     assert CliRunner().invoke(app, [*arguments, "--whole-organisation"]).exit_code == 0
     assert pool.list()["current"].tolist() == [False]
+    # Nothing has superseded it, and the pool is not empty.
+    assert pool.list()["left"].tolist() == [True]
+    listed = CliRunner().invoke(app, ["pool", "list", str(pool.path)]).stdout
+    assert ("organisationen har lämnat studien" in listed, "ersatt" in listed) == (True, False)
+    with pytest.raises(BipstudyError) as caught:
+        pool.release()
+    assert caught.value.code == "pool.all_left"
 
 
 def test_no_identity_number_is_stored_with_a_file_name_or_a_reason(pool, tmp_path):

@@ -85,7 +85,9 @@ def listing(pool: PoolPath, language: Language = DEFAULT_LANGUAGE, as_json: Json
     if submissions.empty:
         say(text("cli.no_submissions", language, pool=pool))
     for row in submissions.itertuples():
-        key = "cli.current_submission" if row.current else "cli.former_submission"
+        key = (
+            "cli.current_submission" if row.current else "cli.last_submission" if row.left else "cli.former_submission"
+        )
         say(text(key, language, organisation=row.organisation_id, extracted_on=row.extracted_on, hash=row.hash[:12]))
         _say_erased(row.erased, language)
     for row in releases.itertuples():

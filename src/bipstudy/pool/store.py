@@ -127,18 +127,29 @@ class Pool:
         Returns
         -------
         DataFrame
-            Columns ``sequence, organisation_id, extracted_on, hash, current, erased, time, user``; one row per
-            submission and organisation. `current` says whether the next release holds it, `erased` how many
-            participants were erased from the submission afterwards.
+            Columns ``sequence, organisation_id, extracted_on, hash, current, left, erased, time, user``; one row per
+            submission and organisation. `current` says whether the next release holds it, `left` whether it is the last
+            one of an organisation that has left, `erased` how many participants were erased from it afterwards.
         """
         self._journal.check()
         added = [event for event in self._journal.events() if event["event"] in ("add", "leave")]
         last: dict[str, int] = {}
+        gone: set[str] = set()
         for event in added:
-            last.update(dict.fromkeys(event.get("organisations") or [event["organisation"]], event["sequence"]))
-        columns = ["sequence", "organisation_id", "extracted_on", "hash", "current", "erased", "time", "user"]
+            if event["event"] == "leave":
+                gone.add(event["organisation"])
+            else:
+                last.update(dict.fromkeys(event["organisations"], event["sequence"]))
+                gone -= set(event["organisations"])
+        columns = ["sequence", "organisation_id", "extracted_on", "hash", "current", "left", "erased", "time", "user"]
         rows = [
-            {"erased": 0, **event, "organisation_id": code, "current": last[code] == event["sequence"]}
+            {
+                "erased": 0,
+                **event,
+                "organisation_id": code,
+                "current": last[code] == event["sequence"] and code not in gone,
+                "left": last[code] == event["sequence"] and code in gone,
+            }
             for event in added
             if event["event"] == "add"
             for code in event["organisations"]
@@ -181,7 +192,7 @@ class Pool:
         with self._journal.writing(self.timeout):
             state = self._journal.state()
             if not state.current:
-                raise BipstudyError("pool.empty", path=self.path)
+                raise BipstudyError("pool.all_left" if state.known else "pool.empty", path=self.path)
             number = max(state.releases, default=0) + 1
             content = {
                 "release": number,
