@@ -54,7 +54,9 @@ _UNKNOWN = ("okänd", "okänt", "unknown", "uppgift saknas", "saknas", "vet ej",
 _YES = ("ja", "j", "yes", "y", "1", "x", "true", "sant")
 _NO = ("nej", "n", "no", "0", "false", "falskt")
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u200b\ufeff\u00ad"), " ")
-_DAY = re.compile(r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?", re.ASCII)
+_DAY = re.compile(
+    r"(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?:[ T](?:KL\.? ?)?\d{1,2}[:.]\d{2}(?::\d{2}(?:\.\d+)?)?)?", re.ASCII
+)
 # A moment with its distance from the clock of Greenwich.
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[ T](\d\d):(\d\d)(?::\d\d(?:\.\d+)?)? ?(?:(Z|[+-]00(?::?00)?)|[+-]\d\d(?::?\d\d)?)", re.ASCII
@@ -62,6 +64,13 @@ _MOMENT = re.compile(
 _SWEDISH_DAY = re.compile(r"(\d{1,2})/(\d{1,2}) (\d{4})", re.ASCII)
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})", re.ASCII)
 _QUARTER = re.compile(
+_NAMED_MONTH = re.compile(
+    r"(?:(?:den )?(\d{1,2})(?:\.|:e)? )?"
+    r"(?:(jan)(?:uari|uary)?|(feb)(?:ruari|ruary)?|(mar)(?:s|ch)?|(apr)(?:il)?|(maj|may)|(jun)[ie]?|(jul)[iy]?|"
+    r"(aug)(?:usti|ust)?|(sept?)(?:ember)?|(okt|oct)(?:ober)?|(nov)(?:ember)?|(dec)(?:ember)?)"
+    r"\.? (\d{4})",
+    re.ASCII,
+)
     r"(\d{4})[ -]*(?:q|k|kv|kvartal|quarter) ?([1-4])|(?:q|k|kv|kvartal|quarter) ?([1-4])[ -]*(\d{4})",
     re.ASCII,
 )
@@ -285,6 +294,9 @@ def read_date(text: str) -> tuple[dt.date, str] | None:
         month, precision = 3 * quarter - 2, "quarter"
     if year not in _YEARS:
         return None
+    elif found := _NAMED_MONTH.fullmatch(folded):
+        month = next(at for at in range(1, 13) if found[at + 1])
+        year, day, precision = int(found[14]), int(found[1] or 1), "day" if found[1] else "month"
     try:
         return dt.date(year, month, day), precision
     except ValueError:
