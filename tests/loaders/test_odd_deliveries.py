@@ -389,3 +389,36 @@ def test_three_rows_of_a_survey_tool_with_the_questions_in_the_second(
     same(loaded, right)
     assert [(each.code, each.row) for each in loaded.findings] == [("several-header-rows", 1)]
     assert loaded.provenance["measurements"]["row"].tolist() == list(range(4, 22))
+
+
+def test_ids_that_excel_shows_with_zeros(tmp_path: Path) -> None:
+    made = book(tmp_path)
+    for row in (2, 3, 4):
+        made["Deltagare"].cell(row, 2, row + 5).number_format = "000"
+    for row in range(2, 20):
+        made["Formulär"].cell(row, 2, f"{PERSONS.index(made['Formulär'].cell(row, 2).value) + 7:03}")
+    made.save(tmp_path / "bok.xlsx")
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    assert loaded.tables["participants"]["participant_id"].tolist() == ["007", "008", "009"]
+    assert everything(tmp_path / "bok.xlsx") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "day", "precision"),
+    [
+        ("5 mars 2024", "2024-03-05", "day"),
+        ("den 5 Okt. 2024", "2024-10-05", "day"),
+        ("31 May 2024", "2024-05-31", "day"),
+        ("September 2024", "2024-09-01", "month"),
+        ("2024-03-05 kl. 14.30", "2024-03-05", "day"),
+        ("2024-03-05 14.30", "2024-03-05", "day"),
+        ("31 juni 2024", None, None),
+        ("mar-24", None, None),
+        ("5 mars", None, None),
+        ("24 mars 24", None, None),
+    ],
+)
+def test_dates_in_words(written: str, day: str | None, precision: str | None) -> None:
+    read = read_date(written)
+    assert (None, None) if read is None else (str(read[0]), read[1]) == (day, precision)
+    assert (read is None) == (day is None)

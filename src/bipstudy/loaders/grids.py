@@ -46,6 +46,8 @@ class Grid:
         hold the content in each row that a cell covers downwards.
     percent, month : mapping of int to frozenset
         Position of a column to the rows, as positions, in which a share is shown as percent, or a day as its month.
+    zeros : mapping of (int, int) to int
+        Row and column, as positions, of cells that are shown with so many digits at least.
     unseen : frozenset of int
         Positions of the rows that are hidden or filtered away.
     beside : sequence of Beside
@@ -66,6 +68,7 @@ class Grid:
     merged: Sequence[tuple[int, int, int, int]] = ()
     percent: Mapping[int, frozenset[int]] = field(default_factory=dict)
     month: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    zeros: Mapping[tuple[int, int], int] = field(default_factory=dict)
     unseen: frozenset[int] = frozenset()
     beside: Sequence[Beside] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
@@ -35,12 +35,15 @@ class Styles:
     ----------
     percent, month : frozenset of int
         Numbers of the styles, as cells name them.
+    zeros : mapping of int to int
+        Style to the digits that it shows, with zeros before a shorter number.
     recount : bool
         Whether the workbook is to be calculated when it is opened: no zero of a formula is a result then.
     """
 
     percent: frozenset[int] = frozenset()
     month: frozenset[int] = frozenset()
+    zeros: Mapping[int, int] = field(default_factory=dict)
     recount: bool = False
 
 
@@ -52,6 +55,8 @@ class Looks:
     ----------
     percent, month : set of (int, int)
         Cells that are shown as percent and as a month.
+    zeros : dict of (int, int) to int
+        Cells that are shown with so many digits at least.
     uncounted : list of (int, int)
         Formulas that no program has calculated.
     hidden : set of int
@@ -60,6 +65,7 @@ class Looks:
 
     percent: set[tuple[int, int]] = field(default_factory=set)
     month: set[tuple[int, int]] = field(default_factory=set)
+    zeros: dict[tuple[int, int], int] = field(default_factory=dict)
     uncounted: list[tuple[int, int]] = field(default_factory=list)
     hidden: set[int] = field(default_factory=set)
 
@@ -70,15 +76,22 @@ class Looks:
                 number = _ROW_NUMBER.search(row[1])
                 if number and _HIDDEN.search(row[1]):
                     self.hidden.add(int(number[1]) - 1)
-        for which, places in ((styles.percent, self.percent), (styles.month, self.month)):
-            if which:
-                styled = re.compile(
-                    rb'<(?:\w+:)?c\b([^>]*?\ss="(?:%s)"[^>]*)>' % b"|".join(b"%d" % one for one in which)
-                )
-                places |= {at for cell in styled.finditer(piece) if (at := _place(cell[1]))}
+        self.percent |= set(_styled(piece, styles.percent))
+        self.month |= set(_styled(piece, styles.month))
+        for style, digits in styles.zeros.items():
+            self.zeros |= dict.fromkeys(_styled(piece, {style}), digits)
         if b"<f" in piece or b":f>" in piece or b":f " in piece:
             found = [cell for cell in _COUNTED.finditer(piece) if _is_uncounted(cell[1], cell[2], styles.recount)]
             self.uncounted += [at for cell in found if (at := _place(cell[1]))]
+
+
+def _styled(piece: bytes, styles: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the row and column of the cells of some styles."""
+    if styles:
+        numbers = b"|".join(b"%d" % one for one in sorted(styles))
+        for cell in re.finditer(rb'<(?:\w+:)?c\b([^>]*?\ss="(?:%s)"[^>]*)>' % numbers, piece):
+            if at := _place(cell[1]):
+                yield at
 
 
 def _place(about: bytes) -> tuple[int, int] | None:
@@ -135,6 +148,7 @@ def read_styles(styles: ElementTree.Element | None, workbook: ElementTree.Elemen
     return Styles(
         percent=frozenset(at for at, code in enumerate(plain) if "%" in code),
         month=frozenset(at for at, code in enumerate(plain) if _is_month(code)),
+        zeros={at: len(code) for at, code in enumerate(plain) if len(code) > 1 and not code.strip("0")},
         recount=recount,
     )
 
@@ -161,6 +175,20 @@ def as_percent(cells: Cells, rows: Sequence[bool]) -> Cells:
     ['57.5 %', '0.5']
     """
     return _with(cells, rows, _percent)
+
+
+def with_zeros(cells: Cells, digits: Sequence[int]) -> Cells:
+    """Return a column of ids with the zeros that are shown before the numbers of some rows.
+
+    Examples
+    --------
+    >>> with_zeros(Cells.of(["7", "7", "A7"]), [3, 0, 3]).distinct
+    ['007', '7', 'A7']
+    """
+    texts = [cells.distinct[place] for place in cells.position]
+    return Cells.of(
+        [text.zfill(least) if text.isdecimal() else text for text, least in zip(texts, digits, strict=True)]
+    )
 
 
 def as_months(cells: Cells, rows: Sequence[bool]) -> Cells:

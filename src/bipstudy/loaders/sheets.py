@@ -19,7 +19,7 @@ from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import column_names, key, table_by_name
 from bipstudy.loaders.recognition import forbidden, is_free_text, is_mojibake, other_questionnaire
-from bipstudy.loaders.sheet_looks import as_months, as_percent
+from bipstudy.loaders.sheet_looks import as_months, as_percent, with_zeros
 from bipstudy.loaders.unread import left_out, letters, loose, texts, untyped
 from bipstudy.schema import Finding
 
@@ -126,6 +126,9 @@ class Source:
         """Return a column as a person sees it, where a date or number is shown as something else than it is."""
         cells = self.body.columns[position]
         kind = next((column.kind for column in schema.table(table).columns if column.name == canonical), None)
+        if kind == "id" and self.grid.zeros:
+            digits = [self.grid.zeros.get((row, position), 0) for row in self.body.at.tolist()]
+            return with_zeros(cells, digits) if any(digits) else cells
         written = {"number": (self.grid.percent, as_percent), "date": (self.grid.month, as_months)}
         shown, write = written.get(kind or "", ({}, as_percent))
         if position not in shown:

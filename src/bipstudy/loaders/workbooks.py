@@ -205,9 +205,8 @@ def _read_sheet(name: str, book: Any, sheet: str, hidden: bool, extent: Extent, 
     if not rows:
         return []
     grid = _grid(name, sheet, rows, [(*first, *last) for first, last in ranges], hidden)
-    return [
-        replace(grid, percent=by_column(looks.percent), month=by_column(looks.month), unseen=frozenset(looks.hidden))
-    ]
+    percent, month = by_column(looks.percent), by_column(looks.month)
+    return [replace(grid, percent=percent, month=month, zeros=looks.zeros, unseen=frozenset(looks.hidden))]
 
 
 @contextmanager
