@@ -422,3 +422,12 @@ def test_dates_in_words(written: str, day: str | None, precision: str | None) ->
     read = read_date(written)
     assert (None, None) if read is None else (str(read[0]), read[1]) == (day, precision)
     assert (read is None) == (day is None)
+
+
+def test_a_row_for_each_answer_is_told_once(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    asked = [(at, question) for at, question in enumerate(QUESTIONS, len(FORMS))]
+    rows = [[*form[: len(FORMS)], question, form[at]] for form in forms() for at, question in asked if form[at]]
+    write(folder / "formulär.csv", [*FORMS, "Fråga", "Svar"], *rows)
+    assert everything(folder) == [("answers-on-rows", "invalid", ""), ("missing-table", "unchecked", "")]
+    assert "Varje svar har en egen rad" in draft_mapping(folder / "formulär.csv").replace("\n# ", " ")

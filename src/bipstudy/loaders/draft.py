@@ -31,7 +31,7 @@ from bipstudy.loaders.headers import find_header, read_body
 from bipstudy.loaders.mapping_file import UNSURE
 from bipstudy.loaders.names import column_names, key, table_by_name
 from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, value_synonyms
-from bipstudy.loaders.sheets import Source, may_be_shown
+from bipstudy.loaders.sheets import Source, has_answers_on_rows, may_be_shown
 from bipstudy.schema import fold
 from bipstudy.texts import BipstudyError, text
 
@@ -102,6 +102,9 @@ def draft_mapping(path: str | Path, language: str = "sv") -> str:
             continue
         source = Source(grid, header, read_body(grid, header))
         table, sure = _table(source)
+        if table is not None and has_answers_on_rows(source, [table]):
+            comments.append(text("loaders.draft_answers_on_rows", language, place=_place(grid)))
+            continue
         if table is None:
             comments.append(text("loaders.draft_no_table", language, place=_place(grid)))
         else:

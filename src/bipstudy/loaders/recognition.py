@@ -9,9 +9,10 @@ from functools import cache
 from typing import Any
 
 from bipstudy import schema
-from bipstudy.loaders.names import key, words
+from bipstudy.loaders.names import column_names, key, unnumbered, words
 
 _SEVERAL_WORDS = 3
+_SEVERAL_ITEMS = 3
 # UTF-8 read as Windows-1252 turns å, ä, ö, Å, Ä, Ö and é into these pairs, which no Swedish word has.
 _MOJIBAKE = re.compile("Ã[¥¤¶…„–©]")
 
@@ -108,6 +109,20 @@ def is_mojibake(name: str) -> bool:
 def is_free_text(texts: Iterable[str]) -> bool:
     """Say whether a column holds a cell of several words."""
     return any(len(text.split()) >= _SEVERAL_WORDS for text in texts)
+
+
+def names_items(texts: Iterable[str]) -> bool:
+    """Say whether the different texts of a column are questions, as where each answer has a row of its own.
+
+    Examples
+    --------
+    >>> names_items(["1. Samarbetsförmåga", "Målmedvetenhet", "Hantering av vardagen", ""])
+    True
+    """
+    known = column_names("measurements")
+    said = {each for text in texts if (each := text.strip())}
+    items = {known.get(key(each)) or known.get(key(unnumbered(each))) for each in said} & set(schema.items())
+    return len(items) >= _SEVERAL_ITEMS and 2 * len(items) >= len(said)
 
 
 def other_questionnaire(titles: Iterable[str], header: Iterable[str]) -> dict[str, str] | None:

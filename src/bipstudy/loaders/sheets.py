@@ -18,7 +18,7 @@ from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import column_names, key, table_by_name
-from bipstudy.loaders.recognition import forbidden, is_free_text, is_mojibake, other_questionnaire
+from bipstudy.loaders.recognition import forbidden, is_free_text, is_mojibake, names_items, other_questionnaire
 from bipstudy.loaders.sheet_looks import as_months, as_percent, with_zeros
 from bipstudy.loaders.unread import left_out, letters, loose, texts, untyped
 from bipstudy.schema import Finding
@@ -162,10 +162,7 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         return []
     own = {spelling for name in mapping.tables for spelling in mapping.columns(name)}
     header = find_header(grid, own)
-    if not (grid.spoilt or grid.helper) and header is not None and any(map(is_mojibake, header.names)):
-        findings.append(Finding("wrong-encoding", file=grid.file, sheet=grid.sheet))
-        grid = replace(grid, spoilt=True)
-    if grid.spoilt:
+    if _is_spoilt(grid, header, findings):
         # One cause, which is told: whatever else would be said of its columns and codes follows from it.
         return _refuse(grid, header, findings, unread)
     entries = mapping.entries(grid.file, grid.sheet)
@@ -184,9 +181,20 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
     if source.body.other_header is not None:
         findings.append(Finding("several-tables", None, grid.file, grid.sheet, source.body.other_header))
         return _refuse(grid, header, findings, unread)
+    if has_answers_on_rows(source, [table for table, _ in entries]):
+        findings.append(Finding("answers-on-rows", "measurements", grid.file, grid.sheet, count=len(source.body.rows)))
+        return _refuse(grid, header, findings, unread)
     unread += left_out(source.grid, source.body)
     _note_rows(source, entries[0][0], findings)
     return _bind(source, entries, findings, unread)
+
+
+def _is_spoilt(grid: Grid, header: Header | None, findings: list[Finding]) -> bool:
+    """Say whether a sheet was read or saved in a wrong encoding, which is a finding."""
+    if not (grid.spoilt or grid.helper) and header is not None and any(map(is_mojibake, header.names)):
+        findings.append(Finding("wrong-encoding", file=grid.file, sheet=grid.sheet))
+        return True
+    return grid.spoilt
 
 
 def may_be_shown(name: str) -> bool:
@@ -231,6 +239,15 @@ def _fit(name: str, header: Header, mapping: Mapping) -> tuple[int, bool]:
     # A sheet with most of the questions is one of forms, whatever else it lacks.
     asked = table.has_items and 2 * len(found & set(schema.items())) > len(schema.items())
     return len(found) - len(lacking), asked or len(lacking) <= len(wanted) / 2
+
+
+def has_answers_on_rows(source: Source, tables: list[str]) -> bool:
+    """Say whether a sheet of forms has a row for each answer, with the question in a column of its own."""
+    known, items = column_names("measurements"), schema.items()
+    spelt = [[known.get(key(name)) for name in source.spellings(at)] for at in range(len(source.header.names))]
+    if tables != ["measurements"] or any(name in items for each in spelt for name in each):
+        return False
+    return any(names_items(source.body.columns[at].distinct) for at, each in enumerate(spelt) if not any(each))
 
 
 def _unrecognised(
