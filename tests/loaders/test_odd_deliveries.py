@@ -431,3 +431,28 @@ def test_a_row_for_each_answer_is_told_once(tmp_path: Path) -> None:
     write(folder / "formulär.csv", [*FORMS, "Fråga", "Svar"], *rows)
     assert everything(folder) == [("answers-on-rows", "invalid", ""), ("missing-table", "unchecked", "")]
     assert "Varje svar har en egen rad" in draft_mapping(folder / "formulär.csv").replace("\n# ", " ")
+
+
+def test_totals_among_the_rows_are_told_and_left_out(tmp_path: Path, right: bip.loaders.Submission) -> None:
+    folder = delivery(tmp_path / "totals")
+    rows: list[list[str]] = []
+    blank = [""] * (len(FORMS) + len(QUESTIONS) - 3)
+    for form in forms():
+        if rows and rows[-1][1] not in {form[1], ""}:
+            rows += [["", f"{rows[-1][1]} Summa", "55", *blank], ["Delsumma", "", "55", *blank]]
+        rows.append(form)
+    write(folder / "formulär.csv", [*FORMS, *QUESTIONS], *rows, ["", "Totalsumma", "99", *blank])
+    loaded = bip.load_submission(folder)
+    same(loaded, right)
+    assert [(each.code, each.row) for each in loaded.findings] == [("total-row", row) for row in (8, 9, 16, 17, 24)]
+
+
+def test_a_full_row_is_data_whatever_its_unit_is_called(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    rows = people()
+    for row in rows:
+        row[0] = "Total"
+    write(folder / "deltagare.csv", PARTICIPANTS, *rows)
+    write(folder / "formulär.csv", [*FORMS, *QUESTIONS], *(["Total", *form[1:]] for form in forms()))
+    assert everything(folder) == []
+    assert len(bip.load_submission(folder).tables["participants"]) == 3

@@ -15,7 +15,7 @@ from bipstudy.loaders.cells import Cells, cell_text, tidied
 from bipstudy.loaders.columns import Lines
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.names import all_column_names, key, unnumbered
-from bipstudy.loaders.recognition import is_total
+from bipstudy.loaders.recognition import is_total, may_be_subtotal, speak_of_totals
 
 # Title rows above the header: more than these are not looked through.
 _HEADER_WITHIN = 40
@@ -23,6 +23,8 @@ _HEADER_ROWS = 3
 # Rows after a blank one of which so many are looked at for the header of another table.
 _BLANKS_WITHIN = 200
 _WIDE_ENOUGH = 3
+# In one of so many columns a row of totals says that it is one.
+_FIRST_CELLS = 4
 _IMPORT_ID = re.compile(r"""^\{\s*['"]ImportId['"]""")
 
 
@@ -65,7 +67,7 @@ class Body:
     cut_off : int or None
         The last row, where it has fewer.
     totals, footers : list of int
-        Rows at the end that are totals, and those below a blank row that say something in one cell.
+        Rows that are totals, and those below a blank row that say something in one cell.
     left_out : list of (int, list of str)
         Number and cells of all of these.
     again : list of int
@@ -139,9 +141,12 @@ def read_body(grid: Grid, header: Header) -> Body:
     columns += [Cells.of([""] * len(numbers)) for _ in range(len(header.names) - len(columns))]
     filled = _filled(columns, len(numbers))
     end = _end_of_data(header, columns, filled, numbers)
-    left_out = [(int(numbers[at]), _row(columns, at)) for at in filled[end:]]
-    are_totals = [_is_total(cells) for _, cells in left_out]
-    filled = filled[:end]
+    within = _subtotals(header, columns, filled[:end])
+    left_out = [(int(numbers[at]), _row(columns, at)) for at in [*within, *filled[end:]]]
+    are_totals = [
+        place < len(within) or is_total(next(filter(None, cells), "")) for place, (_, cells) in enumerate(left_out)
+    ]
+    filled = np.setdiff1d(filled[:end], within) if within else filled[:end]
     other_header = _other_header(grid, header, columns, filled, numbers)
     repeated = [
         place
@@ -187,9 +192,12 @@ def _end_of_data(
     header: Header, columns: list[Cells], filled: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
 ) -> int:
     """Return how many of the filled rows are data: below them are totals, and notes after a blank row."""
-    wide = sum(map(bool, header.names)) >= _WIDE_ENOUGH
+    named = sum(map(bool, header.names))
+    wide = named >= _WIDE_ENOUGH
     start = len(filled)
-    while start and (_is_total(row := _row(columns, filled[start - 1])) or (wide and _is_note(row))):
+    # An organisation may be called Total: a row as full as the others is data.
+    full = max(sum(map(bool, _row(columns, filled[0]))), named - named // 4) if start else 0
+    while start and (_is_total(row := _row(columns, filled[start - 1]), full) or (wide and _is_note(row))):
         start -= 1
     # Formats differ in whether a blank row is there at all; its number is always.
     seen = numbers[filled]
@@ -197,14 +205,25 @@ def _end_of_data(
     for place in range(start, len(filled)):
         after_blank |= bool(place and seen[place] - seen[place - 1] > 1)
         # Without a blank row above it, a row of one cell may be data that were cut off.
-        if not (after_blank or _is_total(_row(columns, filled[place]))):
+        if not (after_blank or _is_total(_row(columns, filled[place]), full)):
             end = place + 1
     return end
 
 
-def _is_total(cells: list[str]) -> bool:
-    """Say whether a row is a total."""
-    return is_total(next(filter(None, cells), ""))
+def _subtotals(header: Header, columns: list[Cells], filled: npt.NDArray[np.int64]) -> list[int]:
+    """Return the rows among the data that are totals of those above: called so, and blank in half of the columns."""
+    found: set[int] = set()
+    for cells in columns[:_FIRST_CELLS]:
+        if speak_of_totals(cells.distinct):
+            found.update(cells.rows_of([may_be_subtotal(text) for text in cells.distinct]).tolist())
+    named = [at for at, name in enumerate(header.names) if name]
+    said = {at: [*filter(None, _row(columns, at))] for at in sorted(found & set(filled.tolist()))} if found else {}
+    return [at for at, cells in said.items() if may_be_subtotal(cells[0]) and 2 * len(cells) <= len(named)]
+
+
+def _is_total(cells: list[str], full: int) -> bool:
+    """Say whether a row is a total: it says so, and is not as full as a row of data."""
+    return is_total(next(filter(None, cells), "")) and sum(map(bool, cells)) < full
 
 
 def _is_note(cells: list[str]) -> bool:

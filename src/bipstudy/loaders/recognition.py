@@ -67,6 +67,24 @@ def is_total(text: str) -> bool:
     return key(text).split(" ")[0] in _totals()
 
 
+def may_be_subtotal(text: str) -> bool:
+    """Say whether the first cell of a row among the data says that the row is a total of those above it.
+
+    Examples
+    --------
+    >>> may_be_subtotal("Delsumma"), may_be_subtotal("Enhet Norr Summa"), may_be_subtotal("Summarum")
+    (True, True, False)
+    """
+    said = key(text).split(" ")
+    return said[0] in _totals() or said[-1] in _totals()
+
+
+def speak_of_totals(texts: Iterable[str]) -> bool:
+    """Say whether some texts may hold a word of a total, which is asked of many texts at once."""
+    all_of_them = "\n".join(texts).casefold()
+    return any(word in all_of_them for word in _totals())
+
+
 @cache
 def forbidden(name: str) -> Forbidden | None:
     """Return what a column holds that must not be sent, by its name alone, or None.
