@@ -15,7 +15,17 @@ import pyarrow.parquet as pq
 import pyreadstat
 import pytest
 import xlsxwriter
-from test_what_stewards_send import FORMS, PARTICIPANTS, PERSONS, QUESTIONS, delivery, forms, people, write
+from test_what_stewards_send import (
+    ASKED_OF_PARTICIPANTS,
+    FORMS,
+    PARTICIPANTS,
+    PERSONS,
+    QUESTIONS,
+    delivery,
+    forms,
+    people,
+    write,
+)
 
 import bipstudy as bip
 from bipstudy import schema
@@ -456,3 +466,23 @@ def test_a_full_row_is_data_whatever_its_unit_is_called(tmp_path: Path) -> None:
     write(folder / "formulär.csv", [*FORMS, *QUESTIONS], *(["Total", *form[1:]] for form in forms()))
     assert everything(folder) == []
     assert len(bip.load_submission(folder).tables["participants"]) == 3
+
+
+def test_questions_of_whom_nobody_answers_are_not_missed(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    asked = [at for at, question in enumerate(QUESTIONS) if question in ASKED_OF_PARTICIPANTS]
+    own = [[*form[: len(FORMS)], *(form[len(FORMS) + at] for at in asked)] for form in forms(("Deltagaren",))]
+    write(folder / "formulär.csv", [*FORMS, *ASKED_OF_PARTICIPANTS], *own)
+    assert "missing-item-column" not in [code for code, _, _ in everything(folder)]
+    # One of them is asked of both and is missed in either case.
+    write(
+        folder / "formulär.csv",
+        [*FORMS, *ASKED_OF_PARTICIPANTS[1:]],
+        *(form[: len(FORMS)] + form[len(FORMS) + 1 :] for form in own),
+    )
+    lacks = [column for code, _, column in everything(folder) if code == "missing-item-column"]
+    assert lacks == ASKED_OF_PARTICIPANTS[:1]
+    own[0][3] = "Handläggaren"
+    write(folder / "formulär.csv", [*FORMS, *ASKED_OF_PARTICIPANTS], *own)
+    lacks = [column for code, _, column in everything(folder) if code == "missing-item-column"]
+    assert sorted(lacks) == sorted(set(QUESTIONS) - set(ASKED_OF_PARTICIPANTS))

@@ -59,13 +59,14 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
             _note_empty(name, [part.sheet for part in group], table.required, findings)
         if group:
             # Where the organisation is known, its column is not missed.
-            spared = _without_caseworkers(group)
+            spared, not_asked = _without_caseworkers(group), _not_asked(group)
             findings += [
                 one
                 for one in lacking([part.sheet for part in group])
                 if not (known and one.column == "organisation_id")
                 and not (one.column == "caseworker_id" and (one.file, one.sheet) in spared)
             ]
+                and not (one.code == "missing-item-column" and one.column in not_asked)
         filled = [part for part in group if len(part.frame)]
         if not filled:
             done.tables[name], done.provenance[name] = schema.empty(name), _no_place()
@@ -96,6 +97,16 @@ def _without_caseworkers(group: list[Part]) -> set[tuple[str | None, str | None]
 
 def _source_columns(group: list[Part]) -> dict[str, str]:
     """Return canonical column to its name in the files; first and last of the columns of a file with many forms."""
+def _not_asked(group: list[Part]) -> set[str]:
+    """Return the items of which nobody who answers is asked, as where there are forms of participants alone."""
+    respondents: set[object] = set()
+    for part in group:
+        if "respondent" not in part.frame or part.frame["respondent"].isna().any():
+            return set()
+        respondents.update(part.frame["respondent"].unique())
+    return {name for name, item in schema.items().items() if respondents and not respondents & set(item.respondents)}
+
+
     names: dict[str, list[str]] = defaultdict(list)
     for part in group:
         for ours, theirs in part.sheet.names.items():
