@@ -160,8 +160,8 @@ def _of_visit(steward: Steward, answer: Answer) -> Callable[[Request], Any]:
         if visit is None or visit.closed:
             again = f"/{steward.token}/"
             return HTMLResponse(_notice(language, "gone_title", "gone_long", again, "start_over", top=again), 404)
-        with visit.in_use():
-            return await answer(steward, request, visit, language)
+        visit.touch()
+        return await answer(steward, request, visit, language)
 
     return endpoint
 
@@ -173,12 +173,13 @@ async def _page(_: Steward, __: Request, visit: Visit, language: str) -> Respons
 
 async def _check(steward: Steward, request: Request, visit: Visit, language: str) -> Response:
     """Take files and put them in line."""
-    try:
-        form = await uploads.read_form(request)
-    except uploads.Refused as refused:
-        return _refused(request, visit, language, refused)
-    except ClientDisconnect:
-        return Response(status_code=400)
+    with visit.in_use():
+        try:
+            form = await uploads.read_form(request)
+        except uploads.Refused as refused:
+            return _refused(request, visit, language, refused)
+        except ClientDisconnect:
+            return Response(status_code=400)
     try:
         if visit.run is not None and visit.run.open:
             raise uploads.Refused("steward.busy")

@@ -203,7 +203,8 @@
       if (number === at && at) each.setAttribute("aria-current", "step");
       else each.removeAttribute("aria-current");
     });
-    find(".work progress").value = at + 1;
+    find(".work progress").value = Math.max(1, at);
+    place.classList.toggle("unseen", now.state !== "queued");
   });
   events.addEventListener("error", () => {
     silent += 1;

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Message
 
 MAX_BYTES = 500 * 2**20
 MAX_FILES = 1_000
@@ -36,6 +37,17 @@ class Refused(Exception):
 class _Bounded(Request):
     """A request whose body ends with an error where it grows too large."""
 
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.scope, self._next)
+        self._given = request.receive
+        self._more = True
+
+    async def _next(self) -> Message:
+        """Return the next piece, and note whether it is the last: who asks for more would wait for ever."""
+        message = await self._given()
+        self._more = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body."""
         total = 0
@@ -44,6 +56,12 @@ class _Bounded(Request):
             if total > MAX_BYTES:
                 raise _too_large()
             yield chunk
+
+    async def forget(self) -> None:
+        """Read what is left of the body, and keep nothing of it."""
+        left = _MAX_FORGOTTEN
+        while self._more and left > 0:
+            left -= len((await self._next()).get("body", b""))
 
 
 def _too_large() -> Refused:
@@ -59,28 +77,18 @@ async def read_form(request: Request) -> FormData:
     Refused
         It is too large, or no form.
     """
-    bounded = _Bounded(request.scope, request.receive)
+    bounded = _Bounded(request)
     try:
         form = await bounded.form(max_files=10 * MAX_FILES, max_fields=100, max_part_size=_MAX_FIELD)
     except Refused:
-        await _forget(request)
+        await bounded.forget()
         raise
     except HTTPException:
-        await _forget(request)
+        await bounded.forget()
         raise Refused("steward.broken_upload") from None
     if not isinstance(form, FormData):
         raise Refused("steward.broken_upload")
     return form
-
-
-async def _forget(request: Request) -> None:
-    """Read what is left of a body, and keep nothing of it."""
-    left = _MAX_FORGOTTEN
-    more = True
-    while more and left > 0:
-        message = await request.receive()
-        left -= len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
 
 
 def uploads(form: FormData, field: str) -> list[UploadFile]:

@@ -81,9 +81,13 @@ class Visit:
     seen: float = field(default_factory=time.monotonic)
     secret: str = field(default_factory=lambda: secrets.token_hex(32))
 
+    def touch(self) -> None:
+        """Note that the page has just asked for something."""
+        self.seen = time.monotonic()
+
     @contextlib.contextmanager
     def in_use(self, *, stream: bool = False) -> Iterator[None]:
-        """Hold the visit while a request is answered, or for as long as the page says that it is open."""
+        """Hold the visit while files arrive, or for as long as the page says that it is open."""
         self.using += 1
         self.streams += stream
         self.had_stream |= stream
@@ -92,7 +96,7 @@ class Visit:
         finally:
             self.using -= 1
             self.streams -= stream
-            self.seen = time.monotonic()
+            self.touch()
 
     def is_over(self, now: float) -> bool:
         """Say whether the page must be taken for closed."""
@@ -114,7 +118,7 @@ class Visit:
         if self.run is None:
             return
         if self.run.state == "done":
-            base = self.folder / kept
+            base = self.folder / f"base-{kept}"
             os.replace(self.run.folder / kept, base)
             self.base = base
         remove(self.run.folder)
@@ -138,9 +142,12 @@ class Visits:
         self._open: dict[str, Visit] = {}
 
     def new(self) -> Visit | None:
-        """Return a new visit, or None where there are too many."""
+        """Return a new visit, or None where there are too many; one on which nothing was ever sent makes room."""
         if len(self._open) >= MAX_VISITS:
-            return None
+            unused = [each for each in self._open.values() if not (each.runs or each.using)]
+            if not unused:
+                return None
+            self.close(min(unused, key=lambda each: each.seen))
         made = Visit(id=secrets.token_urlsafe(24), folder=Path(tempfile.mkdtemp(dir=self.root)), mapping=self._mapping)
         self._open[made.id] = made
         return made

@@ -52,10 +52,9 @@ def check(job: Job, say: Say) -> dict[str, Any]:
     kept.write(folder / KEPT)
     for language in LANGUAGES:
         spoken = report.in_language(language)
-        spoken.to_html(folder / f"report.{language}.html")
         pieces = parts(spoken)
-        (folder / f"top.{language}.html").write_text(pieces.top, encoding="utf-8")
-        (folder / f"main.{language}.html").write_text(pieces.main, encoding="utf-8")
+        for name, written in (("report", pieces.page), ("top", pieces.top), ("main", pieces.main)):
+            (folder / f"{name}.{language}.html").write_text(written, encoding="utf-8", newline="\n")
         if changes is not None:
             said = json.dumps(told(changes, language))
             (folder / f"changes.{language}.json").write_text(said, encoding="utf-8")

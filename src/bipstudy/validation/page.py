@@ -20,16 +20,19 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Parts:
-    """The report as two pieces of HTML that stand in any page with the style of `own_css`.
+    """The report as a page, and as two pieces of HTML that stand in any page with the style of `own_css`.
 
     Attributes
     ----------
+    page : str
+        The report as HTML without any external asset.
     top : str
         Verdict and counts; begins with a heading of level 1.
     main : str
         Findings and what was looked at, under headings of level 2.
     """
 
+    page: str
     top: str
     main: str
 
@@ -45,14 +48,11 @@ def page(report: Report) -> str:
     -------
     str
     """
-    from bipstudy.house import house_css
-
-    values = _values(report)
-    return str(_template("report.html.j2").render(house=house_css(), own=own_css(), **values))
+    return parts(report).page
 
 
 def parts(report: Report) -> Parts:
-    """Return the report as pieces for another page, without style and script of its own.
+    """Return the report as a page and as pieces for another page, which have no style and no script of their own.
 
     Parameters
     ----------
@@ -62,8 +62,15 @@ def parts(report: Report) -> Parts:
     -------
     Parts
     """
+    from markupsafe import Markup
+
+    from bipstudy.house import house_css
+
     values = _values(report)
-    return Parts(*(_template(f"report_{part}.html.j2").render(**values) for part in ("top", "main")))
+    top, main = (Markup(_template(f"report_{part}.html.j2").render(**values)) for part in ("top", "main"))
+    frame = _template("report.html.j2")
+    whole = frame.render(house=house_css(), own=own_css(), top=top, main=main, **values)
+    return Parts(str(whole), str(top), str(main))
 
 
 def own_css() -> str:
