@@ -350,6 +350,14 @@ CASES = [
         (13,),
     ),
     Case(
+        "extent as a share of full time",
+        put("outcomes", 0, extent_percent=1.0),
+        "extent-as-share",
+        "outcomes",
+        "extent_percent",
+        (2,),
+    ),
+    Case(
         "personal identity number",
         both(put("caseworkers", 0, unit_id="701063-2391")),
         "personal-identity-number",

@@ -114,6 +114,16 @@ def length_contradicts_dates(data: Data, threshold: Mapping[str, float]) -> Outc
 
 
 @check
+def extent_as_share(data: Data, threshold: Mapping[str, float]) -> Outcome:
+    """Look for extents that were written as shares of full time and not in percent."""
+    if not data.has("outcomes", "extent_percent"):
+        return Outcome(0, columns=(("outcomes", "extent_percent"),))
+    said = data.tables["outcomes"]["extent_percent"]
+    share = ((said > 0) & (said <= 1)).to_numpy(dtype=bool)
+    return Outcome(int(said.notna().sum()), at("outcomes", "extent_percent", share))
+
+
+@check
 def second_focus_repeats(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Look for activities whose second focus is the first again."""
     if not data.has("activities", "second_focus"):
