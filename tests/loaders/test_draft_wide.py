@@ -101,3 +101,19 @@ def test_two_respondents_of_one_day_stand_side_by_side(tmp_path: Path) -> None:
     key = ["participant_id", "occasion", "respondent"]
     for column in ("answered_on", *schema.items()):
         assert loaded.sort_values(key)[column].tolist() == right.sort_values(key)[column].tolist()
+
+
+@pytest.mark.parametrize("vague", ["ID", "Respondent-ID", "Kod"])
+def test_the_number_of_an_answer_is_not_taken_for_the_participant(tmp_path: Path, vague: str) -> None:
+    head = [vague, "Slutförandetid", "Ange deltagarens löpnummer", "Vem svarar?", *QUESTIONS]
+    rows = [
+        [str(at), f"{form[6]} 10:05:11", form[1], form[3], *form[len(FORMS) :]] for at, form in enumerate(forms(), 1)
+    ]
+    drafted = draft_mapping(write(tmp_path / "BIP.csv", head, *rows))
+    assert '# OSÄKERT "Ange deltagarens löpnummer": participant_id' in drafted
+    assert f'# Känns inte igen: "{vague}"' in drafted
+    # Where nothing else may be the participant, it is asked about.
+    drafted = draft_mapping(
+        write(tmp_path / "BIP.csv", [*head[:2], *head[3:]], *([*row[:2], *row[3:]] for row in rows))
+    )
+    assert f'# OSÄKERT "{vague}": participant_id' in drafted

@@ -29,13 +29,15 @@ from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, read_body
 from bipstudy.loaders.mapping_file import UNSURE
-from bipstudy.loaders.names import column_names, key, table_by_name
-from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, value_synonyms
+from bipstudy.loaders.names import column_names, key, table_by_name, words
+from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, vague_names, value_synonyms
 from bipstudy.loaders.sheets import Source, has_answers_on_rows, may_be_shown
 from bipstudy.schema import fold
 from bipstudy.texts import BipstudyError, text
 
 _ALIKE = 0.84
+# How well a name says a column that is vague, or a sentence that speaks of it in a word of at least so many letters.
+_VAGUE, _SPOKEN_OF, _LONG = 0.3, 0.4, 7
 _READABLE = 0.95
 _FEW_VALUES = 15
 
@@ -228,16 +230,21 @@ def _guesses(source: Source, table: str) -> Iterator[_Guess]:
 
 
 def _candidates(spellings: Sequence[str], table: str) -> Iterator[tuple[str, float]]:
-    """Yield columns of ours and how well a name says them: 2 our own name, 1 a known synonym, below 1 alike."""
+    """Yield columns of ours and how well a name says them: 2 our own name, 1 a known synonym, below 1 a guess."""
     known = column_names(table)
     for name in spellings:
-        said = key(name)
+        said, sought = key(name), words(name)
         if said in known:
             yield known[said], 2
             continue
         for canonical, synonyms in column_synonyms().items():
-            if said in synonyms and canonical in schema.dtypes(table):
-                yield canonical, 1
+            if canonical not in schema.dtypes(table):
+                continue
+            if said in synonyms:
+                yield canonical, _VAGUE if said in vague_names() else 1
+            elif any(len(each) >= _LONG and f" {each} " in sought for each in synonyms):
+                # A whole sentence that speaks of it, as where the heading is the question of a form.
+                yield canonical, _SPOKEN_OF
         for spelling in difflib.get_close_matches(said, list(known), 1, _ALIKE):
             yield known[spelling], difflib.SequenceMatcher(None, said, spelling).ratio() / 2
 

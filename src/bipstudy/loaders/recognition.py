@@ -179,6 +179,12 @@ def column_synonyms() -> dict[str, tuple[str, ...]]:
 
 
 @cache
+def vague_names() -> frozenset[str]:
+    """Return, as keys, names that many things have and that are therefore a guess."""
+    return frozenset(map(key, _content()["vague_names"]))
+
+
+@cache
 def value_synonyms() -> dict[str, dict[str, str]]:
     """Return for each canonical column what local systems write for a code, folded."""
     return {
