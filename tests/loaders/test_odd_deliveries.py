@@ -486,3 +486,16 @@ def test_questions_of_whom_nobody_answers_are_not_missed(tmp_path: Path) -> None
     write(folder / "formulär.csv", [*FORMS, *ASKED_OF_PARTICIPANTS], *own)
     lacks = [column for code, _, column in everything(folder) if code == "missing-item-column"]
     assert sorted(lacks) == sorted(set(QUESTIONS) - set(ASKED_OF_PARTICIPANTS))
+
+
+def test_what_may_stand_in_a_file_that_nobody_could_read_is_not_checked(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    write(folder / "formulär.csv", [*FORMS, *QUESTIONS], *(form for form in forms() if form[1] == "D01"))
+    later = [form for form in forms() if form[1] != "D01"]
+    path = write(folder / "formulär 2.csv", [*FORMS, *QUESTIONS], *later)
+    assert everything(folder) == []
+    path.write_bytes(path.read_bytes().decode("utf-8-sig").encode("cp850"))
+    assert everything(folder) == [
+        ("wrong-encoding", "invalid", ""),
+        *[("participant-without-form", "unchecked", "Deltagare")] * 2,
+    ]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.loaders.recognition import forbidden
+from bipstudy.loaders.submission import NOT_READ
 from bipstudy.texts import default_language
 
 # Each of these registers its checks when it is imported.
@@ -56,6 +57,22 @@ _ABOUT_AN_ID = {
     "unknown-caseworker": "caseworkers",
     "participant-without-form": "measurements",
 }
+# Rules that miss something, which may stand in a file that nobody could read.
+_MISSES_SOMETHING = (
+    "unknown-participant",
+    "unknown-caseworker",
+    "unknown-form",
+    "participant-without-form",
+    "participant-without-caseworker",
+    "form-without-partner",
+    "few-pairs",
+    "occasion-skipped",
+    "no-recent-occasion",
+    "seasonal-hole",
+    "late-register-months",
+    "caseworker-with-one-client",
+    "left-to-work-without-outcome",
+)
 _PLACE = ("file", "sheet", "row")
 
 
@@ -187,6 +204,8 @@ def _why_not(code: str, absent: list[str], outcome: Outcome, data: Data) -> NotA
 
 def _not_yet_said(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
     """Yield the hits at places of which the loader has said nothing."""
+    if code in _MISSES_SOMETHING and any(one.code in NOT_READ for one in data.loaded):
+        outcome = replace(outcome, hits=tuple(replace(hit, status="unchecked") for hit in outcome.hits))
     if code in _ABOUT_AN_ID:
         yield from _with_sound_ids(code, outcome, data)
         return
