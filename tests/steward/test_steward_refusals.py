@@ -147,36 +147,36 @@ def test_only_this_computer_reaches_it(served: Page) -> None:
         assert other.connect_ex((address, served.port)) != 0
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../../../escape.csv",
-        "..\\..\\escape.csv",
-        "/tmp/escape.csv",
-        "C:\\Windows\\escape.csv",
-        "a/../../../../escape.csv",
-        "./././escape.csv",
-        "%2e%2e/escape.csv",
-        "escape.csv/",
-        "a\tb/escape.csv",
-        "CON",
-        "nul.csv",
-        "x" * 400 + ".csv",
-        "å" * 300 + ".csv",
-        "  .  /escape.csv. .",
-        "..",
-    ],
+LEADING_OUT = (
+    "../../../escape.csv",
+    "..\\..\\escape.csv",
+    "/tmp/escape.csv",
+    "C:\\Windows\\escape.csv",
+    "a/../../../../escape.csv",
+    "./././escape.csv",
+    "%2e%2e/escape.csv",
+    "escape.csv/",
+    "a\tb/escape.csv",
+    "CON",
+    "nul.csv",
+    "x" * 400 + ".csv",
+    "å" * 300 + ".csv",
+    "  .  /escape.csv. .",
+    "..",
 )
-def test_a_name_never_leads_out_of_the_folder(tmp_path: Path, own: Page, name: str, good) -> None:
+
+
+def test_a_name_never_leads_out_of_the_folder(tmp_path: Path, own: Page, good) -> None:
     before = {path for path in tmp_path.parent.rglob("*escape*")}
     visit = own.visit()
-    answer = visit.post("check", [("files", name, good["deltagare.csv"])])
-    assert answer.status == 303, answer.text
-    visit.wait()
     root = next(tmp_path.glob("bipstudy-steward-*")).resolve()
-    assert all(path.resolve().is_relative_to(root) for path in tmp_path.rglob("*"))
-    assert {path for path in tmp_path.parent.rglob("*escape*") if not path.is_relative_to(root)} == before
-    assert not list(Path("/tmp").glob("escape*"))
+    for name in LEADING_OUT:
+        answer = visit.post("check", [("files", name, good["deltagare.csv"])])
+        assert answer.status == 303, answer.text
+        visit.wait()
+        assert all(path.resolve().is_relative_to(root) for path in tmp_path.rglob("*"))
+        assert {path for path in tmp_path.parent.rglob("*escape*") if not path.is_relative_to(root)} == before
+        assert not list(Path("/tmp").glob("escape*"))
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,8 @@ class _Events:
         with self._visit.in_use(stream=True), contextlib.suppress(OSError):
             headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
+            # A page that has lost us asks again after a second.
+            await send({"type": "http.response.body", "body": b"retry: 1000\n\n", "more_body": True})
             said, quiet = "", 0
             while not (self._steward.ending() or self._visit.closed or await self._request.is_disconnected()):
                 now, quiet = json.dumps(_state(self._visit)), quiet + 1

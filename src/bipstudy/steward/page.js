@@ -146,6 +146,12 @@
         add([...input.files].map((file) => ({ file, name: file.webkitRelativePath || file.name })));
         input.value = "";
       });
+      // The field is drawn as a button, and a button listens to this key as well.
+      input.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter") return;
+        event.preventDefault();
+        input.click();
+      });
     }
     find("#none").addEventListener("click", () => {
       chosen = [];
