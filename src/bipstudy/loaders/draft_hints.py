@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from bipstudy import schema
 from bipstudy.loaders.cells import MISSING, Cells
-from bipstudy.loaders.mapping import DateFormat
+from bipstudy.loaders.mapping import TIME, DateFormat
 from bipstudy.loaders.names import column_names, key, words
 from bipstudy.schema import fold
 from bipstudy.texts import text
 
-_DAY_OR_MONTH_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
+_DAY_OR_MONTH_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})" + TIME, re.ASCII)
 _OF_AN_OCCASION = re.compile(r"^(?P<before>\D*)(?P<at>\d{1,2})(?P<after>\D*)$")
 _WHOLE = re.compile(r"-?\d{1,3}")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
@@ -46,6 +46,8 @@ def date_format(columns: Iterable[Cells]) -> tuple[str, bool] | None:
     --------
     >>> date_format([Cells.of(["13.1.2024", "5.2.2024"])]), date_format([Cells.of(["5/3/2024"])])
     (('D.M.ÅÅÅÅ', True), ('D/M/ÅÅÅÅ', False))
+    >>> date_format([Cells.of(["13/1/2024 14:30", "5/2/2024 9.05"])])
+    ('D/M/ÅÅÅÅ', True)
     """
     parted: set[str] = set()
     first: list[int] = []

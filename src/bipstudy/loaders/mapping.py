@@ -12,6 +12,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 PLACEHOLDERS = ("item", "occasion", "respondent")
 _DATE_PARTS = {"YYYY": r"(?P<y>\d{4})", "YY": r"(?P<y>\d{2})", "MM": r"(?P<m>\d{1,2})", "DD": r"(?P<d>\d{1,2})"}
 _DATE_PARTS |= {"M": _DATE_PARTS["MM"], "D": _DATE_PARTS["DD"]}
+# What may stand behind a day: the time at which a form was sent.
+TIME = r"(?:,? \d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?)?"
 # Years of two digits: the last hundred years up to here.
 _LAST_SHORT_YEAR = 50
 DEFAULT_WINDOW_DAYS = 45
@@ -76,7 +78,7 @@ class DateFormat:
         if sorted(part[0] for part in parts[1::2]) != ["D", "M", "Y"] or any(map(str.isalnum, "".join(parts[0::2]))):
             raise ValueError(text)
         regex = "".join(_DATE_PARTS[part] if at % 2 else re.escape(part) for at, part in enumerate(parts))
-        return cls(text, re.compile(regex, re.ASCII))
+        return cls(text, re.compile(regex + TIME, re.ASCII))
 
     def iso(self, text: str) -> str:
         """Return a date as YYYY-MM-DD, and what is none as it is.
@@ -85,6 +87,8 @@ class DateFormat:
         --------
         >>> DateFormat.of("D.M.ÅÅÅÅ").iso("5.3.2024"), DateFormat.of("D.M.ÅÅÅÅ").iso("okänt")
         ('2024-03-05', 'okänt')
+        >>> DateFormat.of("D/M/ÅÅÅÅ").iso("5/3/2024 14:30:11")
+        '2024-03-05'
         """
         found = self.regex.fullmatch(text)
         if found is None:
