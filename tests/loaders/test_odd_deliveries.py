@@ -499,3 +499,26 @@ def test_what_may_stand_in_a_file_that_nobody_could_read_is_not_checked(tmp_path
         ("wrong-encoding", "invalid", ""),
         *[("participant-without-form", "unchecked", "Deltagare")] * 2,
     ]
+
+
+@pytest.mark.parametrize("said", ["Sida {} av 3", "Enhet: {}"])
+def test_turns_of_pages_and_headings_of_groups_are_told_and_left_out(
+    tmp_path: Path, right: bip.loaders.Submission, said: str
+) -> None:
+    folder = delivery(tmp_path / "pages")
+    head, blank = [*FORMS, *QUESTIONS], [""] * (len(FORMS) + len(QUESTIONS) - 1)
+    rows = forms()
+    turns = [[said.format(1), *blank], head, *rows[6:12], [*blank[:3], said.format(2), *blank[3:]], *rows[12:]]
+    write(folder / "formulär.csv", head, *rows[:6], *turns)
+    loaded = bip.load_submission(folder)
+    same(loaded, right)
+    found = sorted((each.row, each.code) for each in loaded.findings)
+    assert found == [(8, "lone-words"), (9, "repeated-header"), (16, "lone-words")]
+
+
+def test_a_personal_number_in_a_heading_of_a_group_is_found(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    head, blank = [*FORMS, *QUESTIONS], [""] * (len(FORMS) + len(QUESTIONS) - 1)
+    write(folder / "formulär.csv", head, *forms()[:6], ["Deltagare: 19121212-1212", *blank], *forms()[6:])
+    codes = [code for code, _, _ in everything(folder)]
+    assert codes == ["personal-identity-number", "lone-words"]

@@ -68,6 +68,8 @@ class Body:
         The last row, where it has fewer.
     totals, footers : list of int
         Rows that are totals, and those below a blank row that say something in one cell.
+    words : list of int
+        Rows among the data that say something in one cell, as at the turn of a page.
     left_out : list of (int, list of str)
         Number and cells of all of these.
     again : list of int
@@ -83,6 +85,7 @@ class Body:
     cut_off: int | None
     totals: list[int]
     footers: list[int]
+    words: list[int]
     left_out: list[tuple[int, list[str]]]
     again: list[int]
     other_header: int | None
@@ -141,11 +144,11 @@ def read_body(grid: Grid, header: Header) -> Body:
     columns += [Cells.of([""] * len(numbers)) for _ in range(len(header.names) - len(columns))]
     filled = _filled(columns, len(numbers))
     end = _end_of_data(header, columns, filled, numbers)
-    within = _subtotals(header, columns, filled[:end])
+    totals = _subtotals(header, columns, filled[:end])
+    lone = _lone_words(header, columns, filled[:end], totals)
+    within = sorted([*totals, *lone])
     left_out = [(int(numbers[at]), _row(columns, at)) for at in [*within, *filled[end:]]]
-    are_totals = [
-        place < len(within) or is_total(next(filter(None, cells), "")) for place, (_, cells) in enumerate(left_out)
-    ]
+    ends = [(int(numbers[at]), is_total(next(filter(None, _row(columns, at)), ""))) for at in filled[end:]]
     filled = np.setdiff1d(filled[:end], within) if within else filled[:end]
     other_header = _other_header(grid, header, columns, filled, numbers)
     repeated = [
@@ -163,8 +166,9 @@ def read_body(grid: Grid, header: Header) -> Body:
         at=filled + header.last + 1,
         short=[],
         cut_off=None,
-        totals=[row for (row, _), total in zip(left_out, are_totals, strict=True) if total],
-        footers=[row for (row, _), total in zip(left_out, are_totals, strict=True) if not total],
+        totals=[*numbers[totals].tolist(), *(row for row, total in ends if total)],
+        footers=[row for row, total in ends if not total],
+        words=numbers[lone].tolist(),
         left_out=left_out,
         again=numbers[repeated].tolist(),
         other_header=other_header,
@@ -219,6 +223,16 @@ def _subtotals(header: Header, columns: list[Cells], filled: npt.NDArray[np.int6
     named = [at for at, name in enumerate(header.names) if name]
     said = {at: [*filter(None, _row(columns, at))] for at in sorted(found & set(filled.tolist()))} if found else {}
     return [at for at, cells in said.items() if may_be_subtotal(cells[0]) and 2 * len(cells) <= len(named)]
+
+
+def _lone_words(header: Header, columns: list[Cells], filled: npt.NDArray[np.int64], totals: list[int]) -> list[int]:
+    """Return the rows among the data that have words in a single cell, where a row has many."""
+    first = [columns[at] for at, name in enumerate(header.names) if name][:_WIDE_ENOUGH]
+    # Columns that begin a row are seldom blank, and what is seldom blank is looked at row by row.
+    if sum(map(bool, header.names)) < 2 * _WIDE_ENOUGH or sum("" in cells.distinct for cells in first) < len(first) - 1:
+        return []
+    few = sum(cells.blank[filled].astype(int) for cells in first) >= len(first) - 1
+    return [at for at in filled[few].tolist() if at not in totals and _is_note(_row(columns, at))]
 
 
 def _is_total(cells: list[str], full: int) -> bool:

@@ -422,7 +422,8 @@ def _note_rows(source: Source, table: str, findings: list[Finding]) -> None:
     unseen = len(grid.unseen.intersection(body.at.tolist())) if grid.unseen else 0
     if unseen:
         findings.append(Finding("hidden-rows", table, grid.file, grid.sheet, count=unseen))
-    for code, rows in (("total-row", body.totals), ("footer-row", body.footers), ("repeated-header", body.again)):
+    left_out = {"total-row": body.totals, "footer-row": body.footers, "lone-words": body.words}
+    for code, rows in (left_out | {"repeated-header": body.again}).items():
         findings += [Finding(code, table, grid.file, grid.sheet, row) for row in rows]
 
 
