@@ -12,9 +12,9 @@ import pandas as pd
 
 from bipstudy.disclosure.curves import curve
 from bipstudy.disclosure.flows import flow
-from bipstudy.disclosure.found import BoolArray, Found, given_out, numbers, spread
+from bipstudy.disclosure.found import BoolArray, Found, Named, given_out, numbers, spread
 from bipstudy.disclosure.frequencies import frequency, long_form, wide_form
-from bipstudy.disclosure.linked import differing, repeated, telling
+from bipstudy.disclosure.linked import differing, hidden_counts, repeated, same_counts, telling
 from bipstudy.disclosure.outputs import Output, output
 from bipstudy.disclosure.rows import estimates, facts, groups
 from bipstudy.disclosure.rules import Rules
@@ -24,8 +24,7 @@ __all__ = ["CHANGED", "FAIL", "INTERNAL", "PASS", "REVIEW", "Checked", "check", 
 
 PASS, CHANGED, REVIEW, FAIL, INTERNAL = "pass", "changed", "review", "fail", "internal"
 _FINDERS: Mapping[str, Callable[[pd.DataFrame, Output, Rules, BoolArray], Found]] = {
-    "frequency": frequency, "groups": groups, "estimates": estimates, "curve": curve, "flow": flow, "facts": facts,
-    "copy": estimates,
+    "groups": groups, "estimates": estimates, "curve": curve, "flow": flow, "facts": facts, "copy": estimates,
 }  # fmt: skip
 # Ten or twelve digits as in a Swedish identity number, wherever they stand in words.
 _IDENTITY = re.compile(r"(?<!\d)(?:\d{2})?\d{6}[-+ ]?\d{4}(?!\d)")
@@ -241,27 +240,32 @@ def _linked(tables: Mapping[str, tuple[pd.DataFrame, Output]], rules: Rules) -> 
     """Return what was found in each table, beside the others: until no more needs to be hidden."""
     outputs = {name: one for name, (_, one) in tables.items()}
     extra = {name: np.zeros(len(frame), dtype=bool) for name, (frame, _) in tables.items()}
-    found = {name: _find(frame, one, rules, extra[name]) for name, (frame, one) in tables.items()}
+    secret: frozenset[Named] = frozenset()
+    found = {name: _find(frame, one, rules, extra[name], secret) for name, (frame, one) in tables.items()}
     while True:
-        more = [repeated(found, outputs), differing(found, outputs, rules)]
-        fresh = set()
+        more = hidden_counts(found, outputs)
+        rows = [repeated(found, outputs), differing(found, outputs, rules), same_counts(found, outputs, more)]
+        fresh = {name for name, one in outputs.items() if one.kind == "frequency" and not more <= secret}
+        secret |= more
         for name, (frame, _) in tables.items():
-            rows = np.logical_or.reduce([each[name][: len(frame)] for each in more])
-            if (rows & ~extra[name]).any():
-                extra[name] = extra[name] | rows
+            wanted = np.logical_or.reduce([each[name][: len(frame)] for each in rows])
+            if (wanted & ~extra[name]).any():
+                extra[name] = extra[name] | wanted
                 fresh.add(name)
         if not fresh:
             return found
         for name in fresh:
-            found[name] = _find(*tables[name], rules, extra[name])
+            found[name] = _find(*tables[name], rules, extra[name], secret)
 
 
-def _find(frame: pd.DataFrame, one: Output, rules: Rules, extra: BoolArray) -> Found:
+def _find(frame: pd.DataFrame, one: Output, rules: Rules, extra: BoolArray, secret: frozenset[Named]) -> Found:
     """Return what was found in one table."""
     if not frame.columns.is_unique:
         return Found(frame, spread(frame.iloc[:, :0], one, np.ones(len(frame), dtype=bool)), {}, "repeated_columns")
     if _names_people(frame, one):
         return Found(frame, spread(frame, one, np.ones(len(frame), dtype=bool)), {}, "identity")
+    if one.kind == "frequency":
+        return frequency(frame, one, rules, extra, secret)
     return _FINDERS[one.kind](frame, one, rules, extra)
 
 

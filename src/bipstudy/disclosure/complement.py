@@ -100,15 +100,19 @@ def _cheapest_box(
     """Return the corner opposite to a cell, of the box that protects it and hides the fewest further cells."""
     shape = table.shape
     new, people = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    allowed = np.ones(shape, dtype=bool)
+    allowed, rises, falls = np.ones(shape, dtype=bool), np.ones(shape, dtype=bool), np.ones(shape, dtype=bool)
     for turned in product((False, True), repeat=table.ndim):
         corner = tuple(slice(None) if turn else slice(at, at + 1) for turn, at in zip(turned, own, strict=True))
-        loses = _sign(shape, own, turned) < 0
+        against = _sign(shape, own, turned) < 0
         value, fresh = table[corner], ~hidden[corner]
         # A total is known from elsewhere, unless it is itself one of the cells to protect; the grand total always is.
         known = fresh & (level[corner] > level[own]) | (level[corner] == table.ndim)
-        allowed = allowed & ~known & ~(loses & (value < threshold))
+        allowed = allowed & ~known
+        rises = rises & ~(against & (value < threshold))
+        falls = falls & (against | (value >= threshold))
         new, people = new + fresh, people + fresh * value
+    # A large cell, hidden for what stands elsewhere, is protected as well if it may be smaller by the threshold.
+    allowed &= rises | falls if table[own] >= threshold else rises
     for axis, at in enumerate(own):
         allowed[(slice(None),) * axis + (at,)] = False
     if not allowed.any():

@@ -16,8 +16,10 @@ from bipstudy.disclosure.rules import Rules
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
-__all__ = ["SHARE_SCALES", "Found", "counted", "end_of", "given_out", "numbers", "spread"]
+__all__ = ["SHARE_SCALES", "Found", "Named", "counted", "end_of", "given_out", "numbers", "spread"]
 
+# A count as it is known again elsewhere: by its categories, whatever their columns are called, and its number.
+Named = tuple[frozenset[str], float]
 # Words in the column `share_by` for rows whose numbers are shares of the people.
 SHARE_SCALES = ("share", "risk")
 _NUMBER, _ERROR, _QUANTILE = 3, 2, 2
@@ -37,12 +39,15 @@ class Found:
         Rows by reason.
     refused : str
         Why nothing of it leaves; empty if something does.
+    hidden : frozenset
+        Counts that are hidden, totals among them: the categories of each, and the count.
     """
 
     frame: pd.DataFrame
     cells: pd.DataFrame
     why: Mapping[str, BoolArray] = field(default_factory=dict)
     refused: str = ""
+    hidden: frozenset[Named] = frozenset()
 
     @property
     def rows(self) -> BoolArray:

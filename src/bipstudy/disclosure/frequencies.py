@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bipstudy.disclosure.complement import complemented, with_totals
-from bipstudy.disclosure.found import BoolArray, Found, numbers, spread
+from bipstudy.disclosure.found import BoolArray, Found, Named, numbers, spread
 from bipstudy.disclosure.outputs import Output
 from bipstudy.disclosure.rows import own_reasons
 from bipstudy.disclosure.rules import Rules
@@ -20,8 +21,13 @@ _MOST = 50_000
 _OTHER, _COUNT = "category", "count"
 
 
-def frequency(frame: pd.DataFrame, output: Output, rules: Rules, extra: BoolArray) -> Found:
-    """Hide the cells of a table of counts that are small or empty, and those by which they could be worked out."""
+def frequency(
+    frame: pd.DataFrame, output: Output, rules: Rules, extra: BoolArray, secret: frozenset[Named] = frozenset()
+) -> Found:
+    """Hide the cells of a table of counts that are small or empty, and those by which they could be worked out.
+
+    What is in `secret`, since another table hides it, is hidden here too, as a cell or as a total.
+    """
     asked = len(frame)
     axes = [_categories(frame[name], output.margin) for name in output.labels]
     places = _places(frame, output, axes)
@@ -43,6 +49,9 @@ def frequency(frame: pd.DataFrame, output: Output, rules: Rules, extra: BoolArra
     own = np.logical_or.reduce([np.zeros(asked, dtype=bool), *why.values()])
     primary = table < rules.threshold
     primary[tuple(places.T)] |= own
+    names = _names(axes)
+    for at in np.ndindex(table.shape):
+        primary[at] |= bool(names[at]) and _named(names[at], table[at]) in secret
     hidden = complemented(table, primary, rules.threshold)
     if hidden is None:
         return Found(frame, spread(frame, output, np.ones(asked, dtype=bool)), why, "no_complement")
@@ -57,7 +66,8 @@ def frequency(frame: pd.DataFrame, output: Output, rules: Rules, extra: BoolArra
         why["complement"] = beside
     inner = (places < np.array([len(axis) for axis in axes])).all(axis=1)
     empty = bool(rows[inner].all())
-    return Found(full, spread(full, output, rows), why, "nothing_left" if empty else "")
+    known = frozenset(_named(names[at], table[at]) for at in zip(*np.nonzero(hidden), strict=True))
+    return Found(full, spread(full, output, rows), why, "nothing_left" if empty else "", known)
 
 
 def long_form(frame: pd.DataFrame, output: Output) -> tuple[pd.DataFrame, Output]:
@@ -84,6 +94,19 @@ def wide_form(frame: pd.DataFrame, output: Output) -> pd.DataFrame:
 def _categories(values: pd.Series, margin: str) -> list[str]:
     """Return the categories of a dimension in an order that does not depend on that of the rows; no totals."""
     return sorted({str(value) for value in values} - ({margin} if margin else set()))
+
+
+def _named(categories: Any, count: Any) -> Named:
+    """Return a count as it is known again elsewhere."""
+    return categories, float(count)
+
+
+def _names(axes: Sequence[Sequence[str]]) -> np.ndarray:
+    """Return the categories of each cell; a total has none in the dimension that it sums over. Shape of the table."""
+    names = np.empty([len(axis) + 1 for axis in axes], dtype=object)
+    for at in np.ndindex(names.shape):
+        names[at] = frozenset(axis[place] for axis, place in zip(axes, at, strict=True) if place < len(axis))
+    return names
 
 
 def _places(frame: pd.DataFrame, output: Output, axes: Sequence[Sequence[str]]) -> np.ndarray:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bipstudy.disclosure.found import BoolArray, Found, numbers
+from bipstudy.disclosure.found import BoolArray, Found, Named, numbers
 from bipstudy.disclosure.outputs import Output
 from bipstudy.disclosure.rules import Rules
 
-__all__ = ["differing", "repeated", "telling"]
+__all__ = ["differing", "hidden_counts", "repeated", "same_counts", "telling"]
 
 # A number with as many digits stands in two places only if it is the same number.
 _DIGITS = 6
@@ -82,6 +82,60 @@ def differing(found: Mapping[str, Found], outputs: Mapping[str, Output], rules: 
                     difference = abs(here[row] - there.get(label, np.nan))
                     shown[smaller][row] |= bool(0 < difference < rules.threshold)
     return shown
+
+
+def hidden_counts(found: Mapping[str, Found], outputs: Mapping[str, Output]) -> frozenset[Named]:
+    """Return the counts that tables hide, each by its categories and its number.
+
+    Parameters
+    ----------
+    found : mapping of str to Found
+    outputs : mapping of str to Output
+
+    Returns
+    -------
+    frozenset
+    """
+    secret: set[Named] = set()
+    for name, one in found.items():
+        # A table that stays whole for what stands elsewhere, and not for what it says itself, has nothing to keep.
+        if one.refused and set(one.why) <= {"linked", "complement"}:
+            continue
+        secret |= one.hidden
+        if outputs[name].kind == "groups":
+            named = _counts(one, outputs[name])
+            secret |= {each for each, hidden in zip(named, one.rows, strict=True) if hidden}
+    return frozenset(secret)
+
+
+def same_counts(
+    found: Mapping[str, Found], outputs: Mapping[str, Output], secret: frozenset[Named]
+) -> dict[str, BoolArray]:
+    """Return the rows of each table that show a count which is hidden in another, such as a total of it.
+
+    Parameters
+    ----------
+    found : mapping of str to Found
+    outputs : mapping of str to Output
+    secret : frozenset
+
+    Returns
+    -------
+    dict of str to array of bool of shape (rows,)
+    """
+    shown = {name: np.zeros(len(one.frame), dtype=bool) for name, one in found.items()}
+    for name, one in found.items():
+        if outputs[name].kind in _TABLES and not one.refused:
+            rows = np.array([named in secret for named in _counts(one, outputs[name])], dtype=bool)
+            shown[name] = rows & ~one.rows
+    return shown
+
+
+def _counts(one: Found, output: Output) -> list[Named]:
+    """Return the first count of each row with its categories."""
+    counts = numbers(one.frame, output.counts[0]).tolist()
+    labels = [frozenset(label) - {output.margin} for label in _labels(one, output)]
+    return [(label, count) if label else (label, -1.0) for label, count in zip(labels, counts, strict=True)]
 
 
 def telling(value: float) -> bool:

@@ -153,7 +153,8 @@ def _beside(frame: pd.DataFrame, output: Output, rules: Rules, hidden: BoolArray
     keys = frame[[*output.within]].astype(str).agg("\x1f".join, axis=1).to_numpy() if output.within else None
     beside = np.zeros(len(frame), dtype=bool)
     for part in [np.ones(len(frame), dtype=bool)] if keys is None else [keys == key for key in sorted(set(keys))]:
-        if not (hidden & part).any() or (hidden & part & large).any():
+        several = (hidden & part).sum() > 1
+        if not (hidden & part).any() or (several and (hidden & part & large).any()):
             continue
         open_rows = np.flatnonzero(part & large & ~hidden)
         if len(open_rows):

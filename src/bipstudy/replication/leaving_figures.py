@@ -58,6 +58,8 @@ def _curve(source: Checked, own: Mapping[str, Any], language: str) -> Any:
     start = pd.DataFrame({"label": labels, "x": 0.0, "y": begin, "conf_low": begin, "conf_high": begin})
     drawn = pd.concat([start, points], ignore_index=True)
     drawn = pd.concat([drawn[drawn["label"] == label].sort_values("x") for label in labels], ignore_index=True)
+    # A single curve needs no name.
+    drawn = drawn if one.labels else drawn.drop(columns="label")
     months = own.get("unit") == "months"
     x_label = text("report.months_since_first_measurement", language) if months else one.time
     y_label = text("disclosure.figure_percent", language)
@@ -68,8 +70,11 @@ def _rows(source: Checked) -> pd.DataFrame:
     """Return the rows that leave with label, estimate and interval."""
     one, frame = source.output, source.frame
     assert frame is not None
-    given = [*one.shares, *one.numbers]
+    given = [name for name in (*one.shares, *one.numbers) if name in frame]
     estimate = one.estimate or next((name for name in given if not name.endswith(("_low", "_high"))), "")
+    if estimate not in frame:
+        # There is no number to draw, or it does not leave.
+        return pd.DataFrame(columns=["label", *_ENDS])
     low, high = (next((name for name in given if name.endswith(f"_{end}")), estimate) for end in _SIDES)
     rows = pd.DataFrame({
         "label": _labels(frame, one.labels),

@@ -117,7 +117,7 @@ def _run(folder: Path, files: Mapping[str, bytes]) -> Source:
                 continue
             one = fitted
         outputs[name] = one
-    figures = {name: own for name, own in _figures().items() if own["from"] in outputs}
+    figures = {name: own for name, own in _figures().items() if name in files and own["from"] in outputs}
     return Source(files, outputs, refused, figures, birth)
 
 
@@ -163,7 +163,7 @@ def _fitted(one: Output, columns: list[str]) -> Output | None:
     needed = (*one.counts, one.time, one.at_risk, one.estimate, one.step, one.share_by)
     if any(name and name not in has for name in needed):
         return None
-    lists = ("labels", "words", "caseworkers", "numbers", "errors", "constants", "copied", "within", "drop")
+    lists = ("labels", "words", "caseworkers", "numbers", "errors", "constants", "copied", "optional", "within", "drop")
     kept: dict[str, Any] = {role: tuple(name for name in getattr(one, role) if name in has) for role in lists}
     for role in ("parts", "shares"):
         kept[role] = {name: of for name, of in getattr(one, role).items() if name in has}
