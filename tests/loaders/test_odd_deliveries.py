@@ -522,3 +522,16 @@ def test_a_personal_number_in_a_heading_of_a_group_is_found(tmp_path: Path) -> N
     write(folder / "formulär.csv", head, *forms()[:6], ["Deltagare: 19121212-1212", *blank], *forms()[6:])
     codes = [code for code, _, _ in everything(folder)]
     assert codes == ["personal-identity-number", "lone-words"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+def test_an_old_encoding_is_not_forced_upon_a_file_in_utf8(
+    tmp_path: Path, right: bip.loaders.Submission, encoding: str
+) -> None:
+    folder = delivery(tmp_path / "mixed")
+    one, other = folder / "deltagare.csv", folder / "formulär.csv"
+    one.write_bytes(one.read_bytes().decode("utf-8-sig").replace("–", "-").encode("cp850"))
+    other.write_bytes(other.read_bytes().decode("utf-8-sig").encode(encoding))
+    mapping = tmp_path / "mappning.yaml"
+    mapping.write_text("encoding: cp850", "utf-8")
+    same(bip.load_submission(folder, mapping=mapping), right)

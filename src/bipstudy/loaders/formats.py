@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from codecs import BOM_UTF8
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -99,11 +100,24 @@ def _read(name: str, content: bytes, encoding: str | None, reading: Reading, ins
         reading.grids += read_statistics(name, content, kind, findings)
     elif kind == "text":
         before = len(findings)
-        grid = read_delimited(name, content, encoding, findings)
+        grid = read_delimited(name, content, encoding if _may_be_in(encoding, content) else None, findings)
         spoilt = any(each.code == "wrong-encoding" for each in findings[before:])
         reading.grids += [replace(grid, spoilt=spoilt)] if grid is not None else []
     else:
         findings.append(Finding(kind, file=name))
+
+
+def _may_be_in(encoding: str | None, content: bytes) -> bool:
+    """Say whether a text may be in the encoding that the mapping asks for all files: what is UTF-8 is not."""
+    if encoding is None or content.startswith(BOM_UTF8):
+        return False
+    if content.isascii():
+        return True
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _kind(name: str, content: bytes) -> str:
