@@ -117,3 +117,17 @@ def test_the_number_of_an_answer_is_not_taken_for_the_participant(tmp_path: Path
         write(tmp_path / "BIP.csv", [*head[:2], *head[3:]], *([*row[:2], *row[3:]] for row in rows))
     )
     assert f'# OSÄKERT "{vague}": participant_id' in drafted
+
+
+@pytest.mark.parametrize("said", ["M{}", "Mätning {}", "Mättillfälle: {}", "T{}"])
+def test_occasions_in_words_are_drafted_and_read(tmp_path: Path, said: str) -> None:
+    folder = delivery(tmp_path / "words")
+    right = bip.load_submission(folder)
+    rows = [[*form[:2], said.format(form[2]), *form[3:]] for form in forms()]
+    write(folder / "formulär.csv", [*FORMS, *QUESTIONS], *rows)
+    drafted = draft_mapping(folder)
+    assert f'# OSÄKERT "{said.format(2)}": 2' in drafted
+    mapping = tmp_path / "mappning.yaml"
+    mapping.write_text(settled(drafted, {}), "utf-8")
+    loaded = bip.load_submission(folder, mapping=mapping)
+    assert loaded.hash == right.hash

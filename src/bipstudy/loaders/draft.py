@@ -24,7 +24,7 @@ from bipstudy.loaders.draft_hints import (
     whose,
     worded_answers,
 )
-from bipstudy.loaders.draft_wide import Shape, shapes
+from bipstudy.loaders.draft_wide import Shape, shapes, worded_occasions
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, read_body
@@ -277,8 +277,9 @@ def _values(source: Source, table: str, guess: _Guess, mark: str) -> list[str]:
     if guess.canonical.endswith("_precision"):
         return []
     position = next(at for at in range(len(source.header.names)) if source.shown(at) == guess.name)
-    if guess.canonical in schema.items():
-        worded = worded_answers(source.body.columns[position])
+    if guess.canonical in schema.items() or guess.canonical == "occasion":
+        cells = source.body.columns[position]
+        worded = worded_occasions(cells.distinct) if guess.canonical == "occasion" else worded_answers(cells)
         lines = [f"          # {mark} {_quoted(said)}: {meant}" for said, meant in worded if may_be_shown(said)]
         return [f"        {guess.canonical}:", *lines] if lines and len(lines) <= _FEW_VALUES else []
     codes = schema.table(table).column(guess.canonical).codes

@@ -73,6 +73,22 @@ def shapes(names: Sequence[str], taken: set[str]) -> list[Shape]:
     return [*_numbered([name for name in open_names if name not in told]), *named]
 
 
+def worded_occasions(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what a column of occasions says in words, and the number that it names or a question mark.
+
+    Examples
+    --------
+    >>> worded_occasions(["2", "M1", "Mätning 2", "3 mån"])
+    [('M1', '1'), ('Mätning 2', '2'), ('3 mån', '?')]
+    """
+    said = [text for text in texts if text and not text.isdecimal()]
+    found = [re.fullmatch(r"([^\W\d_]*)[\W_]*(\d{1,3})", text) for text in said]
+    return [
+        (text, match[2] if match and key(match[1]) in _OCCASION else "?")
+        for text, match in zip(said, found, strict=True)
+    ]
+
+
 def _numbered(names: Sequence[str]) -> Iterator[Shape]:
     """Yield the shapes in which items have numbers."""
     places: dict[tuple[str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
