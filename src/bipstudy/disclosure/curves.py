@@ -35,7 +35,12 @@ def curve(frame: pd.DataFrame, output: Output, rules: Rules, extra: BoolArray) -
     kept = np.zeros(len(frame), dtype=bool)
     few = (at_risk < rules.threshold) | extra
     for together in _together(keys, time, estimate):
-        kept |= _thinned(together, keys, time, at_risk, estimate, events, few, rules.threshold)
+        # Where the parts are too small at every time, their sum may be shown alone: no part of it can be taken away.
+        for shown in (together, {max(sorted(together), key=lambda name: estimate[keys == name].max())}):
+            points = _thinned(shown, keys, time, at_risk, estimate, events, few, rules.threshold)
+            if points.any():
+                kept |= points
+                break
     why = {"at_risk": at_risk < rules.threshold, "step": ~kept & ~(at_risk < rules.threshold) & ~extra}
     why = {reason: mask for reason, mask in {**why, "linked": extra}.items() if mask.any()}
     return Found(frame, spread(frame, output, ~kept), why, "" if kept.any() else "nothing_left")
