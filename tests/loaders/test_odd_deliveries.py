@@ -535,3 +535,15 @@ def test_an_old_encoding_is_not_forced_upon_a_file_in_utf8(
     mapping = tmp_path / "mappning.yaml"
     mapping.write_text("encoding: cp850", "utf-8")
     same(bip.load_submission(folder, mapping=mapping), right)
+
+
+@pytest.mark.parametrize("said", ["Inget svar", "Ej svar", "ej besvarad", "No answer", "(tomt)"])
+def test_words_for_no_answer_are_no_answer_without_a_reason(tmp_path: Path, said: str) -> None:
+    folder = delivery(tmp_path)
+    rows = forms()
+    rows[0][len(FORMS)] = said
+    write(folder / "formulär.csv", [*FORMS, *QUESTIONS], *rows)
+    assert everything(folder) == []
+    loaded = bip.load_submission(folder).tables
+    assert loaded["measurements"]["job_search"].isna().tolist() == [True] + [False] * 17
+    assert loaded["missing_answers"].empty
