@@ -358,7 +358,8 @@ def _bind_table(source: Source, table: str, entry: TableMapping, used: set[int],
         used.add(position)
         source.add(sheet, position, canonical)
         if position in source.grid.month and sheet.columns[canonical] is not source.body.columns[position]:
-            findings.append(sheet.finding("shown-as-month", canonical, count=len(source.grid.month[position])))
+            shown = source.grid.month[position].intersection(source.body.at[~sheet.columns[canonical].blank].tolist())
+            findings.append(sheet.finding("shown-as-month", canonical, count=len(shown)))
     for canonical, value in entry.constants.items():
         if canonical not in sheet.columns:
             sheet.columns[canonical] = constant(value, len(sheet.rows))
