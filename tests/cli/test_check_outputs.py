@@ -83,6 +83,16 @@ def test_words_wait_for_a_reviewer_whose_reason_is_kept_with_its_day(folder, tmp
     assert (tmp_path / "b" / "leaves" / "note.md").read_text(encoding="utf-8") == "Om metoden."
 
 
+def test_words_with_an_identity_number_stay_whatever_is_said_of_them(folder, tmp_path):
+    described = DESCRIPTION.replace("figures:", "  note.md: {kind: text}\nfigures:")
+    (folder / "outputs.yaml").write_text(described, encoding="utf-8")
+    (folder / "note.md").write_text("Om 19121212-1212.", encoding="utf-8")
+    given = ["--reason", "note.md=Läst", "--reviewer", "Granskaren"]
+    told = invoke(folder, "--out", tmp_path / "b", *given, code=1)
+    assert "note.md" in told.stdout
+    assert not any(b"1212-1212" in path.read_bytes() for path in (tmp_path / "b").rglob("*") if path.is_file())
+
+
 def test_a_lower_threshold_needs_the_owner(folder, tmp_path):
     out = tmp_path / "ut"
     assert "[disclosure.no_owner]" in invoke(folder, "--out", out, "--threshold", 5, code=2).stderr

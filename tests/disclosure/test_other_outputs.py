@@ -138,7 +138,7 @@ def test_an_estimate_needs_people_events_and_degrees_of_freedom(n, events, left,
 
 def test_an_estimate_that_is_a_share_is_hidden_like_a_share():
     frame = pd.DataFrame({"term": ["a", "b"], "n": [500, 500], "scale": ["share", "sd"], "estimate": [0.01, 0.01]})
-    options = {"labels": ["term"], "counts": ["n"], "numbers": ["estimate"]}
+    options = {"labels": ["term"], "counts": ["n"], "numbers": ["estimate"], "parameters": 5}
     checked = check(frame, "estimates", **options, share_by="scale", estimate="estimate")
     assert checked.frame["estimate"].notna().tolist() == [False, True]
 
@@ -296,6 +296,8 @@ def test_a_copy_of_what_stands_nowhere_stays():
         ({"kind": "table"}, "unknown_kind"),
         ({"kind": "groups", "labels": ["group"]}, "missing_role"),
         ({"kind": "groups", "labels": ["group"], "counts": ["antal"]}, "no_column"),
+        # Nobody says how many parameters the model has.
+        ({"kind": "estimates", "labels": ["group"], "counts": ["n"]}, "missing_role"),
         ({"kind": "groups", "labels": ["group"], "counts": ["n"], "shares": {"events": "N"}}, "no_column"),
         ({"kind": "groups", "labels": ["group"], "count": ["n"]}, "unknown_role"),
         ({"kind": "groups", "labels": ["group"], "counts": 4}, "bad_role"),

@@ -172,3 +172,14 @@ def test_each_column_that_a_question_writes_is_described(run: Path) -> None:
     assert not any(undescribed.values()), undescribed
     # No number of a table was mistaken for words because of its name.
     assert not [name for name, one in found.outputs.items() if one.refused in ("unknown", "unlike", "altered")]
+
+
+@pytest.mark.certify
+def test_nothing_exact_or_small_leaves_a_run_of_every_question(tmp_path: Path) -> None:
+    plan = Plan(replications=99, multiverse=True, by_group=True)
+    replicate(bip.load_example(), plan, tmp_path / "run", language="sv", seed=3)
+    found = check_outputs(tmp_path / "run", tmp_path / "out")
+    assert_nothing_exact_leaves(tmp_path / "run", tmp_path / "out")
+    assert not [name for name, one in found.outputs.items() if one.refused in ("unknown", "unlike", "altered")]
+    undescribed = {name: set(one.left_out) - set(one.output.drop) for name, one in found.outputs.items()}
+    assert not any(undescribed.values()), undescribed

@@ -8,12 +8,12 @@ Griffiths, E., and others (2019). Handbook on statistical disclosure control for
 Professionals Working Group.
 """
 
-from bipstudy.disclosure.check import CHANGED, FAIL, INTERNAL, PASS, REVIEW, Checked, check, check_all
+from bipstudy.disclosure.check import CHANGED, FAIL, INTERNAL, PASS, REVIEW, Checked, check, check_all, has_identity
 from bipstudy.disclosure.outputs import KINDS, Output, output
 from bipstudy.disclosure.rules import Rules
 from bipstudy.disclosure.small import FLOOR, REASONS, THRESHOLD, small_cells
 
 __all__ = [
     "CHANGED", "FAIL", "FLOOR", "INTERNAL", "KINDS", "PASS", "REASONS", "REVIEW", "THRESHOLD", "Checked", "Output",
-    "Rules", "check", "check_all", "output", "small_cells",
+    "Rules", "check", "check_all", "has_identity", "output", "small_cells",
 ]  # fmt: skip

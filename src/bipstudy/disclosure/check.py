@@ -20,14 +20,14 @@ from bipstudy.disclosure.rows import estimates, facts, groups
 from bipstudy.disclosure.rules import Rules
 from bipstudy.texts import BipstudyError, default_language, text
 
-__all__ = ["CHANGED", "FAIL", "INTERNAL", "PASS", "REVIEW", "Checked", "check", "check_all"]
+__all__ = ["CHANGED", "FAIL", "INTERNAL", "PASS", "REVIEW", "Checked", "check", "check_all", "has_identity"]
 
 PASS, CHANGED, REVIEW, FAIL, INTERNAL = "pass", "changed", "review", "fail", "internal"
 _FINDERS: Mapping[str, Callable[[pd.DataFrame, Output, Rules, BoolArray], Found]] = {
     "groups": groups, "estimates": estimates, "curve": curve, "flow": flow, "facts": facts, "copy": estimates,
 }  # fmt: skip
 # Ten or twelve digits as in a Swedish identity number, wherever they stand in words.
-_IDENTITY = re.compile(r"(?<!\d)(?:\d{2})?\d{6}[-+ ]?\d{4}(?!\d)")
+_IDENTITY = re.compile(r"(?<![0-9a-z])(?:\d{2})?\d{6}[-+ ]?\d{4}(?![0-9a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -269,10 +269,29 @@ def _find(frame: pd.DataFrame, one: Output, rules: Rules, extra: BoolArray, secr
     return _FINDERS[one.kind](frame, one, rules, extra)
 
 
+def has_identity(words: str) -> bool:
+    """Say whether words hold what looks like a Swedish identity number.
+
+    Parameters
+    ----------
+    words : str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> has_identity("Unit 701063-2391"), has_identity("2026-11-22, 5512 people")
+    (True, False)
+    """
+    return _IDENTITY.search(words) is not None
+
+
 def _names_people(frame: pd.DataFrame, one: Output) -> bool:
     """Say whether words of a table hold what looks like an identity number."""
     columns = [column for column in (*one.labels, *one.within, *one.constants) if column in frame]
-    return any(_IDENTITY.search(str(value)) for column in columns for value in frame[column].unique())
+    return any(has_identity(str(value)) for column in columns for value in frame[column].unique())
 
 
 def _leaving(of: str, copied: Mapping[str, Mapping[float, float]]) -> dict[float, float]:

@@ -102,7 +102,7 @@ class Output:
     degrees : str
         Column of residual degrees of freedom of each model.
     parameters : int, optional
-        Most parameters that a model behind the estimates has, where `degrees` has no column.
+        Most parameters that a model behind the estimates has, where there is no column of `degrees`; 0 without a model.
     share_by : str
         Of estimates: column that says ``share`` or ``risk`` where the row's numbers are shares of the first count.
     people : int, optional
@@ -209,6 +209,8 @@ def output(content: Mapping[str, Any], name: str) -> Output:
     missing = [role for role in NEEDED.get(found.kind, ()) if not getattr(found, role)]
     if found.kind == "estimates" and found.people is not None:
         missing = []
+    elif found.kind == "estimates" and not found.degrees and found.parameters is None:
+        missing.append("degrees")
     if found.share_by and not (found.estimate and found.counts):
         missing += ["estimate", "counts"]
     if missing:

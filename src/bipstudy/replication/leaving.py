@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from bipstudy.disclosure import CHANGED, FAIL, INTERNAL, PASS, REVIEW, Checked, Output, Rules, check_all
+from bipstudy.disclosure import CHANGED, FAIL, INTERNAL, PASS, REVIEW, Checked, Output, Rules, check_all, has_identity
 from bipstudy.replication.leaving_files import Source, prepared, read_source, read_table
 from bipstudy.texts import BipstudyError, default_language
 
@@ -290,6 +290,8 @@ def _untabled(name: str, source: Source) -> Checked:
         return Checked(name, one, FAIL, refused="ranking")
     if one.kind == "text":
         # Words under headings and nothing else: there is nothing to read.
+        if has_identity(source.files[name].decode("utf-8", errors="replace")):
+            return Checked(name, one, FAIL, refused="identity")
         empty = name.endswith(".csv") and source.files[name].count(b"\n") <= 1
         return Checked(name, one, INTERNAL) if empty else Checked(name, one, REVIEW, refused="words")
     return Checked(name, one, INTERNAL)
