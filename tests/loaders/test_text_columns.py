@@ -5,7 +5,7 @@ import random
 import pandas as pd
 import pytest
 
-from bipstudy.loaders import columns, load_submission, typed_columns
+from bipstudy.loaders import cells, columns, load_submission
 
 HEADER = "Organisation;Deltagare;Tillfälle;Respondent;Formulär;Handläggare;Besvarad;Status;job_search;self_belief"
 
@@ -79,9 +79,9 @@ def everything(path):
 def test_read_by_column_as_row_by_row(tmp_path, monkeypatch, name, ending):
     path = tmp_path / "measurements.csv"
     path.write_bytes(ending.join(FILES[name]).encode() + (b"" if name == "total" else ending.encode()))
-    monkeypatch.setattr(columns, "_FEW", 10**9)
+    monkeypatch.setattr(columns, "SMALL", 10**9)
     by_row = everything(path)
-    monkeypatch.setattr(columns, "_FEW", 0)
+    monkeypatch.setattr(columns, "SMALL", 0)
     by_column = everything(path)
     for kind in range(2):
         for table, frame in by_row[kind].items():
@@ -89,7 +89,8 @@ def test_read_by_column_as_row_by_row(tmp_path, monkeypatch, name, ending):
     assert by_column[2:] == by_row[2:]
 
 
-def test_plain_files_are_read_by_column(tmp_path):
+def test_plain_files_are_read_by_column(monkeypatch):
+    monkeypatch.setattr(columns, "SMALL", 0)
     text = "\n".join([HEADER, *body(2_500)])
     lines = columns.read_lines(columns.Text(text), ";", 0, list)
     assert len(lines) == 2_501
@@ -101,40 +102,87 @@ def test_plain_files_are_read_by_column(tmp_path):
     assert columns.read_lines(columns.Text(text.replace("h3", '"h3"', 1)), ";", 0, list) is None
 
 
-def cells_of(text, monkeypatch=None, way=None):
-    """Return every cell below the header, row by row, as the columns tell them; without kinds if so asked."""
-    if way is not None:
-        monkeypatch.setattr(typed_columns, "kinds_of", lambda encoded, delimiter, width: [None] * width)
-    lines = columns.read_lines(columns.Text(text), ";", 0, list)
+def cells_of(content, encoding="utf-8"):
+    """Return every cell below the header, row by row, as the columns tell them, and the columns."""
+    lines = columns.read_lines(columns.Text(content, encoding), ";", 0, list)
     told = lines.below(1, lines.width)
-    return [[cells.distinct[at] for at in cells.position] for cells in told]
+    return [
+        list(row) for row in zip(*([cells.distinct[at] for at in cells.position] for cells in told), strict=True)
+    ], told
 
 
-def test_a_number_or_a_day_is_told_as_it_is_written(monkeypatch):
-    number = random.Random(1)
-    plain = ["a;b;c"] + [
-        f"{number.choice(['', '0', '-7', str(number.randrange(9_999))])};"
-        f"{number.choice(['', '2024-02-29', f'{number.randrange(1, 9_999):04d}-12-31'])};{number.choice('xyå')}"
-        for _ in range(3_000)
-    ]
-    tables = []
-    monkeypatch.setattr(columns, "_table", lambda *given, make=columns._table: tables.append(given[-1]) or make(*given))
-    told = cells_of("\n".join(plain))
-    assert [[*row] for row in zip(*told, strict=True)] == [line.split(";") for line in plain[1:]]
-    assert len(tables) == 1
-    assert [kind is not None for kind in tables[0]] == [True, True, False]
-    # One cell in one place that is read as a number or a day, and written in another way.
-    for other in ("00;;x", "+3;;x", " 3;;x", "3 ;;x", "-0;;x", ";2024-02-29 ;x", "; 2024-02-29;x", " ;;x"):
-        changed_text = "\n".join([*plain[:2_000], other, *plain[2_001:]]) + "\n"
-        with monkeypatch.context() as patched:
-            as_text = cells_of(changed_text, patched, "text")
-        assert cells_of(changed_text) == as_text
-        assert [column[1_999] for column in as_text] == [cell.strip() for cell in other.split(";")]
+@pytest.mark.parametrize("seed", range(6))
+def test_each_cell_is_told_whatever_its_length(monkeypatch, seed):
+    monkeypatch.setattr(columns, "SMALL", 0)
+    draw = random.Random(seed)
+    encoding, ending = draw.choice(["utf-8", "cp1252"]), draw.choice(["\n", "\r\n"])
+    letters = draw.choice(["ab", "0123456789", "aåé€ ,.\u00a0"])
+    long = "så långt att ingen tabell når dit " * 3
+
+    def cell(column):
+        if column == 0:
+            return f"{draw.randrange(40_000):0{draw.choice([1, 7, 8, 9, 15, 16, 17, 24, 25])}d}"
+        length = draw.choice([0, 1, 2, 7, 8, 9, 15, 16, 17, 18, 23, 24, 25, 32, 33])
+        return draw.choice([long[:length], "".join(draw.choice(letters) for _ in range(length))])
+
+    rows = [[cell(column).strip() for column in range(4)] for _ in range(4_000)]
+    for row in rows:
+        # A row of one cell is no row of a table.
+        row[3] = row[3] or "x"
+    text = ending.join(map(";".join, [["a", "b", "c", "d"], *rows])) + draw.choice(["", ending])
+    told, found = cells_of(text.encode(encoding), encoding)
+    assert told == [[cells.tidied(each) for each in row] for row in rows]
+    for column, each in enumerate(found):
+        assert sorted(each.distinct) == sorted({row[column] for row in told})
+
+
+def test_texts_that_begin_alike_are_told_apart_and_in_time(monkeypatch):
+    monkeypatch.setattr(columns, "SMALL", 0)
+    rows = [[f"organisation-2024-deltagare-{at:06d}", "å" * 8 + f"{at:06d}" + "slut"] for at in range(60_000)]
+    told, found = cells_of("\n".join(map(";".join, [["a", "b"], *rows])).encode())
+    assert told == rows
+    assert [len(each.distinct) for each in found] == [60_000, 60_000]
+
+
+@pytest.mark.parametrize("at", [63, 64, 65, 2_000, 2_999])
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1;2",
+        "1;2;3;4",
+        "",
+        '1;2;"3"',
+        "1;2;\x00",
+        "1;2;\x1f",
+        "1;2;\t",
+        "1;\x0c;3",
+        "1;2;\rx",
+        "1;2\r;3",
+        "1;2;3\r\r",
+        "\r",
+    ],
+)
+def test_a_row_that_is_not_plain_is_left_to_the_csv_reader(monkeypatch, row, at):
+    monkeypatch.setattr(columns, "SMALL", 0)
+    lines = ["a;b;c", *(f"{row};h{row % 7};{'x' * (row % 20)}" for row in range(3_000))]
+    assert columns.read_lines(columns.Text("\n".join(lines)), ";", 0, list) is not None
+    lines[at] = row
+    assert columns.read_lines(columns.Text("\n".join(lines)), ";", 0, list) is None
+
+
+@pytest.mark.parametrize("name", ["sep=\x01", 'sep="', "sep=å"])
+def test_a_delimiter_that_is_none_is_left_to_the_csv_reader(tmp_path, monkeypatch, name):
+    path = tmp_path / "measurements.csv"
+    path.write_text("\n".join([name, HEADER, *body()]), encoding="utf-8")
+    by_row = everything(path)
+    monkeypatch.setattr(columns, "SMALL", 0)
+    assert everything(path)[2:] == by_row[2:]
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
-def test_a_large_file_is_read_by_the_same_ladder(tmp_path, encoding, ending):
+def test_a_large_file_is_read_by_the_same_ladder(tmp_path, monkeypatch, encoding, ending):
+    monkeypatch.setattr(columns, "SMALL", 2**20)
     text = "\n".join([HEADER, *body(16_000)])
     path = tmp_path / "measurements.csv"
     path.write_bytes(text.encode(encoding) + ending)
@@ -157,7 +205,8 @@ def test_a_large_file_is_read_by_the_same_ladder(tmp_path, encoding, ending):
         (lambda text: text + "å".encode()[:1], "truncated-file"),
     ],
 )
-def test_what_is_wrong_with_a_large_file_is_seen(tmp_path, spoilt, code):
+def test_what_is_wrong_with_a_large_file_is_seen(tmp_path, monkeypatch, spoilt, code):
+    monkeypatch.setattr(columns, "SMALL", 2**20)
     path = tmp_path / "measurements.csv"
     path.write_bytes(spoilt("\n".join([HEADER, *body(16_000)]).encode()))
     assert code in [finding.code for finding in load_submission(path).findings]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.loaders.cells import repeated
 from bipstudy.loaders.ids import lost_zeros
 from bipstudy.loaders.mapping import Mapping
 from bipstudy.loaders.occasions import assign_occasions, join_occasions
@@ -65,8 +66,8 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
                 for one in lacking([part.sheet for part in group])
                 if not (known and one.column == "organisation_id")
                 and not (one.column == "caseworker_id" and (one.file, one.sheet) in spared)
-            ]
                 and not (one.code == "missing-item-column" and one.column in not_asked)
+            ]
         filled = [part for part in group if len(part.frame)]
         if not filled:
             done.tables[name], done.provenance[name] = schema.empty(name), _no_place()
@@ -80,7 +81,8 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
         places = [_place(part.sheet) for part in filled]
         done.provenance[name] = places[0] if len(places) == 1 else pd.concat(places, ignore_index=True)
     _add_missing_answers(done, reasons)
-    findings += lost_zeros(done.tables, done.provenance, done.source_columns)
+    ids = {name: [part.sheet.columns for part in group] for name, group in parts.items()}
+    findings += lost_zeros(done.tables, done.provenance, done.source_columns, ids)
     return done
 
 
@@ -95,8 +97,6 @@ def _without_caseworkers(group: list[Part]) -> set[tuple[str | None, str | None]
     return {place for place, spared in alone.items() if spared}
 
 
-def _source_columns(group: list[Part]) -> dict[str, str]:
-    """Return canonical column to its name in the files; first and last of the columns of a file with many forms."""
 def _not_asked(group: list[Part]) -> set[str]:
     """Return the items of which nobody who answers is asked, as where there are forms of participants alone."""
     respondents: set[object] = set()
@@ -107,6 +107,8 @@ def _not_asked(group: list[Part]) -> set[str]:
     return {name for name, item in schema.items().items() if respondents and not respondents & set(item.respondents)}
 
 
+def _source_columns(group: list[Part]) -> dict[str, str]:
+    """Return canonical column to its name in the files; first and last of the columns of a file with many forms."""
     names: dict[str, list[str]] = defaultdict(list)
     for part in group:
         for ours, theirs in part.sheet.names.items():
@@ -176,11 +178,10 @@ def _stack(frames: list[pd.DataFrame], index: pd.Index) -> pd.DataFrame:
 def _place(sheet: Sheet) -> pd.DataFrame:
     """Return file, sheet and row of each row of a sheet."""
     count = len(sheet.rows)
-    same = np.zeros(count, dtype=np.intp)
     return pd.DataFrame(
         {
-            "file": pd.array([sheet.file], dtype=schema.STRING).take(same),
-            "sheet": pd.array([sheet.sheet], dtype=schema.STRING).take(same),
+            "file": repeated(sheet.file, count),
+            "sheet": repeated(sheet.sheet, count),
             "row": pd.arrays.IntegerArray(sheet.rows.astype(np.int64, copy=False), np.zeros(count, dtype=bool)),
         },
         copy=False,

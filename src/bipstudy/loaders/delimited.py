@@ -23,6 +23,7 @@ _MOJIBAKE = re.compile("Ã[¥¤¶…„–©]|â€[“”™]")
 # What å, ä, ö of MacRoman and of code page 850 become in Windows-1252, between or beside letters.
 _FOREIGN = re.compile("[a-zA-Z][†„”ŒŠ][a-z]|(?<![A-Za-zÀ-ÿ])[†ŒŠ][a-z]{2}|[a-z]š[a-z]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
+_NOT_IN_CP1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CHUNK = 2**20
 _SAMPLE_LINES = 20
@@ -49,17 +50,28 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     Grid or None
         None where the file is no text.
     """
-    text = decode(name, content, encoding, findings)
+    ladder: list[Finding] = []
+    text = decode(name, content, encoding, ladder)
+    blank = text is not None and _is_blank(text)
+    lines, delimiter, skipped = None, "", 0
+    if text is not None and not blank:
+        delimiter, skipped = _delimiter(text.head(_SAMPLE_CHARACTERS))
+        lines = read_lines(text, delimiter, skipped, lambda: _parse(text.decoded, delimiter, strict=True)[0][skipped:])
+    # What can be read by column has no control character.
+    if lines is None and _has_control(content, text, encoding):
+        findings.append(Finding("not-text", file=name))
+        return None
+    findings += ladder
     if text is None:
         return None
-    if _is_blank(text):
+    if blank:
         findings.append(Finding("empty-file", file=name))
         return None
-    if _is_mojibake(text) or (not encoding and _looks_foreign(text.head(_SAMPLE_CHARACTERS))):
-        findings.append(Finding("wrong-encoding", file=name))
-    delimiter, skipped = _delimiter(text.head(_SAMPLE_CHARACTERS))
     unfinished = not text.encoded.endswith((b"\n", b"\r"))
-    lines = read_lines(text, delimiter, skipped, lambda: _parse(text.decoded, delimiter, strict=True)[0][skipped:])
+    # A text that stands on many rows is looked at once.
+    said = text.decoded if lines is None else "\n".join(lines.said)
+    if _is_mojibake(said) or (not encoding and _looks_foreign(text.head(_SAMPLE_CHARACTERS))):
+        findings.append(Finding("wrong-encoding", file=name))
     if lines is not None:
         last = skipped + len(lines)
         findings += [Finding("unfinished-last-line", file=name, row=last)] if unfinished else []
@@ -71,24 +83,19 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
 
 
 def decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Text | None:
-    """Return the text of a file, or None and a finding if it is none."""
-    if not encoding and not content.startswith(_UTF16) and _has_control(content):
-        findings.append(Finding("not-text", file=name))
-        return None
+    """Return the text of a file, or None and a finding if it is in no encoding of the ladder."""
     try:
-        text = _decode(name, content, encoding, findings)
+        return _decode(name, content, encoding, findings)
     except UnicodeDecodeError:
         findings.append(Finding("unknown-encoding", file=name))
         return None
-    # What is no control byte can become no control character but in what was not read byte by byte.
-    if (encoding or content.startswith(_UTF16)) and _CONTROL.search(text.decoded):
-        findings.append(Finding("not-text", file=name))
-        return None
-    return text
 
 
-def _has_control(content: bytes) -> bool:
-    """Say whether a file has a byte below a space that is neither a tab nor the end of a line or page."""
+def _has_control(content: bytes, text: Text | None, encoding: str | None) -> bool:
+    """Say whether a file has a control character that is neither a tab nor the end of a line or page."""
+    if encoding or content.startswith(_UTF16):
+        return text is not None and _CONTROL.search(text.decoded) is not None
+    # What is no control byte becomes no control character.
     every = np.frombuffer(content, dtype=np.uint8)
     for start in range(0, len(every), _CHUNK):
         part = every[start : start + _CHUNK]
@@ -115,6 +122,8 @@ def _decode(name: str, content: bytes, encoding: str | None, findings: list[Find
             # Valid UTF-8 with letters beyond ASCII up to its last bytes: cut in the middle of a letter.
             findings.append(Finding("truncated-file", file=name))
             return Text(plain[: error.start])
+    if len(content) > _CHUNK and not any(byte in content for byte in _NOT_IN_CP1252):
+        return Text(content, "cp1252")
     return Text(content.decode("cp1252"))
 
 
@@ -137,9 +146,9 @@ def _is_blank(text: Text) -> bool:
     return (not start or start.isspace()) and (not text.decoded or text.decoded.isspace())
 
 
-def _is_mojibake(text: Text) -> bool:
+def _is_mojibake(said: str) -> bool:
     """Say whether text is UTF-8 that was read as Windows-1252; to look for one letter first is many times faster."""
-    return ("Ã" in text or "â€" in text) and _MOJIBAKE.search(text.decoded) is not None
+    return ("Ã" in said or "â€" in said) and _MOJIBAKE.search(said) is not None
 
 
 def _looks_foreign(decoded: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from bipstudy.loaders.cells import Cells
 from bipstudy.schema import Finding
 
 _COLUMNS = ("participant_id", "caseworker_id")
@@ -18,6 +19,7 @@ def lost_zeros(
     tables: Mapping[str, pd.DataFrame],
     provenance: Mapping[str, pd.DataFrame],
     names: Mapping[str, Mapping[str, str]],
+    columns: Mapping[str, Sequence[Mapping[str, Cells]]],
 ) -> list[Finding]:
     """Return a finding for each row whose id is likely to have lost its leading zeros.
 
@@ -30,6 +32,8 @@ def lost_zeros(
         Tables and the place of each row.
     names : mapping of str to mapping
         Canonical column to its name in the file.
+    columns : mapping of str to sequence of mapping
+        For each table the columns of its sheets as text, which tell the different ids without going through all rows.
 
     Returns
     -------
@@ -38,7 +42,10 @@ def lost_zeros(
     findings = []
     for column in _COLUMNS:
         present = {name: frame[column] for name, frame in tables.items() if column in frame and len(frame)}
-        everywhere = {name: frozenset(ids.array.unique().dropna().tolist()) for name, ids in present.items()}
+        everywhere = {
+            name: frozenset(text for sheet in columns[name] if column in sheet for text in sheet[column].present)
+            for name in present
+        }
         for name, ids in present.items():
             elsewhere = frozenset[str]().union(*(each for other, each in everywhere.items() if other != name))
             suspect = _suspect(everywhere[name], elsewhere)
@@ -56,6 +63,8 @@ def _suspect(own: frozenset[str], elsewhere: frozenset[str]) -> set[str]:
     """Return the ids of a column that have lost zeros."""
     numbers = [each for each in own if each.isdecimal()]
     short = {each for each in numbers if each[0] != "0"}
+    if not short:
+        return set()
     stripped: dict[str, set[str]] = defaultdict(set)
     for each in elsewhere - own:
         if each.isdecimal() and each.startswith("0"):

@@ -15,6 +15,7 @@ from bipstudy import schema
 from bipstudy.loaders.cells import Cells
 from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.headers import Body
+from bipstudy.schema import fold
 
 if TYPE_CHECKING:
     from bipstudy.loaders.sheets import Sheet
@@ -67,21 +68,22 @@ def untyped(sheets: Sequence[Sheet]) -> list[Unread]:
     """Return what stands in columns of dates, numbers and codes and may be none, but a name or number of a person."""
     found: dict[str, Unread] = {}
     for sheet in sheets:
-        kinds = {column.name: column.kind for column in schema.table(sheet.table).columns}
+        columns = {column.name: column for column in schema.table(sheet.table).columns}
         for name, cells in sheet.columns.items():
             shown = sheet.names.get(name)
-            if shown is None or shown in found or kinds.get(name) in _READ_AS_TEXT:
+            column = columns.get(name)
+            if shown is None or shown in found or (column is not None and column.kind in _READ_AS_TEXT):
                 continue
-            at = _odd(cells)
+            at = _odd(cells, schema.code_list(column.codes).spellings if column is not None and column.codes else {})
             if len(at):
                 values = texts(Cells(cells.distinct, cells.position[at]))
                 found[shown] = Unread(sheet.file, sheet.sheet, sheet.table, shown, sheet.rows[at], values)
     return list(found.values())
 
 
-def _odd(cells: Cells) -> npt.NDArray[np.intp]:
+def _odd(cells: Cells, known: Mapping[str, str]) -> npt.NDArray[np.intp]:
     """Return the rows of a column of dates, numbers or codes whose cells may be something else, such as a name."""
-    odd = [len(text) >= _ODD and not _USUAL.fullmatch(text) for text in cells.distinct]
+    odd = [len(text) >= _ODD and not _USUAL.fullmatch(text) and fold(text) not in known for text in cells.distinct]
     return cells.rows_of(odd) if any(odd) else np.zeros(0, dtype=np.intp)
 
 
