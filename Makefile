@@ -49,6 +49,8 @@ lock: | .venv/bin/python  ## Pin every dependency with its hashes
 	  --generate-hashes --no-header --no-annotate --quiet --output-file requirements/dev.lock
 	$(BIN)/uv pip compile pyproject.toml requirements/build.in --constraint requirements/dev.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --quiet --output-file requirements/core.lock
+	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra steward --constraint requirements/dev.lock --universal \
+	  --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements/steward.lock
 
 clean:
 	rm -rf .venv demo docs/_build .mypy_cache .ruff_cache .pytest_cache

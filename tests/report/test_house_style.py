@@ -15,6 +15,7 @@ OWN = {
     "report": PACKAGE / "report" / "templates" / "page.css",
     "validation": PACKAGE / "validation" / "report.css",
     "codebook": PACKAGE / "schema" / "codebook.html.j2",
+    "steward": PACKAGE / "steward" / "page.css",
 }
 COLOUR = re.compile(r"#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{3})\b(?![\w-])")
 # What is written on what.

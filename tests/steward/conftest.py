@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from steward_client import Page, ended, started
+from steward_client import Page, ended, started, written
 
 import bipstudy as bip
 
@@ -32,14 +32,6 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table as a file holds it, with dates as text."""
     dates = {name: frame[name].dt.strftime("%Y-%m-%d") for name in frame.select_dtypes("datetime")}
     return frame.assign(**dates).astype(object)
-
-
-def written(tables: dict[str, pd.DataFrame]) -> dict[str, bytes]:
-    """Return tables as Swedish csv files."""
-    return {
-        f"{name}.csv": frame.to_csv(index=False, sep=";", lineterminator="\r\n").encode("cp1252")
-        for name, frame in tables.items()
-    }
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 COMMAND = [sys.executable, "-c", "from bipstudy.cli import main; main()", "steward", "--no-browser"]
 
 
@@ -128,6 +130,14 @@ def multipart(files: list[tuple[str, str, bytes]], fields: dict[str, str]) -> tu
         head = f'--{border}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
         parts.append(head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + content + b"\r\n")
     return b"".join(parts) + f"--{border}--\r\n".encode(), f"multipart/form-data; boundary={border}"
+
+
+def written(tables: dict[str, pd.DataFrame]) -> dict[str, bytes]:
+    """Return tables as Swedish csv files."""
+    return {
+        f"{name}.csv": frame.to_csv(index=False, sep=";", lineterminator="\r\n").encode("cp1252")
+        for name, frame in tables.items()
+    }
 
 
 def started(folder: Path, *options: str, code: str | None = None) -> Page:

@@ -85,15 +85,15 @@ def test_a_mended_delivery_is_held_against_the_one_before_although_rows_have_mov
     section = second.split('<section class="changes"')[1].split("</section>")[0]
     by_kind = dict(re.findall(r'class="change (\w+)">(.*?)</details>', section, flags=re.DOTALL))
     rows = {
-        kind: re.findall(r'edge-error">.*?<td>(\w+)</td><td class="rows">([\d, –]+)<', table, flags=re.DOTALL)
+        kind: re.findall(r'edge-error">.*?<td>(\w+)</td><td class="rows">([\d, –]+)<', table)
         for kind, table in by_kind.items()
     }
     assert rows["gone"] == [("sex", "4")]
     assert sorted(rows["left"]) == [("observed_until", "5"), ("sex", "8")]
     assert rows["new"] == [("age_group", "12")]
-    assert told["kvar"] + told["nya"] == len(now["findings"])
+    assert told["kvar"] + told.get("nya", 0) + told.get("ny", 0) == len(now["findings"])
     third = page.check(good)
-    assert changes(third)["nya"] == 0 or "Leveransen är godkänd" in third
+    assert "Leveransen är godkänd" in third
     assert not any(word in second + third for word in SENTINELS)
 
 

@@ -157,8 +157,15 @@ def _of_row_anywhere(found: Found) -> Hashable:
     return tuple(found[name] for name in ("code", "status", "table", "column", "row"))
 
 
+def _of_file(found: Found) -> Hashable:
+    """Return what names a finding on a file, wherever in it; None for one on a row of a table."""
+    if found["table"] is not None:
+        return None
+    return tuple(found[name] for name in ("code", "status", "file", "sheet", "column"))
+
+
 # From the surest to the least sure way of knowing a finding again.
-_SAME: tuple[Callable[[Found], Hashable], ...] = (_of_person, _of_row, _of_row_anywhere)
+_SAME: tuple[Callable[[Found], Hashable], ...] = (_of_person, _of_row, _of_row_anywhere, _of_file)
 
 
 def _unmatched(
@@ -216,7 +223,7 @@ def told(changes: dict[str, Report], language: str) -> dict[str, Any]:
     -------
     dict
         Name of the change to ``{"count", "groups"}``; a group has kind, title, count, and places with file, sheet,
-        column, rows and count.
+        table, column, rows and count.
     """
     said = {}
     for name, report in changes.items():
@@ -228,7 +235,8 @@ def told(changes: dict[str, Report], language: str) -> dict[str, Any]:
                 "places": [
                     {
                         "file": place.file,
-                        "sheet": place.sheet or place.table,
+                        "sheet": place.sheet,
+                        "table": place.table,
                         "column": place.column,
                         "rows": place.rows,
                         "count": place.count,

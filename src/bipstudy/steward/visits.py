@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from pathlib import Path
@@ -215,14 +215,7 @@ def remove(path: Path, patience: float = 5.0) -> None:
     """Delete a folder; on Windows a file that is just being let go of may need another try."""
     until = time.monotonic() + patience
     while path.exists():
-        shutil.rmtree(path, onerror=_made_writable)
+        shutil.rmtree(path, ignore_errors=True)
         if not path.exists() or time.monotonic() > until:
             return
         time.sleep(0.1)
-
-
-def _made_writable(function: Callable[[str], object], path: str, _: object) -> None:
-    """Try again to delete what was not to be written."""
-    with contextlib.suppress(OSError):
-        os.chmod(path, stat.S_IRWXU)
-        function(path)
