@@ -510,11 +510,12 @@ def test_turns_of_pages_and_headings_of_groups_are_told_and_left_out(
     head, blank = [*FORMS, *QUESTIONS], [""] * (len(FORMS) + len(QUESTIONS) - 1)
     rows = forms()
     turns = [[said.format(1), *blank], head, *rows[6:12], [*blank[:3], said.format(2), *blank[3:]], *rows[12:]]
+    turns.append([said.format(3), *blank])
     write(folder / "formulär.csv", head, *rows[:6], *turns)
     loaded = bip.load_submission(folder)
     same(loaded, right)
     found = sorted((each.row, each.code) for each in loaded.findings)
-    assert found == [(8, "lone-words"), (9, "repeated-header"), (16, "lone-words")]
+    assert found == [(8, "lone-words"), (9, "repeated-header"), (16, "lone-words"), (23, "lone-words")]
 
 
 def test_a_personal_number_in_a_heading_of_a_group_is_found(tmp_path: Path) -> None:

@@ -145,7 +145,9 @@ def read_body(grid: Grid, header: Header) -> Body:
     filled = _filled(columns, len(numbers))
     end = _end_of_data(header, columns, filled, numbers)
     totals = _subtotals(header, columns, filled[:end])
-    lone = _lone_words(header, columns, filled[:end], totals)
+    # A last row of fewer cells may have been cut off.
+    is_cut = end > 0 and grid.ragged and below is not None and len(below[int(filled[end - 1])]) < width
+    lone = _lone_words(header, columns, filled[: end - is_cut], totals)
     within = sorted([*totals, *lone])
     left_out = [(int(numbers[at]), _row(columns, at)) for at in [*within, *filled[end:]]]
     ends = [(int(numbers[at]), is_total(next(filter(None, _row(columns, at)), ""))) for at in filled[end:]]

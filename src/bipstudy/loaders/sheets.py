@@ -20,6 +20,7 @@ from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import column_names, key, table_by_name
 from bipstudy.loaders.recognition import forbidden, is_free_text, is_mojibake, names_items, other_questionnaire
 from bipstudy.loaders.sheet_looks import as_months, as_percent, with_zeros
+from bipstudy.loaders.sheet_notes import note_merged, note_rows, note_unused
 from bipstudy.loaders.unread import left_out, letters, loose, texts, untyped
 from bipstudy.schema import Finding
 
@@ -185,7 +186,7 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         findings.append(Finding("answers-on-rows", "measurements", grid.file, grid.sheet, count=len(source.body.rows)))
         return _refuse(grid, header, findings, unread)
     unread += left_out(source.grid, source.body)
-    _note_rows(source, entries[0][0], findings)
+    note_rows(source, entries[0][0], findings)
     return _bind(source, entries, findings, unread)
 
 
@@ -314,7 +315,7 @@ def _bind(
         if len(entries) > 1 and not entry.wide:
             sheet = _told(sheet)
         sheets += unfold(source, sheet, used) if entry.wide else [sheet]
-        _note_unused(sheet, entry, findings)
+        note_unused(sheet, entry, findings)
     first = sheets[0] if sheets else source.empty(*entries[0])
     ignored = frozenset[str]().union(*(entry.ignore for _, entry in entries))
     for position, cells in enumerate(source.body.columns):
@@ -335,7 +336,7 @@ def _bind(
     findings += [first.finding("row-length", row=row) for row in source.body.short]
     if source.body.cut_off is not None:
         findings.append(first.finding("truncated-file", row=source.body.cut_off))
-    _note_merged(source, sheets, findings)
+    note_merged(source, sheets, findings)
     return sheets
 
 
@@ -410,44 +411,3 @@ def _forbidden(source: Source, position: int, table: str | None) -> Finding | No
     values: dict[str, object] = {"kind": found.kind}
     shown = source.shown(position)
     return Finding("forbidden-column", table, grid.file, grid.sheet, column=shown, count=filled, values=values)
-
-
-def _note_rows(source: Source, table: str, findings: list[Finding]) -> None:
-    """Say which rows were read as part of the header, as the header once more or as totals."""
-    grid, header = source.grid, source.header
-    if header.last > header.first:
-        row, count = source.header_row, header.last - header.first + 1
-        values: dict[str, object] = {"rows": count}
-        findings.append(Finding("several-header-rows", table, grid.file, grid.sheet, row, values=values))
-    body = source.body
-    unseen = len(grid.unseen.intersection(body.at.tolist())) if grid.unseen else 0
-    if unseen:
-        findings.append(Finding("hidden-rows", table, grid.file, grid.sheet, count=unseen))
-    left_out = {"total-row": body.totals, "footer-row": body.footers, "lone-words": body.words}
-    for code, rows in (left_out | {"repeated-header": body.again}).items():
-        findings += [Finding(code, table, grid.file, grid.sheet, row) for row in rows]
-
-
-def _note_merged(source: Source, sheets: list[Sheet], findings: list[Finding]) -> None:
-    """Say which columns have merged cells: their content counts in every row, but in the first column only."""
-    kept = set(source.body.at.tolist()) if source.grid.merged else set()
-    for sheet in sheets[:1]:
-        down: dict[int, int] = {}
-        for top, left, bottom, right in source.grid.merged:
-            if top <= source.header.last or left >= len(source.header.names):
-                continue
-            if right > left:
-                row = source.grid.numbers[top]
-                findings.append(replace(sheet.finding("merged-across", row=row), column=source.shown(left)))
-            elif bottom > top:
-                down[left] = down.get(left, 0) + sum(row in kept for row in range(top + 1, bottom + 1))
-        for left, count in sorted(down.items()):
-            findings.append(replace(sheet.finding("merged-cells", count=count), column=source.shown(left)))
-
-
-def _note_unused(sheet: Sheet, entry: TableMapping, findings: list[Finding]) -> None:
-    """Say which columns the mapping names and the sheet has not."""
-    present = {key(name) for name in sheet.names.values()}
-    for theirs, ours in entry.columns.items():
-        if theirs not in present and ours not in sheet.columns:
-            findings.append(sheet.finding("mapping-unused", ours))
