@@ -55,9 +55,10 @@ def check_outputs(
         leaves = sum(name in found.files for name in found.outputs)
         place = out / leaving.LEAVES
         say(text("disclosure.said_leaves", language, leaves=leaves, total=len(found.outputs), path=place))
-        for key, names in (("said_held", found.named(FAIL)), ("said_review", found.waiting)):
-            if names:
-                say(text(f"disclosure.{key}", language, names=", ".join(names)))
+        for name in found.named(FAIL):
+            say(text("disclosure.said_held", language, name=name, why=found.outputs[name].why(language)))
+        if found.waiting:
+            say(text("disclosure.said_review", language, names=", ".join(found.waiting)))
         say(text("disclosure.said_record", language, path=out / leaving.RECORD / "record.html"))
     if not found.ok:
         raise typer.Exit(DATA_FALL_SHORT)

@@ -61,7 +61,7 @@ def frequency(
     why = {reason: np.append(mask, np.zeros(added, dtype=bool)) for reason, mask in why.items()}
     if added:
         why["nobody"] = why.get("nobody", np.zeros(len(full), dtype=bool)) | (np.arange(len(full)) >= asked)
-    beside = rows & ~primary[tuple(places.T)]
+    beside = rows & ~np.logical_or.reduce([np.zeros(len(full), dtype=bool), *why.values()])
     if beside.any():
         why["complement"] = beside
     inner = (places < np.array([len(axis) for axis in axes])).all(axis=1)

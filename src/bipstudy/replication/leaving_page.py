@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["leaves_page", "outer_record", "record_page"]
 
 _SECTIONS = ((FAIL, "held"), (REVIEW, "review"), (CHANGED, "changed"), (PASS, "passed"), (INTERNAL, "internal"))
+_FEW = 10
 _LIMITS = ("earlier", "levels", "words", "checker")
 _RULES = ("threshold", "complement", "rounding", "curve", "models", "linked", "never")
 
@@ -90,10 +91,14 @@ def leaves_page(found: Leaving) -> Document:
         for name, picture in found.pictures.items():
             page.figure(picture, _say(found, "figure_of", title=_title(found, found.outputs[name]).rstrip(".")))
     page.section(_say(found, "section_tables"))
-    for name in _leaving(found):
-        one = found.outputs[name]
-        if one.frame is not None:
-            page.details(f"{_title(found, one)} ({name})", _printed(shown(one), found.language), in_pdf=False)
+    tables = [found.outputs[name] for name in _leaving(found) if found.outputs[name].frame is not None]
+    for one in tables:
+        caption, frame = f"{_title(found, one)} ({one.name})", _printed(shown(one), found.language)
+        # A few are read at once; many are opened one by one.
+        if len(tables) <= _FEW:
+            page.table(frame, caption)
+        else:
+            page.details(caption, frame)
     _rules(page, found)
     return page
 
