@@ -148,7 +148,8 @@ def started(folder: Path, *options: str, code: str | None = None) -> Page:
     if code:
         command[2] = f"{code}; {command[2]}"
     environment = {name: value for name, value in os.environ.items() if name != "BIPSTUDY_LANGUAGE"}
-    environment |= {"TMPDIR": str(folder), "PYTHONIOENCODING": "utf-8"}
+    environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    environment |= {"PYTHONIOENCODING": "utf-8"}
     process = subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=folder
     )

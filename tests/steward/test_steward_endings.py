@@ -74,6 +74,7 @@ def begun(page: Page, name: str = "slow.csv") -> Page:
     return visit
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no signals to another process")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_key_or_a_signal_ends_it_in_the_middle_of_a_check_and_nothing_is_left(slow: Page, sign: int) -> None:
     visit = begun(slow)

@@ -293,3 +293,7 @@ def test_names_are_escaped_and_identity_numbers_blotted_out(page: Page, good) ->
     assert "<img" not in shown
     assert "2391" not in shown
     assert "2391" not in page.get("get/json").text
+    page.check({"19701063-2391.csv": good["deltagare.csv"]})
+    marked = page.get("get/marked")
+    assert marked.status == 200
+    assert "2391" not in marked.headers["content-disposition"]

@@ -181,9 +181,13 @@ async def _check(steward: Steward, request: Request, visit: Visit, language: str
         except ClientDisconnect:
             return Response(status_code=400)
     try:
-        if visit.run is not None and visit.run.open:
+        if visit.taking or (visit.run is not None and visit.run.open):
             raise uploads.Refused("steward.busy")
-        run = await asyncio.to_thread(_taken, visit, form, language, steward.mapping)
+        visit.taking = True
+        try:
+            run = await asyncio.to_thread(_taken, visit, form, language)
+        finally:
+            visit.taking = False
         steward.conductor.begin(visit, run)
     except uploads.Refused as refused:
         return _refused(request, visit, language, refused)
@@ -194,7 +198,7 @@ async def _check(steward: Steward, request: Request, visit: Visit, language: str
     return JSONResponse({}) if _by_script(request) else RedirectResponse("./", 303)
 
 
-def _taken(visit: Visit, form: Any, language: str, default: Path | None) -> Run:
+def _taken(visit: Visit, form: Any, language: str) -> Run:
     """Write down what was sent, and delete what the check before had left."""
     visit.organisation = uploads.word(form, "organisation")
     visit.extracted_on = uploads.word(form, "extracted_on")
@@ -312,7 +316,7 @@ async def _get(steward: Steward, request: Request, visit: Visit, language: str) 
     }
     out = run.folder / "made" / f"{language}.{what}{'.xlsx' if _OF_A_RUN[what] == _XLSX else ''}"
     problem = await steward.conductor.make(visit, out, job)
-    name = f"{run.target.stem if run.target.is_file() else run.target.name}-{text('marked.ending', language)}.xlsx"
+    name = f"{run.answer.get('name')}-{text('marked.ending', language)}.xlsx"
     return _file(out, what, _OF_A_RUN[what], language, problem, name if what == "marked" else None)
 
 

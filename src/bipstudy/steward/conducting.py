@@ -100,8 +100,9 @@ class Conductor:
         if visit.run is not None and visit.run.open:
             visit.run.state = "stopped"
         if self._served is visit:
-            await asyncio.to_thread(self.engine.stop)
-            self._warm()
+            # Not in a thread: nobody else can be served before it is done.
+            self.engine.stop()
+            await asyncio.to_thread(self._warm)
 
     async def close(self, visit: Visit) -> None:
         """End a page and delete what it was given."""

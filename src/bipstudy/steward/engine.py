@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -28,16 +29,18 @@ class Engine:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
-        self._starting = threading.Lock()
+        self._changing = threading.Lock()
         self._closed = False
 
     def start(self) -> subprocess.Popen[bytes]:
         """Return the worker, started if there is none."""
-        with self._starting:
+        with self._changing:
             if self._closed:
                 raise Stopped
-            if self._process is None or self._process.poll() is not None:
-                self._let_go()
+            if self._process is not None and self._process.poll() is not None:
+                _let_go(self._process)
+                self._process = None
+            if self._process is None:
                 self._process = _started(self._root)
             return self._process
 
@@ -74,33 +77,37 @@ class Engine:
                 step(answer["step"])
         except (OSError, ValueError) as error:
             raise Stopped from error
+        finally:
+            if process is not self._process:
+                _let_go(process)
         raise Stopped
 
     def stop(self) -> None:
-        """End what the worker does; the next job gets a new one."""
-        process = self._process
+        """End what the worker does, at once; the next job gets a new one."""
+        with self._changing:
+            process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.wait()
 
     def close(self) -> None:
         """End the worker for good."""
-        with self._starting:
+        with self._changing:
             self._closed = True
-            self.stop()
-            self._let_go()
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            _let_go(process)
 
-    def _let_go(self) -> None:
-        """Close the pipes of a worker that has ended."""
-        if self._process is not None:
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    try:
-                        pipe.close()
-                    except OSError:
-                        # What was not yet written has nobody to read it.
-                        continue
-            self._process = None
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a worker that was stopped, and close its pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        # What was not yet written has nobody to read it.
+        with contextlib.suppress(OSError):
+            if pipe is not None:
+                pipe.close()
 
 
 def _started(root: Path) -> subprocess.Popen[bytes]:

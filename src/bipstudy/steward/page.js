@@ -117,6 +117,7 @@
       sending = null;
       bar.hidden = true;
       button.disabled = false;
+      button.focus();
       find(".sending").textContent = "";
       tell(words);
     };
@@ -127,7 +128,8 @@
     sending.upload.addEventListener("progress", (step) => {
       const percent = step.lengthComputable ? Math.floor((100 * step.loaded) / step.total) : 0;
       bar.value = percent;
-      find(".sending").textContent = filled(form.dataset.sending, { percent });
+      // Said aloud in tens, or nothing else would be heard.
+      if (percent % 10 === 0) find(".sending").textContent = filled(form.dataset.sending, { percent });
     });
     sending.addEventListener("load", () => {
       if (sending.status === 200) move();

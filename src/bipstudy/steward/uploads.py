@@ -86,6 +86,9 @@ async def read_form(request: Request) -> FormData:
     except HTTPException:
         await bounded.forget()
         raise Refused("steward.broken_upload") from None
+    except OSError:
+        await bounded.forget()
+        raise Refused("steward.no_room") from None
     if not isinstance(form, FormData):
         raise Refused("steward.broken_upload")
     return form

@@ -77,6 +77,7 @@ class Visit:
     streams: int = 0
     had_stream: bool = False
     using: int = 0
+    taking: bool = False
     closed: bool = False
     seen: float = field(default_factory=time.monotonic)
     secret: str = field(default_factory=lambda: secrets.token_hex(32))

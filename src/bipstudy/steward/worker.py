@@ -34,6 +34,7 @@ def check(job: Job, say: Say) -> dict[str, Any]:
     from bipstudy.loaders import load_submission
     from bipstudy.steward.comparing import Kept, compare, keep, told
     from bipstudy.validation import validate
+    from bipstudy.validation.identifiers import redact
     from bipstudy.validation.page import parts
 
     folder = Path(job["folder"])
@@ -59,7 +60,10 @@ def check(job: Job, say: Say) -> dict[str, Any]:
             said = json.dumps(told(changes, language))
             (folder / f"changes.{language}.json").write_text(said, encoding="utf-8")
     codes = set(report.places["code"])
+    target = Path(job["target"])
     return {
+        # A number that is no name of a file is not repeated in another.
+        "name": redact(target.stem if target.is_file() else target.name),
         "ok": report.ok,
         "findings": len(report.places),
         "changes": None if changes is None else {name: len(one.places) for name, one in changes.items()},
