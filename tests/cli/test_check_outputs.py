@@ -102,6 +102,22 @@ def test_a_lower_threshold_needs_the_owner(folder, tmp_path):
     assert json.loads((out / "record" / "record.json").read_text(encoding="utf-8"))["rules"]["threshold"] == 5
 
 
+def test_what_left_before_is_compared(folder, tmp_path):
+    earlier = tmp_path / "förra"
+    earlier.mkdir()
+    for path in folder.iterdir():
+        (earlier / path.name).write_bytes(path.read_bytes())
+    told = invoke(folder, "--out", tmp_path / "ut", "--earlier", earlier, "--json").stdout
+    assert json.loads(told)["compared_with_earlier"] == ["curve.csv", "units.csv"]
+    (earlier / "units.csv").write_text(UNITS.replace("A,120", "A,121"), encoding="utf-8")
+    invoke(folder, "--out", tmp_path / "ut", "--earlier", earlier)
+    assert "A,..,..,.." in (tmp_path / "ut" / "leaves" / "units.csv").read_text()
+    assert (
+        "[disclosure.no_folder]"
+        in invoke(folder, "--out", tmp_path / "x", "--earlier", tmp_path / "gone", code=2).stderr
+    )
+
+
 def test_swedish_excel_is_read(folder, tmp_path):
     swedish = CURVE.replace(",", ";").replace("0.", "0,")
     (folder / "curve.csv").write_bytes(b"\xef\xbb\xbf" + swedish.replace("\n", "\r\n").encode())

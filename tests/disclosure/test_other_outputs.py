@@ -259,6 +259,17 @@ def test_tables_that_differ_by_a_few_people_are_not_both_shown():
     assert not shown & set(later["n"][hidden])
 
 
+def test_what_has_changed_by_a_few_people_since_results_left_last_is_hidden():
+    units = pd.DataFrame({"unit": list("abcd"), "n": [100, 200, 300, 400]})
+    described = Output("groups", labels=("unit",), counts=("n",))
+    # One fewer in a; b has changed by as many as the threshold; d was not there.
+    before = pd.DataFrame({"unit": ["c", "b", "a"], "n": [300, 190, 101]})
+    found = check_all({"units": (units, described)}, earlier={"units": before})["units"]
+    assert found.reasons["linked"] == 1
+    assert found.frame["n"].isna().tolist() == [True, True, False, False]
+    assert check_all({"units": (units, described)}, earlier={"units": units})["units"].status == "pass"
+
+
 def test_a_number_that_is_hidden_in_one_output_is_hidden_in_each():
     table = groups([30, 290, 900], [3, 71, 400]).assign(share=[3 / 30, 0.247089380917, 400 / 900])
     described = Output("groups", labels=("group",), counts=("n",), parts={"events": "n"}, shares={"share": "n"})

@@ -38,6 +38,7 @@ def check_outputs(
     reason: Annotated[list[str] | None, typer.Option("--reason", help=_help("reason_option"))] = None,
     reviewer: Annotated[str, typer.Option("--reviewer", help=_help("reviewer_option"))] = "",
     date: Annotated[str | None, typer.Option("--date", help=_help("date_option"))] = None,
+    earlier: Annotated[Path | None, typer.Option("--earlier", help=_help("earlier_option"))] = None,
     language: Language = DEFAULT_LANGUAGE,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +49,7 @@ def check_outputs(
     checked_language(language)
     rules = Rules(threshold=threshold, owner=owner)
     reasons = [leaving.reason(words, reviewer, date, number=place) for place, words in enumerate(reason or [], 1)]
-    found = leaving.check_outputs(folder, out, rules=rules, reasons=reasons, language=language)
+    found = leaving.check_outputs(folder, out, rules=rules, reasons=reasons, earlier=earlier, language=language)
     if as_json:
         say_json(found.as_dict())
     else:

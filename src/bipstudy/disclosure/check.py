@@ -14,7 +14,7 @@ from bipstudy.disclosure.curves import curve
 from bipstudy.disclosure.flows import flow
 from bipstudy.disclosure.found import BoolArray, Found, Named, given_out, numbers, spread
 from bipstudy.disclosure.frequencies import frequency, long_form, wide_form
-from bipstudy.disclosure.linked import differing, hidden_counts, repeated, same_counts, telling
+from bipstudy.disclosure.linked import changed_little, differing, hidden_counts, repeated, same_counts, telling
 from bipstudy.disclosure.outputs import Output, output
 from bipstudy.disclosure.rows import estimates, facts, groups
 from bipstudy.disclosure.rules import Rules
@@ -175,7 +175,12 @@ def check(
     return check_all({name: (frame, one)}, chosen)[name]
 
 
-def check_all(tables: Mapping[str, tuple[pd.DataFrame, Output]], rules: Rules | None = None) -> dict[str, Checked]:
+def check_all(
+    tables: Mapping[str, tuple[pd.DataFrame, Output]],
+    rules: Rules | None = None,
+    *,
+    earlier: Mapping[str, pd.DataFrame] | None = None,
+) -> dict[str, Checked]:
     """Check tables that leave together: a number that is hidden in one is hidden in each, and small differences too.
 
     Parameters
@@ -183,6 +188,9 @@ def check_all(tables: Mapping[str, tuple[pd.DataFrame, Output]], rules: Rules | 
     tables : mapping of str to (DataFrame, Output)
         By name.
     rules : Rules, optional
+    earlier : mapping of str to DataFrame, optional
+        The same tables as they were when results left before, exact: rows that have changed by fewer people than the
+        threshold are hidden, since the difference would be those people.
 
     Returns
     -------
@@ -212,7 +220,12 @@ def check_all(tables: Mapping[str, tuple[pd.DataFrame, Output]], rules: Rules | 
     for name, (frame, one) in tables.items():
         plain[name] = frame.reset_index(drop=True)
         long[name] = long_form(plain[name], one) if one.kind == "crosstab" else (plain[name], one)
-    found = _linked(long, chosen)
+    before = {
+        name: long_form(frame, outputs[name])[0] if outputs[name].kind == "crosstab" else frame
+        for name, frame in (earlier or {}).items()
+        if name in outputs
+    }
+    found = _linked(long, chosen, before)
     ready: dict[str, Checked] = {}
     copied: dict[str, dict[float, float]] = {}
     # What others copy from comes first.
@@ -236,10 +249,14 @@ def _needs(frame: pd.DataFrame, one: Output, name: str) -> None:
         raise BipstudyError("disclosure.no_column", name=name, columns=", ".join(missing), known=known)
 
 
-def _linked(tables: Mapping[str, tuple[pd.DataFrame, Output]], rules: Rules) -> dict[str, Found]:
+def _linked(
+    tables: Mapping[str, tuple[pd.DataFrame, Output]], rules: Rules, before: Mapping[str, pd.DataFrame]
+) -> dict[str, Found]:
     """Return what was found in each table, beside the others: until no more needs to be hidden."""
     outputs = {name: one for name, (_, one) in tables.items()}
     extra = {name: np.zeros(len(frame), dtype=bool) for name, (frame, _) in tables.items()}
+    for name, frame in before.items():
+        extra[name] = changed_little(tables[name][0], frame, tables[name][1], rules)
     secret: frozenset[Named] = frozenset()
     found = {name: _find(frame, one, rules, extra[name], secret) for name, (frame, one) in tables.items()}
     while True:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from bipstudy.disclosure.found import BoolArray, Found, Named, numbers
 from bipstudy.disclosure.outputs import Output
 from bipstudy.disclosure.rules import Rules
 
-__all__ = ["differing", "hidden_counts", "repeated", "same_counts", "telling"]
+__all__ = ["changed_little", "differing", "hidden_counts", "repeated", "same_counts", "telling"]
 
 # A number with as many digits stands in two places only if it is the same number.
 _DIGITS = 6
@@ -136,6 +137,33 @@ def _counts(one: Found, output: Output) -> list[Named]:
     counts = numbers(one.frame, output.counts[0]).tolist()
     labels = [frozenset(label) - {output.margin} for label in _labels(one, output)]
     return [(label, count) if label else (label, -1.0) for label, count in zip(labels, counts, strict=True)]
+
+
+def changed_little(frame: pd.DataFrame, before: pd.DataFrame, output: Output, rules: Rules) -> BoolArray:
+    """Return the rows of which a count differs by fewer people than the threshold from an earlier release.
+
+    Parameters
+    ----------
+    frame, before : DataFrame
+        The same output now and then.
+    output : Output
+    rules : Rules
+
+    Returns
+    -------
+    array of bool of shape (rows,)
+    """
+    columns = [
+        name for name in (*output.counts, *output.parts, output.at_risk) if name and name in before and name in frame
+    ]
+    keys = [name for name in (*output.labels, output.time) if name and name in before]
+    now, then = (list(map(tuple, each[keys].astype(str).to_numpy())) for each in (frame, before))
+    shown = np.zeros(len(frame), dtype=bool)
+    for column in columns:
+        known = dict(zip(then, numbers(before, column).tolist(), strict=True))
+        difference = np.abs(numbers(frame, column) - np.array([known.get(key, np.nan) for key in now]))
+        shown |= (difference > 0) & (difference < rules.threshold)
+    return shown
 
 
 def telling(value: float) -> bool:

@@ -65,6 +65,8 @@ class Leaving:
     pictures : mapping of str to object
         Figures that were drawn anew.
     language : {"sv", "en"}
+    compared : tuple of str
+        Outputs that were held against what left before.
     """
 
     outputs: Mapping[str, Checked]
@@ -74,6 +76,7 @@ class Leaving:
     birth: Mapping[str, Any]
     pictures: Mapping[str, Any] = field(repr=False)
     language: str = "sv"
+    compared: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -111,6 +114,7 @@ class Leaving:
             "ok": self.ok,
             "rules": dict(self.rules.as_dict()),
             "source": dict(self.birth),
+            "compared_with_earlier": list(self.compared),
             "counts": counts,
             "outputs": outputs,
             "files": digests,
@@ -174,6 +178,7 @@ def check_outputs(
     *,
     rules: Rules | None = None,
     reasons: Sequence[Reason] = (),
+    earlier: str | Path | None = None,
     language: str | None = None,
 ) -> Leaving:
     r"""Check a finished run, or a folder of tables with ``outputs.yaml``, and write what may leave.
@@ -188,6 +193,9 @@ def check_outputs(
     rules : Rules, optional
     reasons : sequence of Reason
         What reviewers say. A file of words leaves with one; what the rules hold back stays whatever the reason.
+    earlier : str or Path, optional
+        The folder, as it is inside, of which results left before: what has changed by fewer people than the threshold
+        since then is hidden.
     language : {"sv", "en"}, optional
         Language of the pages.
 
@@ -226,7 +234,8 @@ def check_outputs(
         for name, one in source.outputs.items()
         if one.is_table and name not in source.refused
     }
-    checked = check_all(tables, rules)
+    before = _before(earlier, tables)
+    checked = check_all(tables, rules, earlier=before)
     outputs = {name: checked.get(name) or _untabled(name, source) for name in sorted(source.files)}
     files = {name: _csv(one) for name, one in checked.items() if one.leaves}
     read = {each.name for each in reasons}
@@ -237,7 +246,16 @@ def check_outputs(
         one = Output("internal", title=title)
         outputs[name] = Checked(name, one, PASS if drawn else FAIL, refused="" if drawn else "not_drawn")
     files |= {name: picture.png for name, picture in pictures.items()}
-    found = Leaving(dict(sorted(outputs.items())), rules, tuple(reasons), files, source.birth, pictures, chosen)
+    found = Leaving(
+        dict(sorted(outputs.items())),
+        rules,
+        tuple(reasons),
+        files,
+        source.birth,
+        pictures,
+        chosen,
+        tuple(sorted(before)),
+    )
     if out is not None:
         found.write(out)
     return found
@@ -279,6 +297,15 @@ def reason(words: str, reviewer: str, day: str | None = None, *, number: int = 1
     except ValueError:
         raise BipstudyError("disclosure.bad_date") from None
     return Reason(name.strip(), said.strip(), reviewer.strip(), when.isoformat())
+
+
+def _before(earlier: str | Path | None, tables: Mapping[str, tuple[pd.DataFrame, Output]]) -> dict[str, pd.DataFrame]:
+    """Return the tables of an earlier folder that stand in this one too."""
+    if earlier is None:
+        return {}
+    source = read_source(earlier)
+    there = [name for name in tables if name in source.outputs and source.outputs[name].is_table]
+    return {name: prepared(name, read_table(name, source.files[name])) for name in there}
 
 
 def _untabled(name: str, source: Source) -> Checked:
