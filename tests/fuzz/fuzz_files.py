@@ -207,6 +207,13 @@ def _many_rows(draw):
     return "Deltagare.csv", b"Organisation;Deltagare;Startade\r\n" + line * draw.choice([10_000, 60_000])
 
 
+def _large(draw):
+    """Return a file that is large enough to be read by column, after some damage or none."""
+    lines = BASE["Formulär.csv"].splitlines(keepends=True)
+    body = lines[0] + b"".join(lines[1:]) * (5 * 2**20 // sum(map(len, lines[1:])))
+    return damaged(draw, "Formulär.csv", body) if draw.random() < 0.7 else ("Formulär.csv", body)
+
+
 def _nul(draw):
     return "Deltagare.csv", b"Organisation;Deltagare\r\nA\0;1\r\n" * draw.randint(1, 50)
 
@@ -275,6 +282,7 @@ SPECIAL = (
     _traversal,
     _many_columns,
     _many_rows,
+    _large,
     _nul,
     _formula,
     _deep,
