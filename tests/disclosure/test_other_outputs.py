@@ -197,6 +197,15 @@ def test_a_survival_curve_starts_at_one():
     frame = pd.DataFrame({"t": [1, 2, 3], "y": [200, 150, 100], "f": [0.94, 0.80, 0.79]})
     checked = check(frame, "curve", time="t", at_risk="y", estimate="f")
     assert checked.frame["f"].notna().tolist() == [True, True, False]
+    begun = pd.concat([pd.DataFrame({"t": [0], "y": [212], "f": [1.0]}), frame])
+    assert check(begun, "curve", time="t", at_risk="y", estimate="f").frame["y"].tolist()[:2] == [210, 200]
+
+
+def test_who_comes_in_late_does_not_make_a_step_larger():
+    # Forty at risk when the share rose to a tenth: four people, whatever the number at risk at the next point.
+    frame = pd.DataFrame({"t": [1, 2, 3], "y": [40, 40, 400], "f": [0.0, 0.05, 0.1]})
+    checked = check(frame, "curve", time="t", at_risk="y", estimate="f")
+    assert checked.status == "fail"
 
 
 def test_a_sum_is_shown_alone_where_its_parts_are_too_small():

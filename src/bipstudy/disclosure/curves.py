@@ -87,19 +87,28 @@ def _thinned(
     # A survival curve starts at one, a cumulative incidence at nought: each at the end that it leaves.
     start = {name: 1.0 if _falls(keys == name, time, estimate) else 0.0 for name in together}
     level, seen = dict(start), dict.fromkeys(together, 0.0)
+    fewest = dict.fromkeys(together, np.inf)
     for now in np.unique(time[mine]):
         rows = np.flatnonzero(mine & (time == now))
         if events is not None:
             for row in rows:
                 seen[keys[row]] += events[row]
         enough = len(rows) == len(together) and not few[rows].any()
+        if enough and now == 0 and all(estimate[row] == start[keys[row]] for row in rows):
+            # That nobody has had it before the beginning says nothing of anybody.
+            kept[rows] = True
+            continue
         for row in rows:
-            had = seen[keys[row]] if events is not None else abs(estimate[row] - level[keys[row]]) * at_risk[row]
+            # Who comes in later makes the number at risk grow: the fewest since the last point were there throughout.
+            fewest[keys[row]] = min(fewest[keys[row]], at_risk[row])
+            fell = abs(estimate[row] - level[keys[row]]) * fewest[keys[row]]
+            had = seen[keys[row]] if events is not None else fell
             enough = enough and had >= threshold
         if enough:
             kept[rows] = True
             for row in rows:
                 level[keys[row]], seen[keys[row]] = float(estimate[row]), 0.0
+                fewest[keys[row]] = at_risk[row]
     return kept
 
 

@@ -17,7 +17,7 @@ from bipstudy.disclosure.rules import Rules
 __all__ = ["frequency", "long_form", "wide_form"]
 
 # A table with more cells than this is no table that a person checks.
-_MOST = 50_000
+_MOST = 10_000
 _OTHER, _COUNT = "category", "count"
 
 
