@@ -110,6 +110,10 @@ def test_smallest_and_largest_values_never_leave_and_a_median_needs_enough_on_ea
     assert checked.frame["median"].iloc[0] == 47.0
     assert np.isnan(checked.frame["median"].iloc[1])
     assert checked.frame["n"].tolist() == [20, 20]
+    # Above an upper quartile is a fourth of the group.
+    upper = {"labels": ["group"], "counts": ["n"], "quantiles": {"median": 0.75}, "drop": ["min", "max"]}
+    quarter = check(frame.assign(n=[39, 40]), "groups", **upper)
+    assert quarter.frame["median"].isna().tolist() == [True, False]
 
 
 def test_a_column_that_nobody_describes_does_not_leave_nor_one_that_is_described_as_what_it_is_not():

@@ -97,6 +97,8 @@ def test_the_run_is_not_changed_and_the_same_again_is_the_same_bytes(run: Path, 
     assert _files(tmp_path / "again") == _files(out)
     # Written over an earlier one, nothing of that is left.
     (tmp_path / "again" / "leaves" / "old.csv").write_text("1")
+    # A command that was killed left this beside it.
+    (tmp_path / ".writing-again-1").mkdir()
     check_outputs(run, tmp_path / "again", language="en")
     assert _files(tmp_path / "again") == _files(out)
     assert [path.name for path in tmp_path.iterdir()] == ["again"]

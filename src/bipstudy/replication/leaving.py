@@ -153,13 +153,13 @@ class Leaving:
         contents[f"{LEAVES}/record.json"] = _json(outer_record(self))
         contents[f"{RECORD}/record.html"] = self.to_html().encode()
         contents[f"{RECORD}/record.json"] = _json(self.as_dict())
-        aside = out.with_name(f".writing-{secrets.token_hex(8)}")
+        aside, former = (out.with_name(f"{_aside(out)}{secrets.token_hex(8)}") for _ in range(2))
         try:
+            _clear(out)
             for name, content in sorted(contents.items()):
                 (aside / name).parent.mkdir(parents=True, exist_ok=True)
                 (aside / name).write_bytes(content)
             if earlier:
-                former = out.with_name(f".writing-{secrets.token_hex(8)}")
                 os.replace(out, former)
                 os.replace(aside, out)
                 shutil.rmtree(former, ignore_errors=True)
@@ -351,6 +351,18 @@ def _csv(one: Checked) -> bytes:
     """Return a table as it leaves."""
     words: str = shown(one).to_csv(index=False, lineterminator="\n")
     return words.encode()
+
+
+def _aside(out: Path) -> str:
+    """Return how the names of folders begin that are being written for a folder."""
+    return f".writing-{out.name}-"
+
+
+def _clear(out: Path) -> None:
+    """Remove what a command that was stopped left beside the folder."""
+    for left in out.parent.iterdir() if out.parent.is_dir() else ():
+        if left.name.startswith(_aside(out)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _apart(folder: Path, out: Path) -> None:
