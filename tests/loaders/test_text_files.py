@@ -150,3 +150,14 @@ def test_relative_and_text_paths_are_paths(tmp_path, monkeypatch):
     write(tmp_path / "in")
     monkeypatch.chdir(tmp_path)
     assert bip.load_submission("in").path == Path("in")
+
+
+@pytest.mark.parametrize("unit", ["Škoda", "Saša", "Œuvre", "d„g"])
+def test_letters_of_other_languages_are_no_wrong_encoding_where_the_file_is_utf8(tmp_path, unit):
+    path = tmp_path / "caseworkers.csv"
+    path.write_text(f"Organisation;Handläggare;Enhet\nA;1;{unit}\n", "utf-8")
+    submission = bip.load_submission(path)
+    assert {finding.code for finding in submission.findings} == {"missing-table"}
+    assert submission.tables["caseworkers"]["unit_id"].tolist() == [unit]
+    path.write_text("Organisation;Handl„ggare;Enhet\nA;1;x\n", "utf-8")
+    assert "wrong-encoding" in {finding.code for finding in bip.load_submission(path).findings}

@@ -14,14 +14,11 @@ import numpy as np
 from bipstudy.loaders.columns import Text, read_lines
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.names import all_column_names, key
+from bipstudy.loaders.recognition import is_mojibake, is_old_encoding
 from bipstudy.schema import Finding
 
 DELIMITERS = (";", ",", "\t")
 _SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?[;,\t]*\r?\n?$', re.IGNORECASE)
-# UTF-8 read as Windows-1252 turns å, ä, ö, Å, Ä, Ö, é and dashes into these pairs, which no Swedish word has.
-_MOJIBAKE = re.compile("Ã[¥¤¶…„–©]|â€[“”™]")
-# What å, ä, ö of MacRoman and of code page 850 become in Windows-1252, between or beside letters.
-_FOREIGN = re.compile("[a-zA-Z][†„”ŒŠ][a-z]|(?<![A-Za-zÀ-ÿ])[†ŒŠ][a-z]{2}|[a-z]š[a-z]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
 _NOT_IN_CP1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -70,7 +67,9 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     unfinished = not text.encoded.endswith((b"\n", b"\r"))
     # A text that stands on many rows is looked at once.
     said = text.decoded if lines is None else "\n".join(lines.said)
-    if _is_mojibake(said) or (not encoding and _looks_foreign(text.head(_SAMPLE_CHARACTERS))):
+    # What is not UTF-8 may be older than Windows-1252; what is UTF-8 may hold names from anywhere.
+    old = text.encoding == "cp1252" and is_old_encoding(text.head(_SAMPLE_CHARACTERS))
+    if old or is_mojibake(said):
         findings.append(Finding("wrong-encoding", file=name))
     if lines is not None:
         last = skipped + len(lines)
@@ -122,9 +121,10 @@ def _decode(name: str, content: bytes, encoding: str | None, findings: list[Find
             # Valid UTF-8 with letters beyond ASCII up to its last bytes: cut in the middle of a letter.
             findings.append(Finding("truncated-file", file=name))
             return Text(plain[: error.start])
-    if len(content) > _CHUNK and not any(byte in content for byte in _NOT_IN_CP1252):
-        return Text(content, "cp1252")
-    return Text(content.decode("cp1252"))
+    # To look for the bytes that are no letter is many times faster than to read all.
+    if any(byte in content for byte in _NOT_IN_CP1252):
+        content.decode("cp1252")
+    return Text(content, "cp1252")
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -144,16 +144,6 @@ def _is_blank(text: Text) -> bool:
     """Say whether text is nothing but spaces."""
     start = text.head(_SAMPLE_CHARACTERS)
     return (not start or start.isspace()) and (not text.decoded or text.decoded.isspace())
-
-
-def _is_mojibake(said: str) -> bool:
-    """Say whether text is UTF-8 that was read as Windows-1252; to look for one letter first is many times faster."""
-    return ("Ã" in said or "â€" in said) and _MOJIBAKE.search(said) is not None
-
-
-def _looks_foreign(decoded: str) -> bool:
-    """Say whether text decoded as Windows-1252 holds what MacRoman or code page 850 would leave there."""
-    return bool(_FOREIGN.search(decoded))
 
 
 def _delimiter(decoded: str) -> tuple[str, int]:

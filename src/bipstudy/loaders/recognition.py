@@ -14,7 +14,9 @@ from bipstudy.loaders.names import column_names, key, unnumbered, words
 _SEVERAL_WORDS = 3
 _SEVERAL_ITEMS = 3
 # UTF-8 read as Windows-1252 turns å, ä, ö, Å, Ä, Ö and é into these pairs, which no Swedish word has.
-_MOJIBAKE = re.compile("Ã[¥¤¶…„–©]")
+_MOJIBAKE = re.compile("Ã[¥¤¶…„–©]|â€[“”™]")
+# What å, ä and ö of the one and the other become, between or beside letters.
+_OLD_ENCODING = re.compile("[a-zA-Z][†„”ŒŠ][a-z]|(?<![A-Za-zÀ-ÿ])[†ŒŠ][a-z]{2}|[a-z]š[a-z]")
 
 
 @dataclass(frozen=True)
@@ -113,15 +115,27 @@ def forbidden(name: str) -> Forbidden | None:
     return None
 
 
-def is_mojibake(name: str) -> bool:
-    """Say whether a name is UTF-8 that was read as Windows-1252, as where a text file is opened in Excel by its name.
+def is_mojibake(said: str) -> bool:
+    """Say whether text is UTF-8 that was read as Windows-1252, as where a text file is opened in Excel by its name.
 
     Examples
     --------
     >>> is_mojibake("KÃ¶n"), is_mojibake("Kön")
     (True, False)
     """
-    return _MOJIBAKE.search(name) is not None
+    # To look for one letter first is many times faster.
+    return ("Ã" in said or "â€" in said) and _MOJIBAKE.search(said) is not None
+
+
+def is_old_encoding(said: str) -> bool:
+    """Say whether text holds what MacRoman and code page 850 leave where they are read as Windows-1252.
+
+    Examples
+    --------
+    >>> is_old_encoding("Handl„ggare"), is_old_encoding("Handläggare")
+    (True, False)
+    """
+    return _OLD_ENCODING.search(said) is not None
 
 
 def is_free_text(texts: Iterable[str]) -> bool:

@@ -18,7 +18,14 @@ from bipstudy.loaders.grids import Grid, Unread
 from bipstudy.loaders.headers import Body, Header, find_header, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import column_names, key, table_by_name
-from bipstudy.loaders.recognition import forbidden, is_free_text, is_mojibake, names_items, other_questionnaire
+from bipstudy.loaders.recognition import (
+    forbidden,
+    is_free_text,
+    is_mojibake,
+    is_old_encoding,
+    names_items,
+    other_questionnaire,
+)
 from bipstudy.loaders.sheet_looks import as_months, as_percent, with_zeros
 from bipstudy.loaders.sheet_notes import note_merged, note_rows, note_unused
 from bipstudy.loaders.unread import left_out, letters, loose, texts, untyped
@@ -192,7 +199,8 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
 
 def _is_spoilt(grid: Grid, header: Header | None, findings: list[Finding]) -> bool:
     """Say whether a sheet was read or saved in a wrong encoding, which is a finding."""
-    if not (grid.spoilt or grid.helper) and header is not None and any(map(is_mojibake, header.names)):
+    names = [] if grid.spoilt or grid.helper or header is None else header.names
+    if any(is_mojibake(name) or is_old_encoding(name) for name in names):
         findings.append(Finding("wrong-encoding", file=grid.file, sheet=grid.sheet))
         return True
     return grid.spoilt
