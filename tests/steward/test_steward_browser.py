@@ -158,9 +158,9 @@ def test_with_keys_alone(tab, on_disk, spoilt) -> None:
     # The field itself cannot be seen; what stands for it shows where one is.
     outline = "getComputedStyle(document.querySelector('label[for=files]')).outlineStyle"
     assert shown.evaluate(outline) == "solid"
-    for key in ("Space", "Enter"):
-        with shown.expect_file_chooser() as chooser:
-            shown.keyboard.press(key)
+    # Space opens every such field; that this key does too is our own doing.
+    with shown.expect_file_chooser() as chooser:
+        shown.keyboard.press("Enter")
     chooser.value.set_files(files)
     go_to(".chosen li button")
     assert shown.evaluate("document.activeElement.getAttribute('aria-label')") == "Ta bort deltagare.csv"
