@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -39,6 +40,7 @@ SECRET = ("19850709-9805", "Hemlige Karlsson")
 # Of processor time for a case, and of waiting for one where the machine is busy.
 CASE_SECONDS, LATE_SECONDS = 20.0, 120.0
 MEMORY_MORE = 2 * 2**30
+_TELL = 1_000
 _ENCODINGS = ("utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "mac_roman", "cp850", "utf-32")
 
 
@@ -385,8 +387,8 @@ class Lane:
         self.process.join()
 
 
-def fuzz(seed, seconds, workers=2, first=0):
-    """Run cases until the time is up.
+def fuzz(seed, seconds, workers=2, first=0, cases=math.inf):
+    """Run cases until the time is up or there have been so many, and say now and then how many there were.
 
     Returns
     -------
@@ -405,8 +407,10 @@ def fuzz(seed, seconds, workers=2, first=0):
                 elif said is not None and said[1] is not None:
                     kind, ended, problem = said[1]
                     ends[kind, ended] += 1
+                    if ends.total() % _TELL == 0:
+                        print(f"{ends.total()} cases, {len(wrong)} violations", file=sys.stderr, flush=True)
                     wrong += [(said[0], kind, problem)] if problem else []
-                over = time.monotonic() > until
+                over = time.monotonic() > until or ends.total() >= cases
                 if said in {"died", "late"} or (over and said is not None and said[1] is not None):
                     lane.stop()
                     lanes.remove(lane)
@@ -430,6 +434,7 @@ def main():
     """Run from the command line; exit code 1 if anything was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--cases", type=float, default=math.inf, help="end sooner, after so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 2))
@@ -446,7 +451,7 @@ def main():
         print(kind, name, len(content), path.parent)
         print(*run_case(given.seed, given.only, folder))
         return 0
-    ends, wrong = fuzz(given.seed, given.seconds, given.workers, given.first)
+    ends, wrong = fuzz(given.seed, given.seconds, given.workers, given.first, given.cases)
     for (kind, ended), count in sorted(ends.items()):
         print(f"{kind:16} {ended:8} {count:7}")
     for number, kind, problem in wrong:
