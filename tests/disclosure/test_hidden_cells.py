@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
@@ -90,7 +90,7 @@ def small_totals(draw):
     return cells
 
 
-@settings(max_examples=60)
+@settings(max_examples=35)
 @given(st.one_of(tables(7), tables(5, 5), tables(3, 3, 3), small_totals()), st.sampled_from([3, 5, 10]))
 def test_for_all_a_reader_can_tell_a_small_cell_is_larger_by_the_threshold(cells, threshold):
     frame = long(cells)
@@ -114,8 +114,10 @@ def at_total(axis, place):
     return (place, None) if axis == 0 else (None, place)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(small_totals())
+# By itself the table would hide the first row beside the third, and the totals the first beside the second.
+@example(np.array([[1, 1, 1], [34, 33, 33], [85, 10, 10], [90, 90, 90]]))
 def test_a_total_that_another_table_shows_gives_no_cell_away(cells):
     frame = long(cells, margins=False)
     frame = frame.assign(v0="row " + frame["v0"], v1="column " + frame["v1"])
@@ -137,6 +139,22 @@ def test_a_total_that_another_table_shows_gives_no_cell_away(cells):
     few |= {at_total(axis, place): total for axis in (0, 1) for place, total in enumerate(totals[axis]) if total < 10}
     assert few
     assert all(ends(at)[1] >= count + 10 - 1e-6 for at, count in few.items())
+
+
+def test_a_total_that_is_hidden_elsewhere_is_no_sum_of_cells_that_are_shown():
+    cells = np.array([[40, 60], [50, 70], [80, 90]])
+    frame = long(cells, margins=False)
+    totals = pd.DataFrame({"v0": ["c0", "c1", "c2"], "n": cells.sum(axis=1)})
+    tables_ = {
+        "cells": (frame, Output("frequency", labels=("v0", "v1"), counts=("n",))),
+        "totals": (totals, Output("frequency", labels=("v0",), counts=("n",))),
+    }
+    # One person has come to the first row since the totals left last.
+    found = check_all(tables_, earlier={"totals": totals.assign(n=totals["n"] - [1, 0, 0])})
+    hidden = found["totals"].frame["n"].isna().to_numpy()
+    assert hidden[0]
+    shown = found["cells"].frame["n"].notna().to_numpy().reshape(cells.shape)
+    assert not shown.all(axis=1)[hidden].any()
 
 
 def test_a_known_table_hides_the_cheapest_cells():

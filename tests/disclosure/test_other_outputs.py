@@ -159,7 +159,7 @@ def followed(draw):
     return draw(st.integers(60, 300)), steps
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(followed())
 def test_between_two_points_of_a_curve_lie_as_many_events_as_the_threshold(course):
     people, steps = course
