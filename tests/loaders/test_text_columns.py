@@ -203,6 +203,9 @@ def test_a_large_file_is_read_by_the_same_ladder(tmp_path, monkeypatch, encoding
         (lambda text: text.replace(b"\n", b"\r\n") + b"\x0e", "not-text"),
         (lambda text: text.replace("handläggare".encode(), "handlÃ¤ggare".encode()), "wrong-encoding"),
         (lambda text: text + "å".encode()[:1], "truncated-file"),
+        (lambda text: b"\xff" * len(text), "empty-file"),
+        (lambda text: b" \n" * len(text), "empty-file"),
+        (lambda text: text[:-2_000] + b"\xff" * 2_000, "wrong-encoding"),
     ],
 )
 def test_what_is_wrong_with_a_large_file_is_seen(tmp_path, monkeypatch, spoilt, code):

@@ -132,10 +132,7 @@ def _note_empty(name: str, sheets: list[Sheet], required: bool, findings: list[F
 def _fill_organisation(parts: list[Part], said: str | None, findings: list[Finding]) -> str | None:
     """Fill in the organisation where a sheet does not have it; return the one that was used."""
     present = {
-        str(code)
-        for part in parts
-        if "organisation_id" in part.frame
-        for code in part.frame["organisation_id"].array.unique().dropna()
+        str(code) for part in parts if "organisation_id" in part.frame for code in _different(part, "organisation_id")
     }
     known = said or (present.pop() if len(present) == 1 else None)
     if known is None:
@@ -152,6 +149,16 @@ def _fill_organisation(parts: list[Part], said: str | None, findings: list[Findi
             if other and part.sheet.table != "organisations":
                 findings.append(part.sheet.finding("other-organisation", "organisation_id", count=other))
     return known
+
+
+def _different(part: Part, name: str) -> list[str]:
+    """Return the different values of a column; where its text is one, without going through all rows."""
+    cells = part.sheet.columns.get(name)
+    values = part.frame[name].array
+    found: list[str] = (
+        (values[:1] if cells is not None and len(cells.distinct) == 1 else values.unique()).dropna().tolist()
+    )
+    return found
 
 
 def _stacked(name: str, filled: list[Part]) -> pd.DataFrame:

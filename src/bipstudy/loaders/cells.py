@@ -151,7 +151,8 @@ class Cells:
     @property
     def present(self) -> list[str]:
         """The different texts that stand on some row."""
-        there = np.bincount(self.position, minlength=len(self.distinct)).astype(bool)
+        there = np.zeros(len(self.distinct), dtype=bool)
+        there[self.position] = True
         return list(compress(self.distinct, there))
 
     def rows_of(self, chosen: Sequence[bool]) -> npt.NDArray[np.intp]:

@@ -131,6 +131,11 @@ class Lines(Sequence[list[object]]):
         return self._all
 
 
+def is_large(content: bytes) -> bool:
+    """Say whether a file is so large that it is worth reading by column."""
+    return len(content) >= SMALL
+
+
 def read_lines(text: Text, delimiter: str, skipped: int, read: Callable[[], list[list[object]]]) -> Lines | None:
     """Read a text of rows that all have as many cells, without quotes, broken or blank lines and control characters.
 
@@ -149,7 +154,7 @@ def read_lines(text: Text, delimiter: str, skipped: int, read: Callable[[], list
         None where the text is small or not of that shape.
     """
     encoded = text.encoded
-    if len(encoded) < SMALL or not (delimiter == "\t" or (delimiter.isascii() and delimiter.isprintable())):
+    if not is_large(encoded) or not (delimiter == "\t" or (delimiter.isascii() and delimiter.isprintable())):
         return None
     lines, begin = _first_lines(encoded, skipped + HEAD)
     head = [line.decode(text.encoding).split(delimiter) for line in lines[skipped:]]

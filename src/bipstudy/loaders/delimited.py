@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bipstudy.loaders.columns import Text, read_lines
+from bipstudy.loaders.columns import Text, is_large, read_lines
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.names import all_column_names, key
 from bipstudy.loaders.recognition import is_mojibake, is_old_encoding
@@ -47,15 +47,18 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     Grid or None
         None where the file is no text.
     """
+    begun = not encoding and not content.startswith(_UTF16) and is_large(content)
+    grid = _by_column(name, Text(content.removeprefix(BOM_UTF8)), encoding, findings) if begun else None
+    if grid is not None:
+        return grid
     ladder: list[Finding] = []
     text = decode(name, content, encoding, ladder)
     blank = text is not None and _is_blank(text)
-    lines, delimiter, skipped = None, "", 0
-    if text is not None and not blank:
-        delimiter, skipped = _delimiter(text.head(_SAMPLE_CHARACTERS))
-        lines = read_lines(text, delimiter, skipped, lambda: _parse(text.decoded, delimiter, strict=True)[0][skipped:])
+    other = not begun or (text is not None and text.encoding != "utf-8") or bool(ladder)
+    if text is not None and not blank and other:
+        grid = _by_column(name, text, encoding, ladder)
     # What can be read by column has no control character.
-    if lines is None and _has_control(content, text, encoding):
+    if grid is None and _has_control(content, text, encoding):
         findings.append(Finding("not-text", file=name))
         return None
     findings += ladder
@@ -64,21 +67,45 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     if blank:
         findings.append(Finding("empty-file", file=name))
         return None
-    unfinished = not text.encoded.endswith((b"\n", b"\r"))
+    return grid or _by_row(name, text, encoding, findings)
+
+
+def _by_column(name: str, text: Text, encoding: str | None, findings: list[Finding]) -> Grid | None:
+    """Read a large file column by column, None where it is not plain or not in that encoding."""
+    start = text.head(_SAMPLE_CHARACTERS)
+    if not start or not is_large(text.encoded):
+        return None
+    delimiter, skipped = _delimiter(start)
+    try:
+        lines = read_lines(text, delimiter, skipped, lambda: _parse(text.decoded, delimiter, strict=True)[0][skipped:])
+    except UnicodeDecodeError:
+        return None
+    if lines is None:
+        return None
     # A text that stands on many rows is looked at once.
-    said = text.decoded if lines is None else "\n".join(lines.said)
-    # What is not UTF-8 may be older than Windows-1252; what is UTF-8 may hold names from anywhere.
-    old = text.encoding == "cp1252" and is_old_encoding(text.head(_SAMPLE_CHARACTERS))
-    if old or is_mojibake(said):
-        findings.append(Finding("wrong-encoding", file=name))
-    if lines is not None:
-        last = skipped + len(lines)
-        findings += [Finding("unfinished-last-line", file=name, row=last)] if unfinished else []
-        return Grid(file=name, sheet=None, rows=lines, numbers=range(skipped + 1, last + 1), ragged=True)
+    _note_encoding(name, text, "\n".join(lines.said), encoding, findings)
+    last = skipped + len(lines)
+    if not text.encoded.endswith(b"\n"):
+        findings.append(Finding("unfinished-last-line", file=name, row=last))
+    return Grid(file=name, sheet=None, rows=lines, numbers=range(skipped + 1, last + 1), ragged=True)
+
+
+def _by_row(name: str, text: Text, encoding: str | None, findings: list[Finding]) -> Grid:
+    """Read a file row by row."""
+    _note_encoding(name, text, text.decoded, encoding, findings)
+    delimiter, skipped = _delimiter(text.head(_SAMPLE_CHARACTERS))
     rows, numbers = _rows(name, text.decoded, delimiter, findings)
-    if unfinished and len(rows) > 1:
+    if len(rows) > 1 and not text.decoded.endswith(("\n", "\r")):
         findings.append(Finding("unfinished-last-line", file=name, row=numbers[-1]))
     return Grid(file=name, sheet=None, rows=rows[skipped:], numbers=numbers[skipped:], ragged=True)
+
+
+def _note_encoding(name: str, text: Text, said: str, encoding: str | None, findings: list[Finding]) -> None:
+    """Say where a file was saved in another encoding than the one it is read in."""
+    # What is not UTF-8 may be older than Windows-1252; what is UTF-8 may hold names from anywhere.
+    old = not encoding and text.encoding == "cp1252" and is_old_encoding(text.head(_SAMPLE_CHARACTERS))
+    if old or is_mojibake(said):
+        findings.append(Finding("wrong-encoding", file=name))
 
 
 def decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Text | None:
@@ -115,7 +142,7 @@ def _decode(name: str, content: bytes, encoding: str | None, findings: list[Find
         return Text(content.decode("utf-16"))
     plain = content.removeprefix(BOM_UTF8)
     try:
-        return Text(plain) if len(plain) > _CHUNK and _is_utf8(plain) else Text(plain.decode())
+        return Text(plain.decode())
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data" and not plain[: error.start].isascii():
             # Valid UTF-8 with letters beyond ASCII up to its last bytes: cut in the middle of a letter.
@@ -125,19 +152,6 @@ def _decode(name: str, content: bytes, encoding: str | None, findings: list[Find
     if any(byte in content for byte in _NOT_IN_CP1252):
         content.decode("cp1252")
     return Text(content, "cp1252")
-
-
-def _is_utf8(content: bytes) -> bool:
-    """Say whether bytes are UTF-8; Arrow says so many times faster than Python, which makes text of them."""
-    import pyarrow as pa
-
-    ends = pa.array([0, len(content)], pa.int64()).buffers()[1]
-    whole = pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(content))
-    try:
-        whole.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _is_blank(text: Text) -> bool:

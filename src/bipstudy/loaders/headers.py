@@ -206,10 +206,9 @@ def _end_of_data(
     while start and (_is_total(row := _row(columns, filled[start - 1]), full) or (wide and _is_note(row))):
         start -= 1
     # Formats differ in whether a blank row is there at all; its number is always.
-    seen = numbers[filled]
     end, after_blank = start, False
     for place in range(start, len(filled)):
-        after_blank |= bool(place and seen[place] - seen[place - 1] > 1)
+        after_blank |= bool(place and numbers[filled[place]] - numbers[filled[place - 1]] > 1)
         # Without a blank row above it, a row of one cell may be data that were cut off.
         if not (after_blank or _is_total(_row(columns, filled[place]), full)):
             end = place + 1
@@ -264,12 +263,18 @@ def _other_header(
     for at, row in enumerate(above):
         if _is_header(row, known) and any(any(each) and not _is_header(each, known) for each in above[at + 1 :]):
             return int(grid.numbers[at])
-    after_blank = np.flatnonzero(np.diff(numbers[filled]) > 1)[:_BLANKS_WITHIN] + 1
-    for at in filled[after_blank].tolist():
+    for at in filled[_after_blank(numbers, filled)].tolist():
         row = [tidied(str(cell)) for cell in _row(columns, at)]
         if [*filter(None, row)] != own and _is_header(row, known):
             return int(numbers[at])
     return None
+
+
+def _after_blank(numbers: npt.NDArray[np.int64], filled: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Return the places of the filled rows that stand below a blank one, not of all if there are very many."""
+    if not len(filled) or numbers[filled[-1]] - numbers[filled[0]] == len(filled) - 1:
+        return np.zeros(0, dtype=np.intp)
+    return np.flatnonzero(np.diff(numbers[filled]) > 1)[:_BLANKS_WITHIN] + 1
 
 
 def _stands_beside(header: Header, columns: list[Cells], known: frozenset[str]) -> bool:
@@ -294,6 +299,8 @@ def _like_header(header: Header, columns: list[Cells], rows: npt.NDArray[np.int6
     if at is None:
         return np.zeros(len(rows), dtype=bool)
     same = np.array([tidied(str(text)) == header.names[at] for text in columns[at].distinct], dtype=bool)
+    if not same.any():
+        return np.zeros(len(rows), dtype=bool)
     return np.asarray(same[columns[at].position[rows]])
 
 
