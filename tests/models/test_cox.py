@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from survival_reference import data, reference
 
 from bipstudy import models
+from bipstudy.models.covariance import ModelError
 from bipstudy.models.partial_likelihood import evaluate, maximise, scores
 from bipstudy.models.risk_sets import risk_sets
 
@@ -460,3 +461,25 @@ def test_cutting_any_row_at_any_time_changes_nothing(seed, efron):
     assert found[0].log_likelihood == pytest.approx(found[1].log_likelihood, rel=1e-11, abs=1e-11)
     np.testing.assert_allclose(found[0].gradient, found[1].gradient, atol=1e-9)
     np.testing.assert_allclose(found[0].information, found[1].information, atol=1e-9)
+
+
+def test_a_likelihood_that_runs_away_ends_in_an_estimate_without_end_or_a_refusal():
+    ended = set()
+    for seed in range(120):
+        draw = np.random.default_rng(seed)
+        rows, columns = int(draw.integers(8, 60)), int(draw.integers(2, 20))
+        x = draw.normal(size=(rows, columns)) * draw.choice([1, 10])
+        x[:, ::2] = x[:, ::2] > 0
+        event = draw.random(rows) < draw.choice([0.1, 0.3, 0.6])
+        event[0] = True
+        sets = risk_sets(start=None, stop=draw.integers(1, 12, rows).astype(float), event=event)
+        try:
+            found = maximise(
+                x=x - x.mean(axis=0), weight=np.ones(rows), sets=sets, scale=np.maximum(x.std(axis=0), 1e-9)
+            )
+        except ModelError:
+            ended.add("refused")
+        else:
+            assert np.isfinite(found.at.information).all()
+            ended.add("endless" if found.monotone.any() else "found")
+    assert ended == {"refused", "endless", "found"}

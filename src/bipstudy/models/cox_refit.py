@@ -63,11 +63,15 @@ def refit(
         sets = replace(sets, top=sets.top[drawn], below=sets.below[drawn], event_rows=np.flatnonzero(event))
     current, best = beta, -np.inf
     for _ in range(20):
-        at = evaluate(x=x, beta=current, weight=weight, sets=sets, efron=efron, frequency=frequency)
+        with np.errstate(invalid="ignore", over="ignore"):
+            at = evaluate(x=x, beta=current, weight=weight, sets=sets, efron=efron, frequency=frequency)
         if not at.log_likelihood >= best - 1e-9 * (1 + abs(best)):
             break
         best = at.log_likelihood
-        step = newton_step(at)
+        try:
+            step = newton_step(at)
+        except ModelError:
+            break
         current = current + step
         # At this decrement what is left after the step is of the order of 1e-10 standard errors.
         if float(at.gradient @ step) < 1e-10:

@@ -34,6 +34,8 @@ _COLLINEAR = 1e-10
 # The Newton decrement is (distance to the maximum / standard error)^2: after a step taken at 1e-10 the distance is of
 # the order 1e-10 standard errors, because convergence is quadratic.
 _DECREMENT = 1e-10
+# What a sum of squares may fall below zero by rounding: as a share of the largest, and where all have vanished.
+_ROUNDING, _VANISHED = 1e-9, 1e-12
 
 
 @dataclass(frozen=True)
@@ -291,7 +293,9 @@ def maximise(
     """
 
     def at(beta: Floats) -> Evaluation:
-        return evaluate(x=x, beta=beta, weight=weight, sets=sets, efron=efron, frequency=frequency, tail=tail)
+        # So far out that risks vanish there are no numbers, and the step that led there is halved.
+        with np.errstate(invalid="ignore", over="ignore"):
+            return evaluate(x=x, beta=beta, weight=weight, sets=sets, efron=efron, frequency=frequency, tail=tail)
 
     if start is None:
         start = at(np.zeros(x.shape[1]) if initial is None else initial)
@@ -314,11 +318,22 @@ def maximise(
 
 
 def newton_step(current: Evaluation) -> Floats:
-    """Solve information * step = gradient, scaled to a unit diagonal."""
-    diagonal = np.sqrt(np.maximum(np.diag(current.information), np.finfo(float).tiny))
-    scaled = current.information / np.outer(diagonal, diagonal)
-    solution = np.linalg.lstsq(scaled, current.gradient / diagonal, rcond=1e-13)[0]
-    return np.asarray(solution / diagonal)
+    """Solve information * step = gradient, scaled to a unit diagonal; a column without information stays.
+
+    Raises
+    ------
+    ModelError
+        If the information is no longer one, as where estimates have run away so far that only rounding is left of it.
+    """
+    diagonal = np.diag(current.information)
+    most = np.abs(diagonal).max(initial=0.0)
+    if not np.isfinite(current.information).all() or (diagonal < -_ROUNDING * most - _VANISHED).any():
+        raise ModelError("The Cox model did not converge: its likelihood rises for ever (separation).")
+    told = diagonal > 0
+    root = np.sqrt(np.where(told, diagonal, 1.0))
+    scaled = np.where(np.outer(told, told), current.information, 0.0) / np.outer(root, root)
+    solution = np.linalg.lstsq(scaled, np.where(told, current.gradient, 0.0) / root, rcond=1e-13)[0]
+    return np.asarray(solution / root)
 
 
 def dependent_columns(information: Floats, events: float, scale: Floats) -> list[tuple[int, list[int]]]:
