@@ -27,7 +27,9 @@ _FINDERS: Mapping[str, Callable[[pd.DataFrame, Output, Rules, BoolArray], Found]
     "groups": groups, "estimates": estimates, "curve": curve, "flow": flow, "facts": facts, "copy": estimates,
 }  # fmt: skip
 # Ten or twelve digits as in a Swedish identity number, wherever they stand in words.
-_IDENTITY = re.compile(r"(?<![0-9a-z])(?:\d{2})?\d{6}[-+ ]?\d{4}(?![0-9a-z])", re.IGNORECASE)
+_IDENTITY = re.compile(r"(?<![0-9a-z])(?:\d{2})?\d{6}[-+ \u00a0\u2010-\u2015\u2212]?\d{4}(?![0-9a-z])", re.IGNORECASE)
+
+_NUMBER = re.compile(r"[-+]?\d*\.\d+(?:e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -305,9 +307,15 @@ def has_identity(words: str) -> bool:
     return _IDENTITY.search(words) is not None
 
 
+def _words(one: Output) -> list[str]:
+    """Return the columns that leave as they are, or not at all."""
+    named = (*one.labels, *one.within, *one.constants, *one.words, one.step, one.share_by)
+    return [column for column in dict.fromkeys(named) if column]
+
+
 def _names_people(frame: pd.DataFrame, one: Output) -> bool:
     """Say whether words of a table hold what looks like an identity number."""
-    columns = [column for column in (*one.labels, *one.within, *one.constants) if column in frame]
+    columns = [column for column in _words(one) if column in frame]
     return any(has_identity(str(value)) for column in columns for value in frame[column].unique())
 
 
@@ -369,24 +377,37 @@ def _checked(
     hidden = pd.DataFrame({
         column: found.cells[column].to_numpy(dtype=bool) & (filled | new) for column, filled in there.items()
     })  # fmt: skip
+    held = int(hidden[[column for column in hidden if column in frame]].to_numpy(dtype=bool).sum())
+    # In a hidden row a number that was not there is hidden too: that it was not estimated says that nobody had it.
+    hidden[found.rows] = True
     left_out = tuple(str(column) for column in plain.columns if column not in one.described or column in unknown
                      or column in (*one.drop, *one.extremes))  # fmt: skip
-    shown = [column for column in hidden if column in frame]
-    suppressed = int(hidden[shown].to_numpy(dtype=bool).sum()) if shown else 0
     if one.kind == "crosstab":
         flags = pd.concat([found.frame[[*long.labels]], hidden.rename(columns=str)], axis=1)
         frame, hidden = wide_form(frame, one), wide_form(flags, one)[[*one.counts]].astype(bool)
-    status = CHANGED if suppressed or left_out else PASS
+    if one.kind == "curve" and not _even(found, one):
+        # A point at which somebody had the event says when, although its number is hidden.
+        kept = ~found.rows
+        frame, hidden = frame[kept].reset_index(drop=True), hidden[kept].reset_index(drop=True)
+    status = CHANGED if held or left_out else PASS
     hidden = hidden[[each for each in hidden if each in frame]]
-    return Checked(name, one, status, frame, suppressed, left_out, reasons, "", hidden)
+    return Checked(name, one, status, frame, held, left_out, reasons, "", hidden)
+
+
+def _even(found: Found, one: Output) -> bool:
+    """Say whether the points of curves lie at even steps, chosen beforehand and not by when somebody had the event."""
+    steps = np.diff(np.unique(numbers(found.frame, one.time)))
+    return bool(np.allclose(steps, steps[:1], rtol=0, atol=1e-9)) if len(steps) else True
 
 
 def _exact_words(found: Found, one: Output) -> list[str]:
     """Return the columns said to hold words or fixed numbers that hold numbers with as many digits as computed ones."""
-    columns = [column for column in (*one.labels, *one.constants) if column in found.frame]
+    columns = [column for column in _words(one) if column in found.frame]
     return [column for column in columns if any(_computed(value) for value in found.frame[column])]
 
 
 def _computed(value: object) -> bool:
     """Say whether a value is a number that somebody has computed, not chosen."""
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value.strip()) else None
     return isinstance(value, (float, np.floating)) and telling(float(value))

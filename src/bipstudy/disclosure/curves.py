@@ -43,7 +43,21 @@ def curve(frame: pd.DataFrame, output: Output, rules: Rules, extra: BoolArray) -
                 break
     why = {"at_risk": at_risk < rules.threshold, "step": ~kept & ~(at_risk < rules.threshold) & ~extra}
     why = {reason: mask for reason, mask in {**why, "linked": extra}.items() if mask.any()}
-    return Found(frame, spread(frame, output, ~kept), why, "" if kept.any() else "nothing_left")
+    cells = spread(frame, output, ~kept)
+    if events is not None:
+        cells[output.events] = ~kept | ~_since(keys, time, events, kept, rules.threshold)
+    return Found(frame, cells, why, "" if kept.any() else "nothing_left")
+
+
+def _since(keys: np.ndarray, time: FloatArray, events: FloatArray, kept: BoolArray, threshold: int) -> BoolArray:
+    """Say at which points the events are enough and all of those since the last point: the rest would be few."""
+    enough = np.zeros(len(keys), dtype=bool)
+    for key in set(keys):
+        before = 0.0
+        for row in sorted(np.flatnonzero(keys == key), key=lambda row: time[row]):
+            enough[row] = before == 0 and (events[row] >= threshold or (events[row] == 0 and time[row] == 0))
+            before = 0.0 if kept[row] else before + events[row]
+    return enough
 
 
 def _keys(frame: pd.DataFrame, output: Output) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bipstudy.disclosure.found import BoolArray, Found, numbers, spread
+from bipstudy.disclosure.found import BoolArray, FloatArray, Found, numbers, spread
 from bipstudy.disclosure.outputs import Output
 from bipstudy.disclosure.rules import Rules
 
@@ -28,19 +28,29 @@ def flow(frame: pd.DataFrame, output: Output, rules: Rules, extra: BoolArray) ->
     hidden = small | extra | (total & (people == 0))
     why = {"count": small, "nobody": total & (people == 0), "linked": extra}
     beside = np.zeros(len(frame), dtype=bool)
-    for part in _parts(frame, output, total):
-        steps = [row for row in part if not total[row]]
-        chosen = [row for row in steps if hidden[row]]
-        if not chosen or any(people[row] >= rules.threshold for row in chosen):
-            continue
-        large = [row for row in steps if people[row] >= rules.threshold and not hidden[row]]
-        # Without a large step the total after it is hidden in its place.
-        instead = min(large, key=lambda row: (people[row], row)) if large else part[-1]
-        beside[instead] = True
+    while True:
+        # Between totals that are shown: one that is hidden is worked out from the steps on either side of it.
+        known = total & ~hidden & ~beside
+        more = [_instead(part, known, total, hidden | beside, people, rules) for part in _parts(frame, output, known)]
+        if not any(row is not None for row in more):
+            break
+        beside[[row for row in more if row is not None]] = True
     why["complement"] = beside & ~hidden
     hidden = hidden | beside
     why = {reason: mask for reason, mask in why.items() if mask.any()}
     return Found(frame, spread(frame, output, hidden), why, "nothing_left" if len(frame) and hidden.all() else "")
+
+
+def _instead(
+    part: list[int], known: BoolArray, total: BoolArray, hidden: BoolArray, people: FloatArray, rules: Rules
+) -> int | None:
+    """Return the row to hide beside small ones between two totals that are shown, None if none is needed."""
+    gone = [row for row in part if hidden[row]]
+    if not gone or any(people[row] >= rules.threshold and not total[row] for row in gone):
+        return None
+    large = [row for row in part if people[row] >= rules.threshold and not hidden[row] and not total[row]]
+    # Without a large step the total after it is hidden in its place.
+    return min(large, key=lambda row: (people[row], row)) if large else next((row for row in part if known[row]), None)
 
 
 def _parts(frame: pd.DataFrame, output: Output, total: BoolArray) -> list[list[int]]:

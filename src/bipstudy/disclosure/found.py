@@ -61,9 +61,15 @@ def numbers(frame: pd.DataFrame, column: str) -> FloatArray:
     return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
-def end_of(column: str) -> str:
-    """Return which end of an interval a column is by its name, empty if none."""
-    return next((end for end in ("low", "high") if column.endswith(f"_{end}")), "")
+def end_of(column: str, output: Output) -> str:
+    """Return which end of an interval a column is, empty if none: a share of low incomes may be called income_low."""
+    of, _, end = column.rpartition("_")
+    if end not in ("low", "high"):
+        return ""
+    middle = {
+        name for name in (*output.shares, *output.numbers, output.estimate) if not name.endswith(("_low", "_high"))
+    }
+    return end if of in middle or (of in ("conf", "ci") and middle - {""}) else ""
 
 
 def spread(frame: pd.DataFrame, output: Output, rows: BoolArray) -> pd.DataFrame:
@@ -129,19 +135,19 @@ def _rounded(
     if _is_count(output, column):
         return rounded_counts(values, rules.base)
     if column in output.shares:
-        return rounded_shares(values, counted(frame, output, column), rules.base, end_of(column))
+        return rounded_shares(values, counted(frame, output, column), rules.base, end_of(column, output))
     if column in output.copied:
         return np.array([copied.get(float(value), np.nan) for value in values])
     if column in output.errors or column in output.quantiles:
         return significant(values, _ERROR if column in output.errors else _QUANTILE)
-    if output.kind == "curve" and (column == output.estimate or end_of(column)):
-        return rounded_shares(values, numbers(frame, output.at_risk), rules.base, end_of(column))
+    if output.kind == "curve" and (column == output.estimate or end_of(column, output)):
+        return rounded_shares(values, numbers(frame, output.at_risk), rules.base, end_of(column, output))
     near = significant(values, _NUMBER)
     if output.kind == "facts":
         return np.where(_whole(values), rounded_counts(values, rules.base), near)
-    if output.share_by and (column == output.estimate or end_of(column)):
+    if output.share_by and (column == output.estimate or end_of(column, output)):
         of_people = frame[output.share_by].astype(str).isin(SHARE_SCALES).to_numpy(dtype=bool)
-        shares = rounded_shares(values, numbers(frame, output.counts[0]), rules.base, end_of(column))
+        shares = rounded_shares(values, numbers(frame, output.counts[0]), rules.base, end_of(column, output))
         return np.where(of_people, shares, near)
     return near
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,18 +32,16 @@ def frequency(
     asked = len(frame)
     axes = [_categories(frame[name], output.margin) for name in output.labels]
     places = _places(frame, output, axes)
-    size = int(np.prod([len(axis) + 1 for axis in axes]))
+    size = math.prod(len(axis) + 1 for axis in axes)
     counts = numbers(frame, output.counts[0])
     wrong = np.isnan(counts) | (counts < 0) | (counts != np.floor(counts))
     if size > _MOST or not asked or any(not axis for axis in axes):
         return _refused(frame, output, "too_large" if asked else "no_rows")
     if len({tuple(place) for place in places}) < asked:
         return _refused(frame, output, "repeated")
-    if wrong.any():
-        return _refused(frame, output, "not_counts")
-    table = _table(places, counts, axes)
+    table = None if wrong.any() else _table(places, counts, axes)
     if table is None:
-        return _refused(frame, output, "totals_differ")
+        return _refused(frame, output, "not_counts" if wrong.any() else "totals_differ")
     why = own_reasons(frame, output, rules)
     if extra.any():
         why["linked"] = extra

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -55,8 +55,8 @@ def repeated(found: Mapping[str, Found], outputs: Mapping[str, Output]) -> dict[
 def differing(found: Mapping[str, Found], outputs: Mapping[str, Output], rules: Rules) -> dict[str, BoolArray]:
     """Return the rows of each table that differ by fewer people than the threshold from the same row of another.
 
-    Tables are the same where they have the same label columns and count under the same name. The table with fewer
-    people gives way, the later by name where both have as many.
+    Tables are the same where they have the same label columns; their first counts are compared, and all counts and
+    parts of the same name. The table with fewer people gives way, the later by name where both have as many.
 
     Parameters
     ----------
@@ -74,12 +74,15 @@ def differing(found: Mapping[str, Found], outputs: Mapping[str, Output], rules: 
     ordered = sorted(tables, key=lambda name: (-people[name], name))
     for place, larger in enumerate(ordered):
         for smaller in ordered[place + 1 :]:
-            if outputs[larger].labels != outputs[smaller].labels:
+            if set(outputs[larger].labels) != set(outputs[smaller].labels):
                 continue
-            for column in set(outputs[larger].counts) & set(outputs[smaller].counts):
-                there = dict(zip(_labels(found[larger], outputs[larger]), _shown(found[larger], column), strict=True))
-                here = _shown(found[smaller], column)
-                for row, label in enumerate(_labels(found[smaller], outputs[smaller])):
+            labels = outputs[larger].labels
+            first = outputs[larger].counts[0], outputs[smaller].counts[0]
+            both = [{*outputs[each].counts, *outputs[each].parts} for each in (larger, smaller)]
+            for theirs, ours in {first} | {(column, column) for column in both[0] & both[1]}:
+                there = dict(zip(_labels(found[larger], labels), _shown(found[larger], theirs), strict=True))
+                here = _shown(found[smaller], ours)
+                for row, label in enumerate(_labels(found[smaller], labels)):
                     difference = abs(here[row] - there.get(label, np.nan))
                     shown[smaller][row] |= bool(0 < difference < rules.threshold)
     return shown
@@ -135,7 +138,7 @@ def same_counts(
 def _counts(one: Found, output: Output) -> list[Named]:
     """Return the first count of each row with its categories."""
     counts = numbers(one.frame, output.counts[0]).tolist()
-    labels = [frozenset(label) - {output.margin} for label in _labels(one, output)]
+    labels = [frozenset(label) - {output.margin} for label in _labels(one, output.labels)]
     return [(label, count) if label else (label, -1.0) for label, count in zip(labels, counts, strict=True)]
 
 
@@ -186,9 +189,9 @@ def _steps(one: Found, output: Output) -> list[tuple[str, float]]:
     return list(zip(words, numbers(one.frame, output.counts[0]).tolist(), strict=True))
 
 
-def _labels(one: Found, output: Output) -> list[tuple[str, ...]]:
+def _labels(one: Found, labels: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the labels of each row."""
-    return [tuple(map(str, row)) for row in one.frame[[*output.labels]].itertuples(index=False)]
+    return [tuple(map(str, row)) for row in one.frame[[*labels]].itertuples(index=False)]
 
 
 def _shown(one: Found, column: str) -> list[float]:

@@ -34,6 +34,19 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "facts": ("labels", "numbers"),
     "copy": ("of", "copied"),
 }
+# Roles that the rules of a kind do not look at: a column in one of them would leave unchecked.
+_PEOPLE = ("parts", "shares", "quantiles")
+_COURSE = ("at_risk", "events", "time")
+UNCHECKED: Mapping[str, tuple[str, ...]] = {
+    "frequency": (*_PEOPLE, *_COURSE, "step", "estimate", "degrees"),
+    "crosstab": (*_PEOPLE, *_COURSE, "step", "estimate", "degrees"),
+    "groups": (*_COURSE, "step", "margin"),
+    "estimates": (*_COURSE, "step", "margin"),
+    "curve": (*_PEOPLE, "counts", "caseworkers", "largest", "step", "margin", "degrees"),
+    "flow": (*_PEOPLE, *_COURSE, "caseworkers", "largest", "margin", "estimate", "degrees"),
+    "facts": (*_COURSE, "step", "margin"),
+    "copy": (*_COURSE, "step", "margin"),
+}
 _LISTS = (
     "labels", "words", "counts", "caseworkers", "largest", "numbers", "errors", "extremes", "constants", "copied",
     "optional", "within", "drop",
@@ -66,8 +79,9 @@ class Output:
     parts : mapping of str to str
         Numbers of people of which a count is made up, to the column of that count: events of ``n``.
     shares : mapping of str to str
-        Shares of people, to the column of the count that each is a share of; a name that ends in ``_low`` or ``_high``
-        is an end of an interval. The count ``*`` is the sum of the first count, where the shares say how it is made up.
+        Shares of people, to the column of the count that each is a share of; ``x_low`` and ``x_high`` are ends of the
+        interval of ``x``, as ``conf_low`` and ``conf_high`` are of the first share. The count ``*`` is the sum of the
+        first count, where the shares say how it is made up.
     numbers : sequence of str
         Means and estimates: three significant digits.
     errors : sequence of str
@@ -188,7 +202,7 @@ def output(content: Mapping[str, Any], name: str) -> Output:
     Raises
     ------
     BipstudyError
-        A word is unknown, a role is missing, or a value is of another kind.
+        A word is unknown, a role is missing or not checked for the kind, or a value is of another kind.
 
     Examples
     --------
@@ -206,6 +220,17 @@ def output(content: Mapping[str, Any], name: str) -> Output:
     if content.get("kind") not in KINDS:
         raise BipstudyError("disclosure.unknown_kind", name=name, known=", ".join(KINDS))
     found = Output(**{key: value for key, value in _read(content, name)})
+    missing = _missing(found)
+    if missing:
+        raise BipstudyError("disclosure.missing_role", name=name, kind=found.kind, roles=", ".join(missing))
+    unchecked = _unchecked(found)
+    if unchecked:
+        raise BipstudyError("disclosure.unchecked_role", name=name, kind=found.kind, roles=", ".join(unchecked))
+    return found
+
+
+def _missing(found: Output) -> list[str]:
+    """Return the roles that an output cannot do without and lacks."""
     missing = [role for role in NEEDED.get(found.kind, ()) if not getattr(found, role)]
     if found.kind == "estimates" and found.people is not None:
         missing = []
@@ -213,9 +238,15 @@ def output(content: Mapping[str, Any], name: str) -> Output:
         missing.append("degrees")
     if found.share_by and not (found.estimate and found.counts):
         missing += ["estimate", "counts"]
-    if missing:
-        raise BipstudyError("disclosure.missing_role", name=name, kind=found.kind, roles=", ".join(missing))
-    return found
+    if (found.quantiles or "*" in found.shares.values()) and not found.counts:
+        missing.append("counts")
+    return missing
+
+
+def _unchecked(found: Output) -> list[str]:
+    """Return the roles that the rules of its kind would not look at."""
+    unchecked = [role for role in UNCHECKED.get(found.kind, ()) if getattr(found, role)]
+    return [*unchecked, "counts (2)"] if found.kind == "frequency" and len(found.counts) > 1 else unchecked
 
 
 def _read(content: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -94,8 +94,12 @@ def _reasons(frame: pd.DataFrame, output: Output, rules: Rules) -> Iterator[tupl
         yield "everybody", whole == values
         # More of them than there are: the description is wrong, and nothing of the row is understood.
         yield "unknown", values > whole
+    for of in sorted(set(output.parts.values())):
+        # Of what work and study leave over, few may be left.
+        rest = numbers(frame, of) - sum(numbers(frame, column) for column in output.parts if output.parts[column] == of)
+        yield "rest", (rest > 0) & (rest < least)
     for column in output.shares:
-        if not end_of(column):
+        if not end_of(column, output):
             yield from _shares(numbers(frame, column), counted(frame, output, column), least)
     yield from _shares_by(frame, output, least)
     for column in output.caseworkers:
@@ -107,6 +111,30 @@ def _reasons(frame: pd.DataFrame, output: Output, rules: Rules) -> Iterator[tupl
         yield "dominance", values > rules.dominance
         yield "unknown", ~(values >= 0)
     yield from _degrees(frame, output, rules)
+    yield "events", _few_events(frame, output, rules)
+
+
+def _few_events(frame: pd.DataFrame, output: Output, rules: Rules) -> BoolArray:
+    """Return the ratios whose interval is so wide that few on one side had the event.
+
+    The variance of the logarithm of a ratio is at least about one over the events of its smaller side: from 1.0 that
+    one person had it is read as easily as from a table.
+    """
+    wide = np.zeros(len(frame), dtype=bool)
+    most = 2 * 1.959964 / np.sqrt(rules.threshold)
+    for low in output.numbers:
+        of, high = low.removesuffix("low"), low.removesuffix("low") + "high"
+        if not low.endswith("low") or high not in output.numbers:
+            continue
+        ratio = np.full(len(frame), "ratio" in of or (of in ("", "conf_", "ci_") and "ratio" in output.numbers))
+        if output.share_by and of in ("conf_", "ci_"):
+            ratio = frame[output.share_by].astype(str).str.endswith("_ratio").to_numpy(dtype=bool)
+        ends = numbers(frame, low), numbers(frame, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # One that could not be estimated is hidden as well, where it is no reference: nobody on one side had it.
+            missing = np.isnan(ends[0]) & (not output.share_by)
+            wide |= ratio & ~(np.log(ends[1]) - np.log(ends[0]) <= most) & ~missing
+    return wide
 
 
 def _few(values: FloatArray, least: int) -> Iterator[tuple[str, BoolArray]]:
@@ -146,21 +174,45 @@ def _degrees(frame: pd.DataFrame, output: Output, rules: Rules) -> Iterator[tupl
 
 
 def _beside(frame: pd.DataFrame, output: Output, rules: Rules, hidden: BoolArray) -> BoolArray:
-    """Return the large groups to hide beside small ones, one in each division that has none hidden yet."""
-    size = numbers(frame, output.counts[0])
-    large = _large(frame, output, rules)
-    words = frame[[*output.labels]].astype(str).agg("\x1f".join, axis=1).to_numpy()
-    keys = frame[[*output.within]].astype(str).agg("\x1f".join, axis=1).to_numpy() if output.within else None
+    """Return the large groups to hide beside small ones, one in each division that has none hidden yet.
+
+    Groups by several labels without `within` are cells of a table: of each label the totals are taken as known.
+    """
+    lines = [_keys(frame, output.within)]
+    if not output.within and len(output.labels) > 1:
+        lines = [_keys(frame, [name for name in output.labels if name != each]) for each in output.labels] + lines
+    size, large = numbers(frame, output.counts[0]), _large(frame, output, rules)
+    words = _keys(frame, output.labels)
     beside = np.zeros(len(frame), dtype=bool)
-    for part in [np.ones(len(frame), dtype=bool)] if keys is None else [keys == key for key in sorted(set(keys))]:
-        several = (hidden & part).sum() > 1
-        if not (hidden & part).any() or (several and (hidden & part & large).any()):
+    while True:
+        gone = hidden | beside
+        # Where lines with hidden groups cross, one group does for several.
+        crossed = sum(pd.Series(gone).groupby(keys).transform("any").to_numpy(dtype=np.int64) for keys in lines)
+        order = np.lexsort([words, size, -crossed])
+        more = next((rows for keys in lines if (rows := _beside_in(keys, gone, large, order)).any()), None)
+        if more is None:
+            return beside
+        beside |= more
+
+
+def _keys(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """Return the words of some columns as one; shape (rows,)."""
+    joined = frame[[*names]].astype(str).agg("\x1f".join, axis=1) if names else pd.Series("", index=frame.index)
+    return np.asarray(joined.to_numpy(), dtype=object)
+
+
+def _beside_in(keys: np.ndarray, hidden: BoolArray, large: BoolArray, order: np.ndarray) -> BoolArray:
+    """Return the first large group in each division that has a small one hidden and no large one."""
+    beside = np.zeros(len(keys), dtype=bool)
+    for key in sorted(set(keys[hidden])):
+        part = keys == key
+        if (hidden & part).sum() > 1 and (hidden & part & large).any():
             continue
-        open_rows = np.flatnonzero(part & large & ~hidden)
-        if len(open_rows):
-            beside[open_rows[np.lexsort([words[open_rows], size[open_rows]])[0]]] = True
-        else:
+        first = next((row for row in order if part[row] and large[row] and not hidden[row]), None)
+        if first is None:
             beside |= part & ~hidden
+        else:
+            beside[first] = True
     return beside
 
 
@@ -173,7 +225,7 @@ def _large(frame: pd.DataFrame, output: Output, rules: Rules) -> BoolArray:
         values, whole = numbers(frame, column), numbers(frame, of)
         large &= np.isnan(values) | ((values >= rules.threshold) & (whole - values >= rules.threshold))
     for column in output.shares:
-        if end_of(column) or output.shares[column] == "*":
+        if end_of(column, output) or output.shares[column] == "*":
             continue
         whole = counted(frame, output, column)
         count = numbers(frame, column) * whole

@@ -366,9 +366,9 @@ def _clear(out: Path) -> None:
 
 
 def _apart(folder: Path, out: Path) -> None:
-    """Refuse to write into the folder that is read."""
+    """Refuse to write into the folder that is read, or over one that holds it."""
     inner, outer = out.resolve(), folder.resolve()
-    if inner == outer or outer in inner.parents:
+    if inner == outer or outer in inner.parents or inner in outer.parents:
         raise BipstudyError("disclosure.inside", path=out)
 
 

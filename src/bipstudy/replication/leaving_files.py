@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bipstudy.disclosure import Output, output
@@ -88,6 +89,9 @@ def read_table(name: str, content: bytes) -> pd.DataFrame:
         frame = pd.read_csv(io.StringIO(words), keep_default_na=False, na_values=[""], **options)
     except (UnicodeError, ValueError, pd.errors.ParserError):
         raise BipstudyError("disclosure.bad_table", file=name) from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        # Rows with more cells than the head has columns: each number would stand under the wrong name.
+        raise BipstudyError("disclosure.bad_table", file=name)
     return frame.rename(columns=str)
 
 
@@ -130,6 +134,9 @@ def prepared(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     if name.startswith("groups/") and "term" in frame:
         division = frame["term"].astype(str).str.extract(r";([^=;]+)=?[^;]*$", expand=False).fillna("")
         return frame.assign(division=division)
+    if name == "tables/belief_by_answer.csv" and {"answer", "n"} <= set(frame):
+        lowest = frame["answer"].astype(str).isin(["1", "2"])
+        return frame.assign(division=np.where(lowest, "lowest", "others"), answered=frame["n"].sum())
     if name == "estimates.csv" and {"term", "analysis", "n"} <= set(frame):
         counts = frame["term"] == _COUNT
         fewest = frame["n"].where(~counts & frame["estimate"].notna()).groupby(frame["analysis"]).transform("min")
@@ -175,8 +182,10 @@ def _own(files: Mapping[str, bytes]) -> Source:
     import yaml
 
     try:
-        content = yaml.safe_load(files[DESCRIPTION].decode("utf-8-sig"))
-    except (yaml.YAMLError, UnicodeError) as error:
+        words = files[DESCRIPTION].decode("utf-8-sig")
+        _once(yaml.compose(words, Loader=yaml.SafeLoader))
+        content = yaml.safe_load(words)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise BipstudyError("disclosure.bad_file", file=DESCRIPTION, line=line) from None
@@ -192,17 +201,47 @@ def _own(files: Mapping[str, bytes]) -> Source:
     return Source(files, outputs, refused, _own_figures(content.get("figures") or {}, outputs))
 
 
+def _once(root: Any) -> None:
+    """Refuse a word that stands twice: of two descriptions of a file only the last would hold."""
+    import yaml
+
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            words = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if len(words) > len(set(words)):
+                raise yaml.MarkedYAMLError(problem="twice", problem_mark=node.start_mark)
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+
+
 def _own_figures(named: Any, outputs: Mapping[str, Output]) -> dict[str, Mapping[str, Any]]:
     """Return the figures that a description asks for."""
     from bipstudy.replication.leaving_figures import DRAWN
 
     right = isinstance(named, Mapping) and all(
-        isinstance(name, str) and isinstance(own, Mapping) and own.get("from") in outputs and own.get("draw") in DRAWN
+        isinstance(name, str)
+        and _inside(name)
+        and name not in outputs
+        and isinstance(own, Mapping)
+        and own.get("from") in outputs
+        and own.get("draw") in DRAWN
         for name, own in named.items()
     )
     if not right:
         raise BipstudyError("disclosure.bad_role", name=DESCRIPTION, role="figures")
     return {str(name): dict(own) for name, own in named.items()}
+
+
+def _inside(name: str) -> bool:
+    """Say whether a figure is written under its own name in the folder of what leaves."""
+    parts = name.split("/")
+    return name.endswith(".png") and not set(name) & set("\\:\0") and all(part.strip(". ") for part in parts)
 
 
 @cache
