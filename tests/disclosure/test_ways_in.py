@@ -91,6 +91,27 @@ def test_groups_by_two_labels_are_cells_of_a_table_whose_totals_are_known():
     assert check(twice, "groups", labels=["sex", "age"], counts=["n"]).suppressed == 2
 
 
+def test_a_share_with_few_digits_that_is_hidden_stays_so_where_it_stands_again():
+    # Beside the eight stand the sixty-two: were those shown elsewhere, the eight would be what is left of 400.
+    frame = pd.DataFrame({"value": list("abcd"), "n": [200, 130, 62, 8]}).assign(share=lambda x: x["n"] / 400)
+    again = pd.DataFrame({"term": list("abcd"), "scale": "share", "estimate": frame["share"], "n": 400})
+    described = Output("groups", labels=("value",), counts=("n",), shares={"share": "*"})
+    options = {"labels": ("term",), "counts": ("n",), "numbers": ("estimate",), "estimate": "estimate"}
+    estimates = Output("estimates", **options, share_by="scale", constants=("scale",), parameters=0)
+    found = check_all({"table": (frame, described), "again": (again, estimates)})
+    assert found["table"].frame["n"].notna().tolist() == [True, True, False, False]
+    assert found["again"].frame["estimate"].notna().tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["groups", "frequency"])
+@pytest.mark.parametrize("count", [np.inf, 1e23, 197010632391, 40.5, -40])
+def test_what_is_no_number_of_people_does_not_leave(kind, count):
+    frame = pd.DataFrame({"unit": list("abcd"), "n": [count, 60, 70, 80]})
+    checked = check(frame, kind, labels=["unit"], counts=["n"])
+    assert checked.frame is None or checked.frame["n"].isna().tolist() == [True, True, False, False]
+    assert check(frame.iloc[:0], kind, labels=["unit"], counts=["n"]).refused == "no_rows"
+
+
 def test_a_total_of_a_flow_is_worked_out_from_both_sides():
     def left(steps):
         frame = pd.DataFrame(steps, columns=["step", "kind", "people"]).assign(flow="a")

@@ -281,6 +281,8 @@ def _find(frame: pd.DataFrame, one: Output, rules: Rules, extra: BoolArray, secr
     """Return what was found in one table."""
     if not frame.columns.is_unique:
         return Found(frame, spread(frame.iloc[:, :0], one, np.ones(len(frame), dtype=bool)), {}, "repeated_columns")
+    if not len(frame):
+        return Found(frame, spread(frame, one, np.ones(0, dtype=bool)), {}, "no_rows")
     if _names_people(frame, one):
         return Found(frame, spread(frame, one, np.ones(len(frame), dtype=bool)), {}, "identity")
     if one.kind == "frequency":

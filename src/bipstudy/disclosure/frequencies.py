@@ -19,6 +19,7 @@ __all__ = ["frequency", "long_form", "wide_form"]
 
 # A table with more cells than this is no table that a person checks.
 _MOST = 10_000
+_LARGEST = 1e8
 _OTHER, _COUNT = "category", "count"
 
 
@@ -34,7 +35,7 @@ def frequency(
     places = _places(frame, output, axes)
     size = math.prod(len(axis) + 1 for axis in axes)
     counts = numbers(frame, output.counts[0])
-    wrong = np.isnan(counts) | (counts < 0) | (counts != np.floor(counts))
+    wrong = ~((counts >= 0) & (counts <= _LARGEST)) | (counts != np.floor(counts))
     if size > _MOST or not asked or any(not axis for axis in axes):
         return _refused(frame, output, "too_large" if asked else "no_rows")
     if len({tuple(place) for place in places}) < asked:

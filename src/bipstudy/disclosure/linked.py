@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from bipstudy.disclosure.found import BoolArray, Found, Named, numbers
+from bipstudy.disclosure.found import SHARE_SCALES, BoolArray, Found, Named, counted, end_of, numbers
 from bipstudy.disclosure.outputs import Output
 from bipstudy.disclosure.rules import Rules
 
@@ -41,9 +41,9 @@ def repeated(found: Mapping[str, Found], outputs: Mapping[str, Output]) -> dict[
                     secret |= {value for value in numbers(one.frame, column)[hidden].tolist() if telling(value)}
         if outputs[name].kind == "flow":
             steps |= {step for step, hidden in zip(_steps(one, outputs[name]), one.rows, strict=True) if hidden}
-    shown: dict[str, BoolArray] = {}
+    shown = _shares_again(found, outputs)
     for name, one in found.items():
-        rows = np.zeros(len(one.frame), dtype=bool)
+        rows = shown[name]
         for column in _telling_columns(outputs[name]):
             rows |= np.array([value in secret for value in numbers(one.frame, column).tolist()], dtype=bool)
         if outputs[name].kind == "flow":
@@ -181,6 +181,38 @@ def _telling_columns(output: Output) -> list[str]:
     """Return the columns whose numbers may be known again."""
     named = [*output.shares, *output.numbers, *output.errors, *output.copied, output.estimate]
     return [name for name in dict.fromkeys(named) if name]
+
+
+def _shares_again(found: Mapping[str, Found], outputs: Mapping[str, Output]) -> dict[str, BoolArray]:
+    """Return the rows of each output with a share of which the same people, of as many, are hidden in another."""
+    shares = {name: _people_of_shares(one, outputs[name]) for name, one in found.items()}
+    secret: dict[str, set[Named]] = {}
+    for name, one in found.items():
+        known = one.refused in ("", "nothing_left", "no_complement")
+        flags = [(own, one.cells[column].to_numpy(dtype=bool)) for column, own in shares[name] if known]
+        secret[name] = {each for own, gone in flags for each, no in zip(own, gone, strict=True) if no and each}
+    shown = {}
+    for name, one in found.items():
+        others = set().union(*(own for other, own in secret.items() if other != name))
+        masks = [np.array([own in others for own in column], dtype=bool) for _, column in shares[name]]
+        shown[name] = np.logical_or.reduce([np.zeros(len(one.frame), dtype=bool), *masks])
+    return shown
+
+
+def _people_of_shares(one: Found, output: Output) -> list[tuple[str, list[Named | None]]]:
+    """Return each share as people and of how many: a share such as 0.25 is not told apart by its digits."""
+    shares = {column: counted(one.frame, output, column) for column in output.shares if not end_of(column, output)}
+    asked = dict.fromkeys(shares, np.ones(len(one.frame), dtype=bool))
+    if output.share_by:
+        shares[output.estimate] = numbers(one.frame, output.counts[0])
+        asked[output.estimate] = one.frame[output.share_by].astype(str).isin(SHARE_SCALES).to_numpy(dtype=bool)
+    found: list[tuple[str, list[Named | None]]] = []
+    for column, whole in shares.items():
+        count = np.round(numbers(one.frame, column) * whole, 3)
+        known = asked[column] & ~np.isnan(count)
+        rows = zip(count.tolist(), whole.tolist(), known.tolist(), strict=True)
+        found.append((column, [(frozenset([str(of)]), own) if told else None for own, of, told in rows]))
+    return found
 
 
 def _steps(one: Found, output: Output) -> list[tuple[str, float]]:

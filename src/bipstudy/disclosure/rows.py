@@ -14,6 +14,7 @@ from bipstudy.disclosure.rules import Rules
 __all__ = ["estimates", "facts", "groups", "own_reasons"]
 
 _SLACK = 1e-6
+_MOST = 1e8
 
 
 def own_reasons(frame: pd.DataFrame, output: Output, rules: Rules) -> dict[str, BoolArray]:
@@ -141,7 +142,9 @@ def _few(values: FloatArray, least: int) -> Iterator[tuple[str, BoolArray]]:
     """Yield which counts are small, and which are none at all."""
     yield "count", (values != 0) & (np.abs(values) < least)
     yield "nobody", values == 0
-    yield "unknown", (values < 0) | (np.abs(values - np.round(values)) > _SLACK)
+    # So many people there are not: infinity, or an identity number.
+    whole = np.abs(np.where(np.isinf(values), 0.5, values) % 1 - 0.5) >= 0.5 - _SLACK
+    yield "unknown", (values < 0) | (values > _MOST) | ~(whole | np.isnan(values))
 
 
 def _shares(share: FloatArray, whole: FloatArray, least: int) -> Iterator[tuple[str, BoolArray]]:
