@@ -109,6 +109,24 @@ def test_for_all_a_reader_can_tell_a_small_cell_is_larger_by_the_threshold(cells
             assert most >= true + threshold - 1e-6
 
 
+@settings(max_examples=25)
+@given(tables(5, 5))
+# One large cell beside the small one in each line is not enough: ten more in one must be ten less in the other.
+@example(np.array([[4, 60, 11], [70, 12, 80], [11, 90, 3]]))
+def test_groups_by_two_labels_hide_as_the_cells_of_a_table_do(cells):
+    assume(min(cells.sum(axis=0).min(), cells.sum(axis=1).min()) >= 10)
+    checked = check(long(cells, margins=False), "groups", labels=["v0", "v1"], counts=["n"])
+    assume(checked.frame is not None)
+    hidden = checked.frame["n"].isna().to_numpy().reshape(cells.shape)
+    shown = {at: int(cells[at]) for at in np.ndindex(cells.shape) if not hidden[at]}
+    shown |= {(row, None): int(total) for row, total in enumerate(cells.sum(axis=1))}
+    shown |= {(None, column): int(total) for column, total in enumerate(cells.sum(axis=0))}
+    ends = bounds(cells, shown)
+    for at in zip(*np.nonzero(cells < 10), strict=True):
+        assert hidden[at]
+        assert ends(at)[1] >= cells[at] + 10 - 1e-6
+
+
 def at_total(axis, place):
     """Return the place of a total of a table of two dimensions."""
     return (place, None) if axis == 0 else (None, place)

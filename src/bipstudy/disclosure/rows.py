@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
+from bipstudy.disclosure.complement import complemented, with_totals
 from bipstudy.disclosure.found import SHARE_SCALES, BoolArray, FloatArray, Found, counted, end_of, numbers, spread
 from bipstudy.disclosure.outputs import Output
 from bipstudy.disclosure.rules import Rules
@@ -186,7 +188,7 @@ def _beside(frame: pd.DataFrame, output: Output, rules: Rules, hidden: BoolArray
         lines = [_keys(frame, [name for name in output.labels if name != each]) for each in output.labels] + lines
     size, large = numbers(frame, output.counts[0]), _large(frame, output, rules)
     words = _keys(frame, output.labels)
-    beside = np.zeros(len(frame), dtype=bool)
+    beside = _boxed(frame, output, rules, hidden) if len(lines) > 1 else np.zeros(len(frame), dtype=bool)
     while True:
         gone = hidden | beside
         # Where lines with hidden groups cross, one group does for several.
@@ -196,6 +198,23 @@ def _beside(frame: pd.DataFrame, output: Output, rules: Rules, hidden: BoolArray
         if more is None:
             return beside
         beside |= more
+
+
+def _boxed(frame: pd.DataFrame, output: Output, rules: Rules, hidden: BoolArray) -> BoolArray:
+    """Return the groups to hide beside small ones where groups by several labels are every cell of a table."""
+    codes = [pd.factorize(frame[name].astype(str), sort=True) for name in output.labels]
+    shape, places = tuple(len(words) for _, words in codes), tuple(code for code, _ in codes)
+    size = numbers(frame, output.counts[0])
+    whole = math.prod(shape) == len(frame) == len(set(zip(*places, strict=True))) and not (np.isnan(size)).any()
+    if not (whole and hidden.any()):
+        return np.zeros(len(frame), dtype=bool)
+    cells = np.zeros(shape, dtype=np.int64)
+    cells[places] = np.clip(size, 0, 1e8)
+    table = with_totals(cells)
+    primary = table < rules.threshold
+    primary[places] |= hidden
+    boxed = complemented(table, primary, rules.threshold)
+    return ~hidden if boxed is None else boxed[places] & ~hidden
 
 
 def _keys(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
