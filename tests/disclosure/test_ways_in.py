@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bipstudy.disclosure import Output, check, check_all
-from bipstudy.replication import check_outputs
+from bipstudy.disclosure import Output, check, check_all, output
+from bipstudy.replication import check_outputs, leaving_files
 from bipstudy.texts import BipstudyError
 
 
@@ -211,3 +211,15 @@ def test_a_folder_is_not_written_over_with_what_it_holds(tmp_path):
     with pytest.raises(BipstudyError, match="inside"):
         check_outputs(inner, out)
     assert (inner / "units.csv").exists()
+
+
+def test_the_lowest_answers_about_belief_hide_each_other_since_estimates_show_their_sum():
+    # Sixteen of the two lowest had work. With eleven of the second shown, the lowest would be five.
+    name = "tables/belief_by_answer.csv"
+    work = np.array([72, 97, 34, 11, 5])
+    frame = pd.DataFrame({"answer": [5, 4, 3, 2, 1], "n": [290, 916, 1030, 1142, 1083]})
+    frame = frame.assign(share=frame["n"] / frame["n"].sum(), work=work / frame["n"])
+    described = leaving_files._fitted(output(leaving_files._described(name), name), list(frame))
+    found = check_all({name: (leaving_files.prepared(name, frame), described)})[name]
+    assert found.frame["n"].isna().tolist() == [False, False, False, True, True]
+    assert list(found.frame) == ["answer", "n", "share", "work"]
