@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bipstudy import schema
-from bipstudy.loaders.cells import Cells, parse, read_date
+from bipstudy.loaders.cells import Cells, parse
+from bipstudy.loaders.dates import read_date
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from test_what_stewards_send import (
 
 import bipstudy as bip
 from bipstudy import schema
-from bipstudy.loaders.cells import read_date
+from bipstudy.loaders.dates import read_date
 from bipstudy.loaders.draft import draft_mapping
 
 

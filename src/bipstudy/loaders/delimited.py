@@ -83,29 +83,31 @@ def _by_column(name: str, text: Text, encoding: str | None, findings: list[Findi
     if lines is None:
         return None
     # A text that stands on many rows is looked at once.
-    _note_encoding(name, text, "\n".join(lines.said), encoding, findings)
+    spoilt = _is_spoilt(name, text, "\n".join(lines.said), encoding, findings)
     last = skipped + len(lines)
     if not text.encoded.endswith(b"\n"):
         findings.append(Finding("unfinished-last-line", file=name, row=last))
-    return Grid(file=name, sheet=None, rows=lines, numbers=range(skipped + 1, last + 1), ragged=True)
+    return Grid(file=name, sheet=None, rows=lines, numbers=range(skipped + 1, last + 1), ragged=True, spoilt=spoilt)
 
 
 def _by_row(name: str, text: Text, encoding: str | None, findings: list[Finding]) -> Grid:
     """Read a file row by row."""
-    _note_encoding(name, text, text.decoded, encoding, findings)
+    spoilt = _is_spoilt(name, text, text.decoded, encoding, findings)
     delimiter, skipped = _delimiter(text.head(_SAMPLE_CHARACTERS))
     rows, numbers = _rows(name, text.decoded, delimiter, findings)
     if len(rows) > 1 and not text.decoded.endswith(("\n", "\r")):
         findings.append(Finding("unfinished-last-line", file=name, row=numbers[-1]))
-    return Grid(file=name, sheet=None, rows=rows[skipped:], numbers=numbers[skipped:], ragged=True)
+    return Grid(file=name, sheet=None, rows=rows[skipped:], numbers=numbers[skipped:], ragged=True, spoilt=spoilt)
 
 
-def _note_encoding(name: str, text: Text, said: str, encoding: str | None, findings: list[Finding]) -> None:
-    """Say where a file was saved in another encoding than the one it is read in."""
+def _is_spoilt(name: str, text: Text, said: str, encoding: str | None, findings: list[Finding]) -> bool:
+    """Say whether a file was saved in another encoding than the one it is read in, which is a finding."""
     # What is not UTF-8 may be older than Windows-1252; what is UTF-8 may hold names from anywhere.
     old = not encoding and text.encoding == "cp1252" and is_old_encoding(text.head(_SAMPLE_CHARACTERS))
-    if old or is_mojibake(said):
-        findings.append(Finding("wrong-encoding", file=name))
+    if not (old or is_mojibake(said)):
+        return False
+    findings.append(Finding("wrong-encoding", file=name))
+    return True
 
 
 def decode(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Text | None:

@@ -7,7 +7,6 @@ import io
 import zipfile
 from codecs import BOM_UTF8
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from bipstudy.loaders.delimited import read_delimited
@@ -99,10 +98,8 @@ def _read(name: str, content: bytes, encoding: str | None, reading: Reading, ins
     elif kind in {"sav", "dta"}:
         reading.grids += read_statistics(name, content, kind, findings)
     elif kind == "text":
-        before = len(findings)
         grid = read_delimited(name, content, encoding if _may_be_in(encoding, content) else None, findings)
-        spoilt = any(each.code == "wrong-encoding" for each in findings[before:])
-        reading.grids += [replace(grid, spoilt=spoilt)] if grid is not None else []
+        reading.grids += [grid] if grid is not None else []
     else:
         findings.append(Finding(kind, file=name))
 
