@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import subprocess
 import sys
@@ -142,8 +143,6 @@ def written(tables: dict[str, pd.DataFrame]) -> dict[str, bytes]:
 
 def started(folder: Path, *options: str, code: str | None = None) -> Page:
     """Start the page with `folder` for its temporary files; `code` runs in the process before the command."""
-    import os
-
     command = list(COMMAND)
     if code:
         command[2] = f"{code}; {command[2]}"
@@ -166,5 +165,10 @@ def ended(page: Page) -> tuple[int, str]:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """Return what stands in the folder of temporary files."""
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    """Return what stands in the folder of temporary files; folders may be deleted while it is looked at."""
+    # Unlike Path.rglob, os.walk passes over a folder that is gone by the time it comes to it.
+    return sorted(
+        (Path(parent) / name).relative_to(folder).as_posix()
+        for parent, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+    )
