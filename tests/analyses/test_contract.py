@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,6 +50,12 @@ ANSWERED = {
 @pytest.fixture(scope="module")
 def study() -> Study:
     drawn, _ = bip.simulate_study(participants=1200, seed=11, scenario="demo")
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def small() -> Study:
+    drawn, _ = bip.simulate_study(participants=400, seed=11, scenario="demo")
     return drawn
 
 
@@ -181,19 +186,14 @@ def test_figures_are_drawn(results: dict[str, Result], name: str) -> None:
         assert spec._repr_png_().startswith(b"\x89PNG")
 
 
-def _shuffled(study: Study) -> Study:
+@pytest.fixture(scope="module")
+def rewritten(study: Study) -> Study:
+    """Return the study with its rows in another order, and ids of which the order is another too."""
     rng = np.random.default_rng(4)
-    return Study.from_tables(
-        {name: frame.iloc[rng.permutation(len(frame))] for name, frame in study.tables.items() if name in study.sent}
-    )
-
-
-def _relabelled(study: Study) -> Study:
-    """Give participants, caseworkers and organisations new ids whose order is another."""
     columns = ("organisation_id", "participant_id", "caseworker_id", "unit_id", "activity_id", "outcome_id")
     tables = {}
     for name in study.sent:
-        frame = study.tables[name].copy()
+        frame = study.tables[name].iloc[rng.permutation(len(study.tables[name]))].copy()
         for column in columns:
             if column in frame:
                 frame[column] = frame[column].map(lambda label: f"x{label[::-1]}", na_action="ignore")
@@ -202,11 +202,10 @@ def _relabelled(study: Study) -> Study:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("change", [_shuffled, _relabelled])
 def test_neither_the_order_of_rows_nor_the_names_of_people_matter(
-    study: Study, results: dict[str, Result], name: str, change: Callable[[Study], Study]
+    rewritten: Study, results: dict[str, Result], name: str
 ) -> None:
-    again = getattr(bip.analyses, name)(change(study)).estimates
+    again = getattr(bip.analyses, name)(rewritten).estimates
     first = results[name].estimates
     pd.testing.assert_frame_equal(again.drop(columns=NUMBERS), first.drop(columns=NUMBERS))
     # Sums are taken in another order; Newton steps stop at their own tolerance.
@@ -231,13 +230,13 @@ OPTIONAL = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_may_be_left_out_may_be_left_out(study: Study, name: str) -> None:
+def test_what_may_be_left_out_may_be_left_out(study: Study, results: dict[str, Result], name: str) -> None:
     precisions = tuple(f"{column}_precision" for column in OPTIONAL)
     least = _without(
         study, ("assignments", "activities", "caseworkers", "trainings", "missing_answers"), OPTIONAL + precisions
     )
     found = getattr(bip.analyses, name)(least).estimates
-    assert list(found["contrast"]) == list(getattr(bip.analyses, name)(study).estimates["contrast"])
+    assert list(found["contrast"]) == list(results[name].estimates["contrast"])
     gone = {"activities": ["R9", "R11"], "continuity": ["R4"], "participants": ["D1", "D2", "D3", "D4", "D7"]}
     for benchmark in gone.get(name, []):
         assert found.loc[found["benchmark"] == benchmark, "estimate"].isna().all(), benchmark
@@ -277,8 +276,8 @@ def test_a_handful_of_people_gives_missing_estimates_and_no_traceback(name: str)
 
 @pytest.mark.parametrize("outcome", ["narrow", "broad"])
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("participants", "measurement")])
-def test_another_definition_is_named_and_meets_no_danish_transition(study: Study, name: str, outcome: str) -> None:
-    found: Any = getattr(bip.analyses, name)(study, outcome=outcome).estimates
+def test_another_definition_is_named_and_meets_no_danish_transition(small: Study, name: str, outcome: str) -> None:
+    found: Any = getattr(bip.analyses, name)(small, outcome=outcome).estimates
     assert not set(found["outcome"]) & {"work", "work_or_study"}
     assert not set(found["benchmark"]) & {"R1", "R2a", "R2b", "R3", "R5a", "R5b", "R7", "R8", "R16", "D5"}
     for value in set(found["outcome"]):

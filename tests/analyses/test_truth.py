@@ -1,4 +1,4 @@
-"""Estimates on simulated studies against the truth they were drawn from."""
+"""Estimates on simulated studies against the truth they were drawn from: slow evidence, with the certification."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import bipstudy as bip
 from bipstudy.analyses import Result
 from bipstudy.simulation import Truth
 from bipstudy.study import Study
+
+pytestmark = pytest.mark.certify
 
 # Four standard errors: over the hundred comparisons of this file one in some hundred runs would fail by chance, and the
 # seeds are fixed.
@@ -133,7 +135,6 @@ def test_never_against_ever_would_have_been_wrong(twin: tuple[Study, Truth]) -> 
     assert abs(np.log(raw / truth.change_hazard_ratio)) > abs(np.log(row["estimate"] / truth.change_hazard_ratio))
 
 
-@pytest.mark.certify
 def test_where_nothing_acts_nothing_is_found(nothing: tuple[Study, Truth]) -> None:
     for name, null in (("indicators", 0.0), ("belief", 0.0), ("continuity", 0.0), ("activities", 0.0)):
         found = _run(name, nothing).estimates

@@ -153,6 +153,7 @@ def small_checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.certify
 def test_tests_are_counted_and_an_empty_denominator_is_no_proof(small_checkout):
     found = gather(root=small_checkout)
     assert found.state == "run"
@@ -197,6 +198,7 @@ def test_two_certificates_differ_in_nothing_but_the_date(few):
     assert first == second
 
 
+@pytest.mark.certify
 def test_failing_tests_fail_the_certificate(few, small_checkout, monkeypatch):
     few.pop()
     monkeypatch.setattr(evidence_module, "checkout", lambda: small_checkout)

@@ -444,6 +444,25 @@ def test_a_row_for_each_answer_is_told_once(tmp_path: Path) -> None:
     assert "Varje svar har en egen rad" in draft_mapping(folder / "formulär.csv").replace("\n# ", " ")
 
 
+def test_columns_that_stand_as_rows_are_told_once(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    turned = [list(row) for row in zip(PARTICIPANTS, *people(), strict=True)]
+    write(folder / "deltagare.csv", *turned)
+    found = everything(folder)
+    assert [each for each in found if each[1] == "invalid"] == [("turned-table", "invalid", "")]
+    # Whatever else is said is that what is not there could not be checked.
+    assert {code for code, status, _ in found if status != "invalid"} <= {"missing-table"}
+    assert "Kolumnerna står som rader" in draft_mapping(folder / "deltagare.csv").replace("\n# ", " ")
+    # With a title above and in a workbook it is no other.
+    made = openpyxl.Workbook()
+    for row in [["Uttag 2025"], [], *turned]:
+        made.active.append(row)
+    made.save(tmp_path / "deltagare.xlsx")
+    (folder / "deltagare.csv").unlink()
+    found = bip.load_submission(tmp_path / "deltagare.xlsx").findings
+    assert [each.code for each in found if each.code != "missing-table"] == ["turned-table"]
+
+
 def test_totals_among_the_rows_are_told_and_left_out(tmp_path: Path, right: bip.loaders.Submission) -> None:
     folder = delivery(tmp_path / "totals")
     rows: list[list[str]] = []

@@ -191,6 +191,7 @@ def test_intervals_cover_the_risk_of_the_population():
     assert 0.895 <= np.mean(covered) <= 1.0
 
 
+@pytest.mark.certify
 def test_bootstrap_of_the_whole_procedure_agrees_with_the_delta_method():
     """Refit and standardise again in every resample of clusters; the baseline rows are resampled with them."""
     from bipstudy.models import bootstrap

@@ -15,7 +15,7 @@ from panel_strategies import studies
 from bipstudy import Study, build_episodes, build_panel
 from bipstudy.panel import exposures
 
-slow = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True)

@@ -95,6 +95,7 @@ def counted() -> list[str]:
     return lines
 
 
+@pytest.mark.certify
 def test_false_alarms_are_those_the_page_states() -> None:
     before, rest = PAGE.read_text(encoding="utf-8").split("<!-- begin -->")
     after = rest.split("<!-- end -->")[1]

@@ -1,4 +1,4 @@
-"""What is read from the records of an xls workbook itself: its size, and the cells that hold an error value.
+"""What is read from the records of an xls workbook itself: its size, error values, and how cells are shown.
 
 The compound file and the records are those of the open specifications MS-CFB and MS-XLS.
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from bipstudy.loaders.sheet_looks import KNOWN_FORMATS, Styles, styles_of
 from bipstudy.loaders.sheet_xml import Extent
 
 SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FREE = 0xFFFFFFFA
 _BOF, _EOF, _SHEET, _LOCKED, _BOOLERR, _FORMULA = 0x0809, 0x000A, 0x0085, 0x002F, 0x0205, 0x0006
+_FORMAT, _STYLE, _ROW, _BLANKS, _NUMBERS = 0x041E, 0x00E0, 0x0208, 0x00BE, 0x00BD
+_EXCEL_97, _HIDDEN = 0x0600, 0x20
 # Records of one cell or of a row of cells; all begin with row and first column.
 _CELLS = frozenset({0x0201, 0x0203, 0x0204, 0x0205, 0x0006, 0x027E, 0x00FD, 0x00BD, 0x00BE, 0x00D6})
 _MAX_COLUMNS = 256
@@ -113,14 +116,22 @@ def extents(workbook: bytes) -> tuple[dict[str, Extent], bool]:
         The workbook is damaged.
     """
     starts: dict[int, str] = {}
-    locked = False
+    locked, version = False, 0
+    formats, used = dict(KNOWN_FORMATS), []
     for _, kind, body in _records(workbook, 0):
-        if kind == _SHEET and len(body) > 8:
+        if kind == _BOF and not version:
+            version = struct.unpack_from("<H", body)[0]
+        elif kind == _SHEET and len(body) > 8:
             starts[struct.unpack_from("<I", body)[0]] = _name(body)
+        elif kind == _FORMAT and len(body) > 4:
+            formats[struct.unpack_from("<H", body)[0]] = _format(body, version)
+        elif kind == _STYLE and len(body) > 4:
+            used.append(struct.unpack_from("<H", body, 2)[0])
         locked = locked or kind == _LOCKED
         if kind == _EOF:
             break
-    return {name: _extent(workbook, start) for start, name in starts.items()}, locked
+    styles = styles_of([formats.get(each, "") for each in used])
+    return {name: _extent(workbook, start, styles) for start, name in starts.items()}, locked
 
 
 def _table(content: bytes, size: int) -> list[int]:
@@ -164,21 +175,36 @@ def _name(body: bytes) -> str:
     return body[8 : 8 + count].decode("latin-1")
 
 
-def _extent(workbook: bytes, start: int) -> Extent:
-    """Return how far a sheet reaches and which of its cells hold an error value."""
+def _format(body: bytes, version: int) -> str:
+    """Return a way of showing a number; before Excel 97 its length stands in one byte and each letter in another."""
+    if version < _EXCEL_97:
+        return body[3 : 3 + body[2]].decode("latin-1")
+    count = struct.unpack_from("<H", body, 2)[0]
+    wide = body[4] & 1
+    return body[5 : 5 + count * (1 + wide)].decode("utf-16-le" if wide else "latin-1", "replace")
+
+
+def _extent(workbook: bytes, start: int, styles: Styles) -> Extent:
+    """Return how far a sheet reaches, which of its cells hold an error value, and how they are shown."""
     extent, depth = Extent(), 0
     for _, kind, body in _records(workbook, start):
         depth += (kind == _BOF) - (kind == _EOF)
         if depth <= 0:
             break
+        if kind == _ROW and len(body) >= 14 and depth == 1 and body[12] & _HIDDEN:
+            extent.looks.hidden.add(struct.unpack_from("<H", body)[0])
         if kind not in _CELLS or len(body) < 6 or depth > 1:
             continue
         row, column = struct.unpack_from("<HH", body)
         last = column
-        if kind in {0x00BD, 0x00BE} and len(body) >= 8:
+        if kind in {_NUMBERS, _BLANKS} and len(body) >= 8:
             last = max(column, struct.unpack_from("<H", body, len(body) - 2)[0])
         extent.rows, extent.columns = max(extent.rows, row + 1), max(extent.columns, last + 1)
         extent.cells += last - column + 1
+        if kind != _BLANKS:
+            # A record of several numbers has six bytes for each, and begins each with its style.
+            for at in range(last - column + 1):
+                extent.looks.note((row, column + at), struct.unpack_from("<H", body, 4 + 6 * at)[0], styles)
         code = _error(kind, body)
         if code in ERROR_VALUES:
             extent.errors.append((row, column, ERROR_VALUES[code]))

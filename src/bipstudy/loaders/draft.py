@@ -27,7 +27,7 @@ from bipstudy.loaders.draft_hints import (
 from bipstudy.loaders.draft_wide import Shape, shapes, worded_occasions
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
-from bipstudy.loaders.headers import find_header, read_body
+from bipstudy.loaders.headers import find_header, is_turned, read_body
 from bipstudy.loaders.mapping_file import UNSURE
 from bipstudy.loaders.names import column_names, key, table_by_name, words
 from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, vague_names, value_synonyms
@@ -99,17 +99,11 @@ def draft_mapping(path: str | Path, language: str = "sv") -> str:
         header = find_header(grid, set())
         if header is None:
             continue
-        if grid.spoilt or any(map(is_mojibake, header.names)):
-            comments.append(text("loaders.draft_spoilt", language, place=_place(grid)))
-            continue
         source = Source(grid, header, read_body(grid, header))
         table, sure = _table(source)
-        if table is not None and has_answers_on_rows(source, [table]):
-            comments.append(text("loaders.draft_answers_on_rows", language, place=_place(grid)))
-            continue
-        if table is None:
-            comments.append(text("loaders.draft_no_table", language, place=_place(grid)))
-        else:
+        if (why_not := _left_out(source, table)) is not None:
+            comments.append(text(why_not, language, place=_place(grid)))
+        elif table is not None:
             alone = len(grids) == 1
             tables[table] += _entry(source, table, sure, language, alone)
             if table != "measurements" and _wide(source, set()):
@@ -122,6 +116,18 @@ def draft_mapping(path: str | Path, language: str = "sv") -> str:
     for name in schema.TABLE_NAMES:
         lines += [f"  {name}:", *tables[name]] if tables[name] else []
     return "\n".join(lines) + "\n"
+
+
+def _left_out(source: Source, table: str | None) -> str | None:
+    """Return the text that says why there is nothing to draft for a sheet, None where there is."""
+    grid, header = source.grid, source.header
+    if grid.spoilt or any(map(is_mojibake, header.names)):
+        return "loaders.draft_spoilt"
+    if is_turned(grid, header, set()):
+        return "loaders.draft_turned"
+    if table is None:
+        return "loaders.draft_no_table"
+    return "loaders.draft_answers_on_rows" if has_answers_on_rows(source, [table]) else None
 
 
 def _wrapped(words: str) -> list[str]:

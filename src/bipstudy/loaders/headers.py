@@ -20,6 +20,8 @@ from bipstudy.loaders.recognition import is_total, may_be_subtotal, speak_of_tot
 # Title rows above the header: more than these are not looked through.
 _HEADER_WITHIN = 40
 _HEADER_ROWS = 3
+# A sheet is turned where so many names at least stand below each other, within so many rows.
+_TURNED, _TURNED_WITHIN = 3, 400
 # Rows after a blank one of which so many are looked at for the header of another table.
 _BLANKS_WITHIN = 200
 _WIDE_ENOUGH = 3
@@ -121,6 +123,31 @@ def find_header(grid: Grid, own: set[str]) -> Header | None:
         any(key(each) in known for each in (name, *other) if each) for name, other in zip(names, others, strict=True)
     )
     return Header(first, last, names, others, count)
+
+
+def is_turned(grid: Grid, header: Header, own: set[str]) -> bool:
+    """Say whether the columns of a sheet stand as rows: their names are below each other in the first one.
+
+    Parameters
+    ----------
+    grid : Grid
+    header : Header
+        As `find_header` takes it.
+    own : set of str
+        Names, by `key`, that the mapping of the organisation knows.
+
+    Returns
+    -------
+    bool
+    """
+    if header.known > 1 or isinstance(grid.rows, Lines):
+        return False
+    rows = [_texts(row) for row in grid.rows[:_TURNED_WITHIN]]
+    first = next((at for at in range(max(map(len, rows))) if any(at < len(row) and row[at] for row in rows)), 0)
+    said = [key(row[first]) for row in rows if first < len(row) and row[first]]
+    names = {each for each in said if each in all_column_names() | own}
+    # A column of questions says each of them for every participant.
+    return len(names) >= _TURNED and 2 * len(names) > len(said)
 
 
 def _unnumbered(names: list[str], others: list[tuple[str, ...]], known: frozenset[str]) -> list[tuple[str, ...]]:

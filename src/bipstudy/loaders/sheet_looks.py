@@ -13,8 +13,8 @@ from bipstudy.loaders.cells import Cells
 
 # What stands in a cell of which nobody knows the value, as the error of a formula.
 NOT_COUNTED = "#BERÄKNA!"
-# Ways of showing a number that every workbook has: whole percent, percent with decimals, month and year.
-_KNOWN = {9: "0%", 10: "0.00%", 17: "mmm-yy"}
+# Ways of showing a number that every workbook of Excel has: whole percent, percent with decimals, month and year.
+KNOWN_FORMATS = {9: "0%", 10: "0.00%", 17: "mmm-yy"}
 _COUNTED = re.compile(rb"<(?:\w+:)?c\b([^>/]*)>(\s*<(?:\w+:)?f\b.*?)</(?:\w+:)?c>", re.DOTALL)
 _FORMULA = re.compile(rb"<(?:\w+:)?f\b[^>]*?(?:/>|>.*?</(?:\w+:)?f>)", re.DOTALL)
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]+)</")
@@ -68,6 +68,15 @@ class Looks:
     zeros: dict[tuple[int, int], int] = field(default_factory=dict)
     uncounted: list[tuple[int, int]] = field(default_factory=list)
     hidden: set[int] = field(default_factory=set)
+
+    def note(self, place: tuple[int, int], style: int, styles: Styles) -> None:
+        """Add a cell of a style."""
+        if style in styles.percent:
+            self.percent.add(place)
+        if style in styles.month:
+            self.month.add(place)
+        if style in styles.zeros:
+            self.zeros[place] = styles.zeros[style]
 
     def add(self, piece: bytes, styles: Styles) -> None:
         """Add what a piece of the XML of a sheet says, whole cells and rows of it."""
@@ -137,14 +146,37 @@ def read_styles(styles: ElementTree.Element | None, workbook: ElementTree.Elemen
     )
     if styles is None:
         return Styles(recount=recount)
-    shown = dict(_KNOWN)
+    shown = dict(KNOWN_FORMATS)
     used: list[int] = []
     for part in styles:
         if _name(part) == "numFmts":
             shown |= {int(each.get("numFmtId", "-1")): each.get("formatCode", "") for each in part}
         elif _name(part) == "cellXfs":
             used = [int(each.get("numFmtId", "0")) for each in part]
-    plain = [_WORDS.sub("", shown.get(each, "").split(";")[0]).lower() for each in used]
+    return styles_of([shown.get(each, "") for each in used], recount)
+
+
+def styles_of(formats: Sequence[str], recount: bool = False) -> Styles:
+    r"""Return which styles are told apart.
+
+    Parameters
+    ----------
+    formats : sequence of str
+        How each style shows a number, in the code of Excel.
+    recount : bool
+        Whether the workbook is to be calculated when it is opened.
+
+    Returns
+    -------
+    Styles
+
+    Examples
+    --------
+    >>> found = styles_of(["General", "0.0%", r"yyyy\-mm", "00000"])
+    >>> sorted(found.percent), sorted(found.month), found.zeros
+    ([1], [2], {3: 5})
+    """
+    plain = [_WORDS.sub("", code.split(";")[0]).lower() for code in formats]
     return Styles(
         percent=frozenset(at for at, code in enumerate(plain) if "%" in code),
         month=frozenset(at for at, code in enumerate(plain) if _is_month(code)),

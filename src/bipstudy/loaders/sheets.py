@@ -15,7 +15,7 @@ from bipstudy import schema
 from bipstudy.loaders.cells import Cells, cell_text, tidied
 from bipstudy.loaders.columns import Lines
 from bipstudy.loaders.grids import Grid, Unread
-from bipstudy.loaders.headers import Body, Header, find_header, read_body
+from bipstudy.loaders.headers import Body, Header, find_header, is_turned, read_body
 from bipstudy.loaders.mapping import Mapping, TableMapping
 from bipstudy.loaders.names import column_names, key, table_by_name
 from bipstudy.loaders.recognition import (
@@ -170,7 +170,7 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         return []
     own = {spelling for name in mapping.tables for spelling in mapping.columns(name)}
     header = find_header(grid, own)
-    if _is_spoilt(grid, header, findings):
+    if _is_unfit(grid, header, own, findings):
         # One cause, which is told: whatever else would be said of its columns and codes follows from it.
         return _refuse(grid, header, findings, unread)
     entries = mapping.entries(grid.file, grid.sheet)
@@ -197,13 +197,17 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
     return _bind(source, entries, findings, unread)
 
 
-def _is_spoilt(grid: Grid, header: Header | None, findings: list[Finding]) -> bool:
-    """Say whether a sheet was read or saved in a wrong encoding, which is a finding."""
-    names = [] if grid.spoilt or grid.helper or header is None else header.names
-    if any(is_mojibake(name) or is_old_encoding(name) for name in names):
+def _is_unfit(grid: Grid, header: Header | None, own: set[str], findings: list[Finding]) -> bool:
+    """Say whether nothing of a sheet can be read, in a wrong encoding or with columns as rows, which is a finding."""
+    if grid.spoilt or grid.helper or header is None:
+        return grid.spoilt
+    if any(is_mojibake(name) or is_old_encoding(name) for name in header.names):
         findings.append(Finding("wrong-encoding", file=grid.file, sheet=grid.sheet))
-        return True
-    return grid.spoilt
+    elif is_turned(grid, header, own):
+        findings.append(Finding("turned-table", file=grid.file, sheet=grid.sheet))
+    else:
+        return False
+    return True
 
 
 def may_be_shown(name: str) -> bool:

@@ -25,7 +25,7 @@ from bipstudy.texts import BipstudyError
 # Findings on files and sheets of which nothing was read.
 NOT_READ = {
     "locked-file", "not-text", "too-large", "unknown-encoding", "unreadable-file", "unsafe-archive", "unsupported-file",
-    "wrong-encoding", "several-tables", "no-header", "unclear-table", "answers-on-rows",
+    "wrong-encoding", "several-tables", "no-header", "unclear-table", "answers-on-rows", "turned-table",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from bipstudy.loaders import beside, biff, opendocument, sheet_xml
 from bipstudy.loaders.grids import Grid, grid_beside
 from bipstudy.loaders.names import key, table_by_name
-from bipstudy.loaders.sheet_looks import NOT_COUNTED, by_column
+from bipstudy.loaders.sheet_looks import NOT_COUNTED, Looks, by_column
 from bipstudy.loaders.sheet_xml import Extent
 from bipstudy.schema import Finding, fold
 from bipstudy.schema.template import helper_sheets
@@ -95,7 +95,7 @@ def read_ods(name: str, archive: zipfile.ZipFile, findings: list[Finding]) -> li
             for sheet, hidden, rows, merged, looks in opendocument.read_sheets(part, written):
                 if rows:
                     grid = _grid(name, sheet, rows, merged, hidden)
-                    grids.append(replace(grid, percent=by_column(looks.percent), unseen=frozenset(looks.hidden)))
+                    grids.append(_as_shown(grid, looks))
         others = beside.of_opendocument(name, archive, written)
     except opendocument.TooLargeError:
         findings.append(Finding("too-large", file=name))
@@ -187,7 +187,6 @@ def _read_sheet(name: str, book: Any, sheet: str, hidden: bool, extent: Extent, 
     if extent.too_large:
         findings.append(Finding("too-large", file=name, sheet=sheet))
         return []
-    looks = extent.looks
     try:
         with _unheard():
             raw = book.get_sheet_by_name(sheet)
@@ -204,9 +203,13 @@ def _read_sheet(name: str, book: Any, sheet: str, hidden: bool, extent: Extent, 
             rows[row][column] = value
     if not rows:
         return []
-    grid = _grid(name, sheet, rows, [(*first, *last) for first, last in ranges], hidden)
+    return [_as_shown(_grid(name, sheet, rows, [(*first, *last) for first, last in ranges], hidden), extent.looks)]
+
+
+def _as_shown(grid: Grid, looks: Looks) -> Grid:
+    """Return a sheet with how its cells are shown."""
     percent, month = by_column(looks.percent), by_column(looks.month)
-    return [replace(grid, percent=percent, month=month, zeros=looks.zeros, unseen=frozenset(looks.hidden))]
+    return replace(grid, percent=percent, month=month, zeros=looks.zeros, unseen=frozenset(looks.hidden))
 
 
 @contextmanager

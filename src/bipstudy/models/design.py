@@ -284,14 +284,12 @@ def _plain_dtypes(columns: pd.DataFrame) -> pd.DataFrame:
         elif pd.api.types.is_extension_array_dtype(column.dtype) and pd.api.types.is_float_dtype(column.dtype):
             changed[name] = column.astype(np.float64)
         elif pd.api.types.is_string_dtype(column.dtype):
-            changed[name] = pd.Categorical(column.astype(object))
+            codes, levels = pd.factorize(column, sort=True)
+            changed[name] = pd.Categorical.from_codes(codes, levels.astype(object))
     if not changed:
         return columns
     # The other columns are shared and not copied: nobody writes to them.
-    plain = columns.copy(deep=False)
-    for name, column in changed.items():
-        plain[name] = column
-    return plain
+    return pd.DataFrame({name: changed.get(name, columns[name]) for name in columns.columns}, columns.index, copy=False)
 
 
 def _make_spec(columns: pd.DataFrame, right: Any, text: str, variables: tuple[str, ...]) -> DesignSpec:

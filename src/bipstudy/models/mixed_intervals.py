@@ -13,6 +13,9 @@ __all__ = ["deviation_errors", "profile_intervals", "satterthwaite"]
 
 Floats = npt.NDArray[np.float64]
 
+# Relative tolerance of where a criterion is least; the criterion itself is then known to about the square of it.
+_FLAT = 1e-7
+
 
 def profile_intervals(moments: GroupMoments, fit: LinearIntercept, *, level: float = 0.95) -> Floats:
     """Profile-likelihood intervals of the two standard deviations and of the intraclass correlation.
@@ -87,7 +90,7 @@ def _given_tau(moments: GroupMoments, fit: LinearIntercept, log_tau: float) -> f
         return _free_criterion(moments, fit.reml, tau_squared / variance, variance)
 
     centre = 2.0 * np.log(fit.sigma)
-    return float(minimize_scalar(at, bracket=(centre - 0.1, centre + 0.1), tol=1e-10).fun)
+    return float(minimize_scalar(at, bracket=(centre - 0.1, centre + 0.1), tol=_FLAT).fun)
 
 
 def _given_sigma(moments: GroupMoments, fit: LinearIntercept, log_sigma: float) -> float:
@@ -100,7 +103,7 @@ def _given_sigma(moments: GroupMoments, fit: LinearIntercept, log_sigma: float) 
         return _free_criterion(moments, fit.reml, root_ratio * root_ratio, variance)
 
     centre = np.sqrt(max(fit.ratio, 1e-3 / float(np.median(moments.mass))))
-    found = minimize_scalar(at, bracket=(0.5 * centre, 2.0 * centre), tol=1e-10)
+    found = minimize_scalar(at, bracket=(0.5 * centre, 2.0 * centre), tol=_FLAT)
     return min(float(found.fun), at(0.0))
 
 
