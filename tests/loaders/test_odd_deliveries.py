@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pyreadstat
 import pytest
 import xlsxwriter
+from libreoffice.shown import write as write_shown
 from test_what_stewards_send import (
     ASKED_OF_PARTICIPANTS,
     FORMS,
@@ -314,6 +315,21 @@ def test_a_zero_that_a_program_wrote_for_a_formula_is_no_result(tmp_path: Path) 
     loaded = bip.load_submission(tmp_path / "bok.xlsx")
     assert loaded.tables["participants"]["months_since_work"].isna().all()
     assert [each.row for each in loaded.findings if each.code == "spreadsheet-error"] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "xls", "ods"])
+def test_what_cells_show_is_read_alike_from_every_format(tmp_path: Path, ending: str) -> None:
+    folder = Path(__file__).parent / "libreoffice"
+    path = write_shown(tmp_path / "shown.xlsx") if ending == "xlsx" else folder / f"shown.{ending}"
+    loaded = bip.load_submission(path, organisation="A")
+    people = loaded.tables["participants"]
+    assert people["participant_id"].tolist() == ["00007", "00012", "00123", "00045"]
+    assert people["entered_on_precision"].tolist() == ["month"] * 4
+    assert people["entered_on"].dt.month.tolist() == [3, 4, 5, 6]
+    assert people["work_or_study_share_5y"].tolist() == [0.575, 1.0, 0.25, 0.3]
+    assert set(people["observed_until"]) == {pd.Timestamp("2024-12-31")}
+    told = {each.code: each.count for each in loaded.findings if each.column is None or each.code == "shown-as-month"}
+    assert (told["hidden-rows"], told["shown-as-month"]) == (1, 4)
 
 
 def test_hidden_and_filtered_rows_are_told(tmp_path: Path, right: bip.loaders.Submission) -> None:

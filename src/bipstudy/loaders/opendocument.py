@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 from xml.etree import ElementTree
 
-from bipstudy.loaders.sheet_looks import Looks, Styles
+from bipstudy.loaders.sheet_looks import Looks
 
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
-_STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
-_NUMBER = "{urn:oasis:names:tc:opendocument:xmlns:datastyle:1.0}"
 _CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
-# Numbers of what is told apart: so many digits at least by themselves, then percent and month.
-_DIGITS = range(2, 31)
-_PERCENT, _MONTH = 31, 32
 _MAX_COLUMNS = 16_384
 _MAX_CELLS = 50_000_000
 # Kind, sheet, row and text of what stands beside the cells.
@@ -55,22 +50,19 @@ def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
         The part is damaged.
     """
     hidden: set[str] = set()
-    shown = _Shown()
     name, style, rows, merged, total, looks = "", "", [], [], 0, Looks()
     for event, element in ElementTree.iterparse(content, events=("start", "end")):
         if event == "start":
             if element.tag == f"{_TABLE}table":
                 name, style = element.get(f"{_TABLE}name", ""), element.get(f"{_TABLE}style-name", "")
                 rows, merged, looks = list[list[object]](), list[tuple[int, int, int, int]](), Looks()
-                shown.columns.clear()
             continue
         written += _beside(element, name, len(rows) + 1)
-        shown.add(element)
         if element.tag.endswith("}style"):
             if any(each.get(f"{_TABLE}display") == "false" for each in element):
                 hidden.add(next((value for key, value in element.attrib.items() if key.endswith("}name")), ""))
         elif element.tag == f"{_TABLE}table-row":
-            total += _add_row(element, rows, merged, looks, shown)
+            total += _add_row(element, rows, merged, looks)
             if total > _MAX_CELLS:
                 raise TooLargeError
             element.clear()
@@ -79,59 +71,6 @@ def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
                 rows.pop()
             yield name, style in hidden, rows, merged, looks
             element.clear()
-
-
-@dataclass
-class _Shown:
-    """How cells are shown: formats and styles by name, those that are told apart by number, as in a workbook of Excel.
-
-    Attributes
-    ----------
-    formats, styles : dict of str to int
-        Name of a format, and of a style of cells, to the number of what it shows; 0 where that is not told apart.
-    columns : list of str
-        For each column of the sheet the style of the cells that name none.
-    """
-
-    formats: dict[str, int] = field(default_factory=dict)
-    styles: dict[str, int] = field(default_factory=dict)
-    columns: list[str] = field(default_factory=list)
-    told_apart: ClassVar[Styles] = Styles(
-        percent=frozenset({_PERCENT}), month=frozenset({_MONTH}), zeros={digits: digits for digits in _DIGITS}
-    )
-
-    def add(self, element: ElementTree.Element) -> None:
-        """Add a format, a style or columns; what one of them names stands before it."""
-        if element.tag in {f"{_NUMBER}date-style", f"{_NUMBER}number-style"}:
-            self._add_format(element)
-        elif element.tag == f"{_STYLE}style":
-            own, above = element.get(f"{_STYLE}data-style-name"), element.get(f"{_STYLE}parent-style-name", "")
-            shown = self.styles.get(above, 0) if own is None else self.formats.get(own, 0)
-            self.styles[element.get(f"{_STYLE}name", "")] = shown
-        elif element.tag == f"{_TABLE}table-column":
-            times = min(_times(element, "number-columns-repeated"), _MAX_COLUMNS - len(self.columns))
-            self.columns += [element.get(f"{_TABLE}default-cell-style-name", "")] * times
-
-    def _add_format(self, element: ElementTree.Element) -> None:
-        """Add a way of showing a number or a date."""
-        parts = {each.tag.removeprefix(_NUMBER): each for each in element}
-        number, shown = parts.get("number"), 0
-        if element.tag == f"{_NUMBER}date-style":
-            is_month = {"month", "year"} <= parts.keys() and not parts.keys() & {"day", "day-of-week", "hours"}
-            shown = _MONTH if is_month else 0
-        elif number is not None and number.get(f"{_NUMBER}decimal-places", "0") == "0":
-            digits = number.get(f"{_NUMBER}min-integer-digits", "1")
-            shown = int(digits) if digits.isdecimal() and int(digits[:3]) in _DIGITS else 0
-        self.formats[element.get(f"{_STYLE}name", "")] = shown
-
-    def of(self, cell: ElementTree.Element, row: ElementTree.Element, column: int) -> int:
-        """Return the number of what a cell shows."""
-        if cell.get(f"{_OFFICE}value-type") == "percentage":
-            return _PERCENT
-        style = cell.get(f"{_TABLE}style-name") or row.get(f"{_TABLE}default-cell-style-name")
-        if not style and column < len(self.columns):
-            style = self.columns[column]
-        return self.styles.get(style or "", 0)
 
 
 def _beside(element: ElementTree.Element, sheet: str, row: int) -> Iterator[Written]:
@@ -157,14 +96,11 @@ def archive_is_locked(archive: zipfile.ZipFile) -> bool:
 
 
 def _add_row(
-    element: ElementTree.Element,
-    rows: list[list[object]],
-    merged: list[tuple[int, int, int, int]],
-    looks: Looks,
-    shown: _Shown,
+    element: ElementTree.Element, rows: list[list[object]], merged: list[tuple[int, int, int, int]], looks: Looks
 ) -> int:
     """Add a row as often as it is repeated; return the number of cells added. Empty rows are repeated only in name."""
-    cells, styles = _cells(element, len(rows), merged, shown)
+    row = Looks()
+    cells = _cells(element, len(rows), merged, row)
     while cells and cells[-1] == "":
         cells.pop()
     times = _times(element, "number-rows-repeated")
@@ -172,19 +108,19 @@ def _add_row(
         raise TooLargeError
     if cells and element.get(f"{_TABLE}visibility") in {"collapse", "filter"}:
         looks.hidden |= set(range(len(rows), len(rows) + times))
-    for row in range(len(rows), len(rows) + times) if styles else ():
-        for column, style in styles.items():
-            looks.note((row, column), style, shown.told_apart)
+    for again in range(len(rows), len(rows) + times) if cells else ():
+        looks.percent |= {(again, column) for _, column in row.percent}
+        looks.month |= {(again, column) for _, column in row.month}
+        looks.zeros |= {(again, column): digits for (_, column), digits in row.zeros.items()}
     rows += [list(cells) for _ in range(times)]
     return times * max(len(cells), 1)
 
 
 def _cells(
-    element: ElementTree.Element, row: int, merged: list[tuple[int, int, int, int]], shown: _Shown
-) -> tuple[list[object], dict[int, int]]:
-    """Return the cells of a row, and what those show that is told apart; merged cells are added to the others."""
+    element: ElementTree.Element, row: int, merged: list[tuple[int, int, int, int]], looks: Looks
+) -> list[object]:
+    """Return the cells of a row; those that are merged, or show another thing than their value, are noted."""
     cells: list[object] = []
-    styles: dict[int, int] = {}
     for cell in element:
         if cell.tag not in {f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"}:
             continue
@@ -199,8 +135,40 @@ def _cells(
         if across * down > 1:
             merged.append((row, at, row + min(down, 2**20) - 1, min(at + across - 1, _MAX_COLUMNS)))
         cells += [value] * times
-        styles |= {place: style for place in range(at, at + times) if (style := shown.of(cell, element, place))}
-    return cells, styles
+        _note_look(cell, value, [(row, place) for place in range(at, at + times)], looks)
+    return cells
+
+
+def _note_look(cell: ElementTree.Element, value: object, places: list[tuple[int, int]], looks: Looks) -> None:
+    """Note what a cell shows where that says more than its value."""
+    if cell.get(f"{_OFFICE}value-type") == "percentage":
+        looks.percent.update(places)
+    elif isinstance(value, float) and (said := _said(cell)).startswith("0") and said.isdecimal():
+        looks.zeros |= dict.fromkeys(places, len(said))
+    elif isinstance(value, dt.datetime) and _is_month(value, _said(cell)):
+        looks.month.update(places)
+
+
+def _is_month(day: dt.datetime, said: str) -> bool:
+    """Say whether a day is shown by its year and month alone, each as a number or the month as a word.
+
+    Examples
+    --------
+    >>> day = dt.datetime(2024, 3, 1)
+    >>> [_is_month(day, said) for said in ("2024-03", "mar 24", "3/24", "1 mar 24", "2024-03-01")]
+    [True, True, True, False, False]
+    """
+    numbers, words = re.findall(r"\d+", said), re.findall(r"[^\W\d]+", said)
+    year = next((one for one in numbers if one in {f"{day:%Y}", f"{day:%y}"}), None)
+    if year is None:
+        return False
+    numbers.remove(year)
+    return [*map(int, numbers)] == [day.month] if not words else len(words) == 1 and not numbers
+
+
+def _said(cell: ElementTree.Element) -> str:
+    """Return the text that a cell shows."""
+    return "\n".join("".join(paragraph.itertext()) for paragraph in cell.findall(f"{_TEXT}p"))
 
 
 def _times(element: ElementTree.Element, attribute: str) -> int:
@@ -212,7 +180,7 @@ def _times(element: ElementTree.Element, attribute: str) -> int:
 def _value(cell: ElementTree.Element) -> object:
     """Return the content of a cell as number, date, yes or no, or text."""
     kind = cell.get(f"{_OFFICE}value-type")
-    said = "\n".join("".join(paragraph.itertext()) for paragraph in cell.findall(f"{_TEXT}p"))
+    said = _said(cell)
     if kind is None or cell.get(f"{_CALC}value-type") == "error":
         return said
     if kind in {"float", "percentage", "currency"}:
