@@ -109,16 +109,20 @@ def _is_plain(data, start, stop):  # type: ignore[no-untyped-def]
 
 
 @_compiled(
-    types.void(_ROW, _i8, _u1, _i8s, _i8[:, ::1], _i4s, _i8s, _i8s, _i8s, _u8s, _u8s, _i8s, _i8s, _i8s, _i8s, _i8s)
+    types.void(
+        _ROW, _i8, _u1, _i8s, _i8[:, ::1], _i4s, _i4s, _i8s, _i8s, _i8s, _u8s, _u8s, _i8s, _i8s, _i8s, _i8s, _i8s
+    )
 )
-def _number(  # type: ignore[no-untyped-def]
-    data, end, delimiter, place, numbers, slots, base, mask, count, low, high, starts, stops, column_of, number_of, last
-):
+def _number(  # type: ignore[no-untyped-def]  # noqa: C901
+    data, end, delimiter, place, numbers, single, slots, base, mask,
+    count, low, high, starts, stops, column_of, number_of, last,
+):  # fmt: skip
     """Go through the rows and number their cells, until the end, a full table, or a row that is not plain.
 
-    `place` holds the byte and the row to go on at, the texts known so far, and how it ended. `slots` are the tables of
-    all columns, from ``base`` on and as long as ``mask + 1`` each, with the text that stands there or -1. Of each text
-    are known: two numbers that tell it from others, surely one of at most sixteen bytes; where it first stood and
+    `place` holds the byte and the row to go on at, the texts known so far, and how it ended. `single` says for each
+    column and byte the number of the cell that is this byte alone, as most answers are, or -1. `slots` are the tables
+    of all columns, from ``base`` on and as long as ``mask + 1`` each, with the text that stands there or -1. Of a text
+    is known: two numbers that tell it from others, surely one of at most sixteen bytes; where it first stood and
     stopped; its column and its number there. Written as one loop over plain arrays: to hand an array to a function that
     is not small enough to vanish takes as long as all the rest.
     """
@@ -129,6 +133,12 @@ def _number(  # type: ignore[no-untyped-def]
     place[3] = _UNEVEN
     while at < end and not full:
         for column in range(width):
+            line_end = column == width - 1
+            number = single[256 * column + data[at]]
+            if number >= 0 and data[at + 1] == (_LINE if line_end else delimiter):
+                numbers[column, row] = number
+                at += 2
+                continue
             start = at
             word = _word(data, np.uint64(at))
             before = _before_stop(word, delimiters)
@@ -144,7 +154,6 @@ def _number(  # type: ignore[no-untyped-def]
                     second, at = _fold(data, at, delimiter, second)
                     first <<= np.uint64(8)
             stop = at
-            line_end = column == width - 1
             at += line_end & (data[at] == _RETURN)
             if data[at] != (_LINE if line_end else delimiter):
                 return
@@ -173,6 +182,8 @@ def _number(  # type: ignore[no-untyped-def]
                     low[text], high[text], starts[text], stops[text] = first, second, start, stop
                     column_of[text], number_of[text] = column, count[column]
                     slots[base[column] + slot] = text
+                    if stop - start == 1:
+                        single[256 * column + data[start]] = count[column]
                     known += 1
                     count[column] += 1
                     full |= _CROWDED * count[column] > mask[column] or known + width > len(low)
@@ -221,6 +232,7 @@ class _Stretch:
         width = len(numbers)
         place = np.array([self.begin, self.row, 0, _FULL])
         count, last, mask = np.zeros(width, np.int64), np.full(width, -1), np.full(width, _SLOTS - 1)
+        single = np.full(256 * width, -1, np.int32)
         low, high, starts, stops, column_of, number_of = (np.empty(0, each) for each in (*2 * ["u8"], *4 * ["i8"]))
         while place[3] == _FULL:
             if place[2] + width > len(low):
@@ -234,7 +246,7 @@ class _Stretch:
             slots = np.full(int((mask + 1).sum()), -1, np.int32)
             _enter(slots, base, mask, low, high, column_of, place[2])
             _number(
-                self.data, self.end, ord(delimiter), place, numbers, slots, base, mask, count,
+                self.data, self.end, ord(delimiter), place, numbers, single, slots, base, mask, count,
                 low, high, starts, stops, column_of, number_of, last,
             )  # fmt: skip
         if place[3] == _UNEVEN or place[1] != self.row + self.rows:
@@ -247,13 +259,13 @@ class _Stretch:
 
 
 def number_cells(
-    encoded: bytes, begin: int, delimiter: str, width: int, spare: int
+    encoded: bytes | memoryview, begin: int, delimiter: str, width: int, spare: int
 ) -> tuple[_Numbers, list[list[bytes]]] | None:
     """Return the number of the text of each cell, and the texts of each column.
 
     Parameters
     ----------
-    encoded : bytes
+    encoded : bytes or memoryview
         Text in an encoding in which a byte below 128 is always that character of ASCII.
     begin : int
         First byte of the first row.
@@ -273,10 +285,10 @@ def number_cells(
     None where a row has another number of cells, or one of them a quote or a control character.
     """
     data = np.frombuffer(encoded, dtype=np.uint8)
-    rest = max(encoded.rfind(b"\n", begin, max(len(encoded) - _BEYOND, begin)) + 1, begin)
-    half = max(encoded.rfind(b"\n", begin, (begin + rest) // 2) + 1, begin)
+    rest = _row_start(data, begin, max(len(data) - _BEYOND, begin))
+    half = _row_start(data, begin, (begin + rest) // 2)
     # Behind the last rows there is nothing to read, so they are copied.
-    tail = encoded[rest:] + (b"" if encoded.endswith(b"\n") else b"\n")
+    tail = bytes(encoded[rest:]) + (b"" if encoded[-1:] == b"\n" else b"\n")
     ends = [(data, begin, half), (data, half, rest), (np.frombuffer(tail + bytes(_BEYOND), np.uint8), 0, len(tail))]
     with ThreadPoolExecutor(2) as pool:
         stretches, row = [], spare
@@ -287,6 +299,17 @@ def number_cells(
         if not all(pool.map(lambda stretch: stretch.number(delimiter, numbers), stretches)):
             return None
         return numbers, list(pool.map(lambda column: _joined(column, stretches, numbers[column]), range(width)))
+
+
+def _row_start(data: _Bytes, begin: int, at: int) -> int:
+    """Return where the row begins that a byte is part of."""
+    while at > begin:
+        start = max(at - _CLOSE, begin)
+        ends = np.flatnonzero(data[start:at] == _LINE)
+        if len(ends):
+            return start + int(ends[-1]) + 1
+        at = start
+    return begin
 
 
 def _lines(stretch: tuple[_Bytes, int, int]) -> int:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bipstudy.loaders.cells import Cells, for_each
 
-# Smaller files are read as fast row by row; so many rows at the top are read row by row in any case.
+# Smaller files are read as fast row by row; so many rows at the top, within as many bytes, are in any case.
 SMALL, HEAD = 4 * 2**20, 64
 _WIDE = 1_000
 _NOT_PLAIN = re.compile('[\x00-\x1f"]')
@@ -24,29 +24,30 @@ class Text:
 
     Parameters
     ----------
-    said : str or bytes
+    said : str, bytes or memoryview
         Characters, or bytes.
     encoding : str
         Of the bytes; one in which a byte below 128 is always that character of ASCII.
     """
 
-    def __init__(self, said: str | bytes, encoding: str = "utf-8") -> None:
+    def __init__(self, said: str | bytes | memoryview, encoding: str = "utf-8") -> None:
         self._said, self.encoding = said, encoding
 
     @cached_property
     def decoded(self) -> str:
         """All characters."""
-        return self._said if isinstance(self._said, str) else self._said.decode(self.encoding)
+        return self._said if isinstance(self._said, str) else str(self._said, self.encoding)
 
     @cached_property
-    def encoded(self) -> bytes:
+    def encoded(self) -> bytes | memoryview:
         """All bytes."""
-        return self._said if isinstance(self._said, bytes) else self._said.encode(self.encoding)
+        return self._said.encode(self.encoding) if isinstance(self._said, str) else self._said
 
     def head(self, count: int) -> str:
         """Return the first characters, at most so many; of bytes at most so many bytes."""
         # A character cut in two at the end is left out.
-        return self._said[:count] if isinstance(self._said, str) else self._said[:count].decode(self.encoding, "ignore")
+        start = self._said[:count]
+        return start if isinstance(start, str) else str(start, self.encoding, "ignore")
 
 
 class Lines(Sequence[list[object]]):
@@ -131,7 +132,7 @@ class Lines(Sequence[list[object]]):
         return self._all
 
 
-def is_large(content: bytes) -> bool:
+def is_large(content: bytes | memoryview) -> bool:
     """Say whether a file is so large that it is worth reading by column."""
     return len(content) >= SMALL
 
@@ -156,7 +157,7 @@ def read_lines(text: Text, delimiter: str, skipped: int, read: Callable[[], list
     encoded = text.encoded
     if not is_large(encoded) or not (delimiter == "\t" or (delimiter.isascii() and delimiter.isprintable())):
         return None
-    lines, begin = _first_lines(encoded, skipped + HEAD)
+    lines, begin = _first_lines(bytes(encoded[:SMALL]), skipped + HEAD)
     head = [line.decode(text.encoding).split(delimiter) for line in lines[skipped:]]
     plain = len(head) == HEAD and [""] not in head and not any(map(_NOT_PLAIN.search, chain.from_iterable(head)))
     if not plain or not 2 <= len(head[-1]) <= _WIDE:

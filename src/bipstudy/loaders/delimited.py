@@ -27,7 +27,9 @@ _SAMPLE_LINES = 20
 _SAMPLE_CHARACTERS = 200_000
 
 
-def read_delimited(name: str, content: bytes, encoding: str | None, findings: list[Finding]) -> Grid | None:
+def read_delimited(
+    name: str, content: bytes | memoryview, encoding: str | None, findings: list[Finding]
+) -> Grid | None:
     """Read a text file of rows and cells.
 
     The encoding is that of the byte order mark, else strict UTF-8, else Windows-1252; never a guess.
@@ -36,7 +38,7 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     ----------
     name : str
         Name of the file, for findings.
-    content : bytes
+    content : bytes or memoryview
     encoding : str or None
         Encoding that the mapping asks for.
     findings : list of Finding
@@ -47,10 +49,12 @@ def read_delimited(name: str, content: bytes, encoding: str | None, findings: li
     Grid or None
         None where the file is no text.
     """
-    begun = not encoding and not content.startswith(_UTF16) and is_large(content)
-    grid = _by_column(name, Text(content.removeprefix(BOM_UTF8)), encoding, findings) if begun else None
+    begun = not encoding and content[:2] not in _UTF16 and is_large(content)
+    plain = content[len(BOM_UTF8) :] if content[: len(BOM_UTF8)] == BOM_UTF8 else content
+    grid = _by_column(name, Text(plain), encoding, findings) if begun else None
     if grid is not None:
         return grid
+    content = bytes(content)
     ladder: list[Finding] = []
     text = decode(name, content, encoding, ladder)
     blank = text is not None and _is_blank(text)
@@ -85,7 +89,7 @@ def _by_column(name: str, text: Text, encoding: str | None, findings: list[Findi
     # A text that stands on many rows is looked at once.
     spoilt = _is_spoilt(name, text, "\n".join(lines.said), encoding, findings)
     last = skipped + len(lines)
-    if not text.encoded.endswith(b"\n"):
+    if text.encoded[-1:] != b"\n":
         findings.append(Finding("unfinished-last-line", file=name, row=last))
     return Grid(file=name, sheet=None, rows=lines, numbers=range(skipped + 1, last + 1), ragged=True, spoilt=spoilt)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zipfile
 from codecs import BOM_UTF8
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
+from bipstudy.loaders.columns import SMALL
 from bipstudy.loaders.delimited import read_delimited
 from bipstudy.loaders.grids import Reading, SourceFile
 from bipstudy.loaders.statistics import read_statistics
@@ -17,6 +21,8 @@ from bipstudy.schema import Finding
 
 MAX_FILES = 1_000
 MAX_BYTES = 2 * 2**30
+# Bytes that are read at once of a large file, and those that tell what a file is.
+_PART, _START = 4 * 2**20, 4096
 _TEXT_ENDINGS = {".csv", ".tsv", ".txt", ".tab", ".asc", ".dat", ""}
 # Files of data that are not read: the cure is to save them as csv or xlsx.
 _OTHER_DATA = {
@@ -63,21 +69,44 @@ def read_path(path: Path, encoding: str | None = None) -> Reading:
     if len(named) > MAX_FILES:
         reading.findings.append(Finding("too-large", file=path.name))
         return reading
-    for name, entry in named:
-        try:
-            if entry.stat().st_size > MAX_BYTES:
-                reading.findings.append(Finding("too-large", file=name))
+    # The hash of a large file takes a while, in which the file can be read.
+    with ThreadPoolExecutor(1) as beside:
+        for name, entry in named:
+            try:
+                if entry.stat().st_size > MAX_BYTES:
+                    reading.findings.append(Finding("too-large", file=name))
+                    continue
+                content, digest = _content(entry, beside)
+            except OSError:
+                reading.findings.append(Finding("unreadable-file", file=name))
                 continue
-            content = entry.read_bytes()
-        except OSError:
-            reading.findings.append(Finding("unreadable-file", file=name))
-            continue
-        # The hash of a large file takes a while, in which it can be read.
-        with ThreadPoolExecutor(1) as beside:
-            digest = beside.submit(hashlib.sha256, content)
             _read(name, content, encoding, reading, inside=False)
-        reading.files.append(SourceFile(name, digest.result().hexdigest(), len(content)))
+            reading.files.append(SourceFile(name, digest.result(), len(content)))
     return reading
+
+
+def _content(path: Path, beside: Executor) -> tuple[bytes | memoryview, Future[str]]:
+    """Return the bytes of a file and, once it is taken, their hash.
+
+    What numpy sets aside for many bytes lies in large pages where the system has them, which are filled and read in
+    half the time.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < SMALL:
+            content: bytes | memoryview = file.read()
+            beside.submit(digest.update, content)
+        else:
+            room = np.empty(size, dtype=np.uint8).data
+            at = 0
+            while count := file.readinto(room[at : at + _PART]):
+                beside.submit(digest.update, room[at : at + count])
+                at += count
+            if at < size or file.read(1):
+                raise OSError(f"{path.name} changed while it was read")
+            content = room.toreadonly()
+    return content, beside.submit(digest.hexdigest)
 
 
 def _is_foreign(name: str) -> bool:
@@ -85,10 +114,15 @@ def _is_foreign(name: str) -> bool:
     return "__MACOSX" in PurePosixPath(name).parts or PurePosixPath(name).name.lower().startswith(_NOT_OURS)
 
 
-def _read(name: str, content: bytes, encoding: str | None, reading: Reading, inside: bool) -> None:
+def _read(name: str, content: bytes | memoryview, encoding: str | None, reading: Reading, inside: bool) -> None:
     """Read one file by what it is."""
     findings = reading.findings
-    kind = _kind(name, content)
+    kind = _kind(name, bytes(content[:_START]))
+    if kind == "text":
+        grid = read_delimited(name, content, encoding if _may_be_in(encoding, content) else None, findings)
+        reading.grids += [grid] if grid is not None else []
+        return
+    content = bytes(content)
     if kind == "zip":
         _read_zip(name, content, encoding, reading, inside)
     elif kind == "parquet":
@@ -97,24 +131,18 @@ def _read(name: str, content: bytes, encoding: str | None, reading: Reading, ins
         reading.grids += read_xls(name, content, findings)
     elif kind in {"sav", "dta"}:
         reading.grids += read_statistics(name, content, kind, findings)
-    elif kind == "text":
-        grid = read_delimited(name, content, encoding if _may_be_in(encoding, content) else None, findings)
-        reading.grids += [grid] if grid is not None else []
     else:
         findings.append(Finding(kind, file=name))
 
 
-def _may_be_in(encoding: str | None, content: bytes) -> bool:
+def _may_be_in(encoding: str | None, content: bytes | memoryview) -> bool:
     """Say whether a text may be in the encoding that the mapping asks for all files: what is UTF-8 is not."""
-    if encoding is None or content.startswith(BOM_UTF8):
+    if encoding is None or content[: len(BOM_UTF8)] == BOM_UTF8:
         return False
-    if content.isascii():
-        return True
     try:
-        content.decode("utf-8")
+        return str(content, "utf-8").isascii()
     except UnicodeDecodeError:
         return True
-    return False
 
 
 def _kind(name: str, content: bytes) -> str:

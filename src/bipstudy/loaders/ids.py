@@ -43,7 +43,7 @@ def lost_zeros(
     for column in _COLUMNS:
         present = {name: frame[column] for name, frame in tables.items() if column in frame and len(frame)}
         everywhere = {
-            name: frozenset(text for sheet in columns[name] if column in sheet for text in sheet[column].present)
+            name: frozenset[str]().union(*(sheet[column].present for sheet in columns[name] if column in sheet))
             for name in present
         }
         for name, ids in present.items():
@@ -61,8 +61,7 @@ def lost_zeros(
 
 def _suspect(own: frozenset[str], elsewhere: frozenset[str]) -> set[str]:
     """Return the ids of a column that have lost zeros."""
-    numbers = [each for each in own if each.isdecimal()]
-    short = {each for each in numbers if each[0] != "0"}
+    short = {each for each in own if each[:1] != "0" and each.isdecimal()}
     if not short:
         return set()
     stripped: dict[str, set[str]] = defaultdict(set)
@@ -70,7 +69,7 @@ def _suspect(own: frozenset[str], elsewhere: frozenset[str]) -> set[str]:
         if each.isdecimal() and each.startswith("0"):
             stripped[each.lstrip("0")].add(each)
     suspect = {each for each in short if each in stripped and each not in elsewhere}
-    padded = [len(each) for each in numbers if each[0] == "0"]
+    padded = [len(each) for each in own if each[:1] == "0" and each.isdecimal()]
     lengths = set(padded)
     if len(padded) >= _PADDED and len(lengths) == 1:
         suspect |= {each for each in short if len(each) < min(lengths)}
