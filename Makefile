@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Two workers with a thread each: more threads only get in each other's way.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: install demo test check docs bench reference lock clean
+.PHONY: install demo test browser check docs bench reference lock clean
 
 install: .venv/dev.stamp  ## Install the package and the tools of development into .venv
 
@@ -25,8 +25,11 @@ install: .venv/dev.stamp  ## Install the package and the tools of development in
 demo: .venv/core.stamp  ## Six organisations' raw files become a replication report
 	$(BIN)/bipstudy demo --out demo
 
-test: .venv/dev.stamp  ## The test suite, without the slow certification
-	$(ONE_THREAD) $(BIN)/python -m pytest -m "not certify" -n 2 --dist worksteal -q tests
+test: .venv/dev.stamp  ## The test suite, without the slow certification and the browser
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not certify and not browser" -n 2 --dist worksteal -q tests
+
+browser: .venv/dev.stamp  ## The steward's page in Chromium, which must be installed
+	$(ONE_THREAD) $(BIN)/python -m pytest -m browser -q tests
 
 check: .venv/dev.stamp  ## Lint, format, types, import contract
 	$(BIN)/ruff check .

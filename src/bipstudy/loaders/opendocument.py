@@ -158,6 +158,8 @@ def _is_month(day: dt.datetime, said: str) -> bool:
     >>> [_is_month(day, said) for said in ("2024-03", "mar 24", "3/24", "1 mar 24", "2024-03-01")]
     [True, True, True, False, False]
     """
+    if said == day.isoformat()[:10]:
+        return False
     numbers, words = re.findall(r"\d+", said), re.findall(r"[^\W\d]+", said)
     year = next((one for one in numbers if one in {f"{day:%Y}", f"{day:%y}"}), None)
     if year is None:
