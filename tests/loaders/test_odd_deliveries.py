@@ -332,6 +332,51 @@ def test_what_cells_show_is_read_alike_from_every_format(tmp_path: Path, ending:
     assert (told["hidden-rows"], told["shown-as-month"]) == (1, 4)
 
 
+@pytest.mark.parametrize(
+    ("shown", "is_month"),
+    [
+        ("<number:year/><number:text>-</number:text><number:month/>", True),
+        ('<number:month number:textual="true"/><number:text> </number:text><number:year/>', True),
+        ("<number:year/><number:month/>", True),
+        ("<number:text>år </number:text><number:year/>", False),
+        ("<number:day/><number:text> </number:text><number:month/>", False),
+        ("<number:year/><number:month/><number:day/>", False),
+        ("<number:year/><number:month/><number:hours/>", False),
+    ],
+)
+@pytest.mark.parametrize("where", ["cell", "column"])
+def test_months_of_ods_are_told_by_their_style(tmp_path: Path, shown: str, is_month: bool, where: str) -> None:
+    spaces = "".join(
+        f' xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+        for short, name in (*((one, one) for one in ("office", "style", "table", "text")), ("number", "datastyle"))
+    )
+    styles = f'<number:date-style style:name="N1">{shown}</number:date-style>'
+    styles += '<style:style style:name="ce1" style:family="table-cell" style:data-style-name="N1"/>'
+    styled = {"cell": ' table:style-name="ce1"', "column": ""}[where]
+    column = {"cell": "", "column": ' table:default-cell-style-name="ce1"'}[where]
+    date = f'<table:table-cell{styled} office:value-type="date" office:date-value="2024-03-01"/>'
+    words = "".join(
+        f'<table:table-cell office:value-type="string"><text:p>{word}</text:p></table:table-cell>'
+        for word in ("Deltagare", "Startade")
+    )
+    person = '<table:table-cell office:value-type="string"><text:p>P1</text:p></table:table-cell>'
+    path = tmp_path / "deltagare.ods"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        # A program may keep formats and styles in one part or the other.
+        archive.writestr("styles.xml", f"<office:document-styles{spaces}>{styles}</office:document-styles>")
+        archive.writestr(
+            "content.xml",
+            f"<office:document-content{spaces}><office:body><office:spreadsheet>"
+            f'<table:table table:name="Deltagare"><table:table-column/><table:table-column{column}/>'
+            f"<table:table-row>{words}</table:table-row><table:table-row>{person}{date}</table:table-row></table:table>"
+            "</office:spreadsheet></office:body></office:document-content>",
+        )
+    loaded = bip.load_submission(path, organisation="A").tables["participants"]
+    assert loaded["entered_on"].tolist() == [pd.Timestamp("2024-03-01")]
+    assert loaded["entered_on_precision"].tolist() == ["month" if is_month else "day"]
+
+
 def test_hidden_and_filtered_rows_are_told(tmp_path: Path, right: bip.loaders.Submission) -> None:
     made = book(tmp_path)
     for row in (2, 5, 40):
@@ -477,6 +522,38 @@ def test_columns_that_stand_as_rows_are_told_once(tmp_path: Path) -> None:
     (folder / "deltagare.csv").unlink()
     found = bip.load_submission(tmp_path / "deltagare.xlsx").findings
     assert [each.code for each in found if each.code != "missing-table"] == ["turned-table"]
+
+
+def test_forms_that_stand_as_columns_are_told_once_although_one_of_the_rows_is_like_a_header(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    write(folder / "formulär.csv", *map(list, zip([*FORMS, *QUESTIONS], *forms(), strict=True)))
+    assert [each for each in everything(folder) if each[1] == "invalid"] == [("turned-table", "invalid", "")]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Variabel;Betydelse;Typ", "participant_id;x;text", "sex;x;text", "entered_on;x;text"],
+        ["participant_id;x;text", "sex;x;text", "entered_on;x;text"],
+        ["Fråga;Medel;Antal", "Samarbetsförmåga;3,2;15", "Målmedvetenhet;3;15", "Hantering av vardagen;2;15"],
+        ["Organisation;Förbundet X", "Enhet;Team 1", "Datum;2024-05-01", "Källa;Accorda"],
+        ["Aktivitet;Antal", "Utbildning;3", "Yrkesutbildning;4", "Jobbsökningsbeteende;4", "Annat;2"],
+        ["Organisation;Förbundet X", "Enhet;Team 1", "Datum;2024-05-01", "", "Klientnr;Juridiskt;Ursprung", "P1;M;SE"],
+    ],
+)
+def test_a_column_of_names_is_no_turned_table_by_itself(tmp_path: Path, lines: list[str]) -> None:
+    folder = delivery(tmp_path)
+    (folder / "annat.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    assert "turned-table" not in {each.code for each in bip.load_submission(folder).findings}
+
+
+def test_a_turned_table_that_the_mapping_leaves_out_is_left_out(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    write(folder / "kopia.csv", *map(list, zip(PARTICIPANTS, *people(), strict=True)))
+    mapping = tmp_path / "mappning.yaml"
+    mapping.write_text("organisation: A\nignore: [kopia.csv]\n", "utf-8")
+    assert "turned-table" in {each.code for each in bip.load_submission(folder).findings}
+    assert "turned-table" not in {each.code for each in bip.load_submission(folder, mapping=mapping).findings}
 
 
 def test_totals_among_the_rows_are_told_and_left_out(tmp_path: Path, right: bip.loaders.Submission) -> None:

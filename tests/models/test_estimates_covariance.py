@@ -220,6 +220,27 @@ def test_long_way_is_formulaic_too(frame, formula):
     np.testing.assert_allclose(design.spec.matrix(frame.iloc[5:9]), design.matrix[5:9], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        (["b", "å", "a", None], ["b", "å"]),
+        ([3, 1, 2.5, None], ["2.5", "3.0"]),
+        ([True, False, True, False], ["True"]),
+    ],
+)
+@pytest.mark.parametrize("formula", ["y ~ x + g", "y ~ x * g"])
+def test_columns_of_anything_are_groups_with_their_values_for_names(values, levels, formula):
+    frame = pd.DataFrame({"g": pd.Series(values * 5, dtype=object), "x": np.arange(20.0) ** 2, "y": np.arange(20.0)})
+    named = [f"g[T.{level}]" for level in levels]
+    design = build_design(frame, formula)
+    assert [term for term in design.terms if term.startswith("g[")] == named
+    if values[0] == "b":
+        as_text = frame.assign(g=frame["g"].astype("string[pyarrow]"))
+        again = build_design(as_text, formula)
+        assert again.terms == design.terms
+        np.testing.assert_array_equal(again.matrix, design.matrix)
+
+
 def test_splitting_formulas():
     parts = split_formula("y ~ x + I(a | b) | p + q:r | d ~ z1 + z2")
     assert (parts.response, parts.terms, parts.absorbed) == ("y", "x + I(a | b)", ("p", "q:r"))

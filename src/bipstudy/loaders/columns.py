@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from bipstudy.loaders.cells import Cells, for_each
 
-# Smaller files are read as fast row by row; so many rows at the top, within as many bytes, are in any case.
-SMALL, HEAD = 4 * 2**20, 64
+# Smaller files are read as fast row by row; so many rows at the top, within so many bytes, are in any case.
+SMALL, HEAD, _TOP = 4 * 2**20, 64, 4 * 2**20
 _WIDE = 1_000
 _NOT_PLAIN = re.compile('[\x00-\x1f"]')
 
@@ -157,7 +157,7 @@ def read_lines(text: Text, delimiter: str, skipped: int, read: Callable[[], list
     encoded = text.encoded
     if not is_large(encoded) or not (delimiter == "\t" or (delimiter.isascii() and delimiter.isprintable())):
         return None
-    lines, begin = _first_lines(bytes(encoded[:SMALL]), skipped + HEAD)
+    lines, begin = _first_lines(bytes(encoded[:_TOP]), skipped + HEAD)
     head = [line.decode(text.encoding).split(delimiter) for line in lines[skipped:]]
     plain = len(head) == HEAD and [""] not in head and not any(map(_NOT_PLAIN.search, chain.from_iterable(head)))
     if not plain or not 2 <= len(head[-1]) <= _WIDE:

@@ -123,7 +123,7 @@ def _left_out(source: Source, table: str | None) -> str | None:
     grid, header = source.grid, source.header
     if grid.spoilt or any(map(is_mojibake, header.names)):
         return "loaders.draft_spoilt"
-    if is_turned(grid, header, set()):
+    if is_turned(grid, header):
         return "loaders.draft_turned"
     if table is None:
         return "loaders.draft_no_table"

@@ -76,7 +76,7 @@ def read_path(path: Path, encoding: str | None = None) -> Reading:
                 if entry.stat().st_size > MAX_BYTES:
                     reading.findings.append(Finding("too-large", file=name))
                     continue
-                content, digest = _content(entry, beside)
+                content, digest = _content(name, entry, beside)
             except OSError:
                 reading.findings.append(Finding("unreadable-file", file=name))
                 continue
@@ -85,16 +85,18 @@ def read_path(path: Path, encoding: str | None = None) -> Reading:
     return reading
 
 
-def _content(path: Path, beside: Executor) -> tuple[bytes | memoryview, Future[str]]:
+def _content(name: str, path: Path, beside: Executor) -> tuple[bytes | memoryview, Future[str]]:
     """Return the bytes of a file and, once it is taken, their hash.
 
-    What numpy sets aside for many bytes lies in large pages where the system has them, which are filled and read in
-    half the time.
+    What numpy sets aside for much text lies in large pages where the system has them, which are filled and read
+    in half the time.
     """
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        if size < SMALL:
+        start = file.read(_START)
+        file.seek(0)
+        if size < SMALL or _kind(name, start) != "text":
             content: bytes | memoryview = file.read()
             beside.submit(digest.update, content)
         else:

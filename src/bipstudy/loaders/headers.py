@@ -6,22 +6,24 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
 
+from bipstudy import schema
 from bipstudy.loaders.cells import Cells, cell_text, tidied
 from bipstudy.loaders.columns import Lines
 from bipstudy.loaders.grids import Grid
-from bipstudy.loaders.names import all_column_names, key, unnumbered
+from bipstudy.loaders.names import all_column_names, column_names, key, unnumbered
 from bipstudy.loaders.recognition import is_total, may_be_subtotal, speak_of_totals
 
 # Title rows above the header: more than these are not looked through.
 _HEADER_WITHIN = 40
 _HEADER_ROWS = 3
-# A sheet is turned where so many names at least stand below each other, within so many rows.
-_TURNED, _TURNED_WITHIN = 3, 400
+# A sheet is turned where so many names at least stand below each other, within so many rows, beside as many people.
+_TURNED, _TURNED_WITHIN, _LOOKED_AT = 3, 400, 50
 # Rows after a blank one of which so many are looked at for the header of another table.
 _BLANKS_WITHIN = 200
 _WIDE_ENOUGH = 3
@@ -125,29 +127,44 @@ def find_header(grid: Grid, own: set[str]) -> Header | None:
     return Header(first, last, names, others, count)
 
 
-def is_turned(grid: Grid, header: Header, own: set[str]) -> bool:
-    """Say whether the columns of a sheet stand as rows: their names are below each other in the first one.
+def is_turned(grid: Grid, header: Header) -> bool:
+    """Say whether the columns of a sheet stand as rows: their names below each other, that of participants among them.
+
+    A code book names columns below each other too, but has a header of its own, and few columns.
 
     Parameters
     ----------
     grid : Grid
     header : Header
         As `find_header` takes it.
-    own : set of str
-        Names, by `key`, that the mapping of the organisation knows.
 
     Returns
     -------
     bool
     """
-    if header.known > 1 or isinstance(grid.rows, Lines):
+    if isinstance(grid.rows, Lines):
         return False
-    rows = [_texts(row) for row in grid.rows[:_TURNED_WITHIN]]
-    first = next((at for at in range(max(map(len, rows))) if any(at < len(row) and row[at] for row in rows)), 0)
-    said = [key(row[first]) for row in rows if first < len(row) and row[first]]
-    names = {each for each in said if each in all_column_names() | own}
-    # A column of questions says each of them for every participant.
-    return len(names) >= _TURNED and 2 * len(names) > len(said)
+    known, persons = all_column_names(), _names_of_participants()
+    rows = [row for row in grid.rows[:_TURNED_WITHIN] if sum(cell not in (None, "") for cell in row[:_LOOKED_AT]) > 1]
+    first = min((next(at for at, cell in enumerate(row) if cell not in (None, "")) for row in rows), default=0)
+    said = [key(tidied(cell_text(row[first]))) for row in rows]
+    names = {each for each in said if each in known}
+    across = {key(name) for name in header.names if key(name) in known}
+    if len(names) < _TURNED or 2 * len(names) <= len(said) or said[0] not in names or len(names) <= len(across):
+        return False
+    people = next((row for row, name in zip(rows, said, strict=True) if name in persons), [])
+    return sum(cell not in (None, "") for cell in people[first + 1 : _LOOKED_AT]) >= _TURNED
+
+
+@cache
+def _names_of_participants() -> frozenset[str]:
+    """Return every spelling of the column of participants."""
+    return frozenset(
+        spelt
+        for table in schema.TABLE_NAMES
+        for spelt, column in column_names(table).items()
+        if column == "participant_id"
+    )
 
 
 def _unnumbered(names: list[str], others: list[tuple[str, ...]], known: frozenset[str]) -> list[tuple[str, ...]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,9 +14,13 @@ from bipstudy.loaders.sheet_looks import Looks
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
+_NUMBER = "{urn:oasis:names:tc:opendocument:xmlns:datastyle:1.0}"
 _CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
 _MAX_COLUMNS = 16_384
 _MAX_CELLS = 50_000_000
+# Cells that are shown otherwise than by their value; each is noted by itself, those of repeated rows too.
+_MAX_LOOKS = 5_000_000
 # Kind, sheet, row and text of what stands beside the cells.
 Written = tuple[str, str | None, int | None, str]
 Sheet = tuple[str, bool, list[list[object]], list[tuple[int, int, int, int]], Looks]
@@ -26,7 +30,7 @@ class TooLargeError(Exception):
     """A sheet unfolds to more cells than are read at once."""
 
 
-def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
+def read_sheets(content: Any, written: list[Written], styles: Any = None) -> Iterator[Sheet]:
     """Yield the sheets of an OpenDocument spreadsheet.
 
     Parameters
@@ -35,6 +39,8 @@ def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
         The part ``content.xml``.
     written : list
         Comments, lists of allowed values and names are added here, each with kind, sheet, row and text.
+    styles : file object, optional
+        The part ``styles.xml``.
 
     Yields
     ------
@@ -50,19 +56,22 @@ def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
         The part is damaged.
     """
     hidden: set[str] = set()
+    months = _Months.of(styles)
     name, style, rows, merged, total, looks = "", "", [], [], 0, Looks()
     for event, element in ElementTree.iterparse(content, events=("start", "end")):
         if event == "start":
             if element.tag == f"{_TABLE}table":
                 name, style = element.get(f"{_TABLE}name", ""), element.get(f"{_TABLE}style-name", "")
                 rows, merged, looks = list[list[object]](), list[tuple[int, int, int, int]](), Looks()
+                months.columns.clear()
             continue
+        months.add(element)
         written += _beside(element, name, len(rows) + 1)
         if element.tag.endswith("}style"):
             if any(each.get(f"{_TABLE}display") == "false" for each in element):
                 hidden.add(next((value for key, value in element.attrib.items() if key.endswith("}name")), ""))
         elif element.tag == f"{_TABLE}table-row":
-            total += _add_row(element, rows, merged, looks)
+            total += _add_row(element, rows, merged, looks, months)
             if total > _MAX_CELLS:
                 raise TooLargeError
             element.clear()
@@ -71,6 +80,49 @@ def read_sheets(content: Any, written: list[Written]) -> Iterator[Sheet]:
                 rows.pop()
             yield name, style in hidden, rows, merged, looks
             element.clear()
+
+
+@dataclass
+class _Months:
+    """The ways of showing a day by its year and month alone, and the styles of cells that do so.
+
+    Attributes
+    ----------
+    formats, styles : set of str
+    columns : list of str
+        For each column of the sheet the style of the cells that name none.
+    """
+
+    formats: set[str] = field(default_factory=set)
+    styles: set[str] = field(default_factory=set)
+    columns: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, styles: Any) -> _Months:
+        """Return those of a part of a file, or none."""
+        found = cls()
+        for _, element in ElementTree.iterparse(styles) if styles is not None else ():
+            found.add(element)
+        return found
+
+    def add(self, element: ElementTree.Element) -> None:
+        """Add a format, a style or columns; what one of them names stands before it."""
+        if element.tag == f"{_NUMBER}date-style":
+            parts = {each.tag.removeprefix(_NUMBER) for each in element}
+            if {"year", "month"} <= parts <= {"year", "month", "text", "era"}:
+                self.formats.add(element.get(f"{_STYLE}name", ""))
+        elif element.tag == f"{_STYLE}style":
+            own, above = element.get(f"{_STYLE}data-style-name"), element.get(f"{_STYLE}parent-style-name")
+            if own in self.formats or (own is None and above in self.styles):
+                self.styles.add(element.get(f"{_STYLE}name", ""))
+        elif element.tag == f"{_TABLE}table-column":
+            times = min(_times(element, "number-columns-repeated"), _MAX_COLUMNS - len(self.columns))
+            self.columns += [element.get(f"{_TABLE}default-cell-style-name", "")] * times
+
+    def shown(self, cell: ElementTree.Element, row: ElementTree.Element, column: int) -> bool:
+        """Say whether a cell shows a month."""
+        style = cell.get(f"{_TABLE}style-name") or row.get(f"{_TABLE}default-cell-style-name")
+        return (style or "".join(self.columns[column : column + 1])) in self.styles
 
 
 def _beside(element: ElementTree.Element, sheet: str, row: int) -> Iterator[Written]:
@@ -96,15 +148,21 @@ def archive_is_locked(archive: zipfile.ZipFile) -> bool:
 
 
 def _add_row(
-    element: ElementTree.Element, rows: list[list[object]], merged: list[tuple[int, int, int, int]], looks: Looks
+    element: ElementTree.Element,
+    rows: list[list[object]],
+    merged: list[tuple[int, int, int, int]],
+    looks: Looks,
+    months: _Months,
 ) -> int:
     """Add a row as often as it is repeated; return the number of cells added. Empty rows are repeated only in name."""
     row = Looks()
-    cells = _cells(element, len(rows), merged, row)
+    cells = _cells(element, len(rows), merged, row, months)
     while cells and cells[-1] == "":
         cells.pop()
     times = _times(element, "number-rows-repeated")
     if (cells and times * len(cells) > _MAX_CELLS) or (not cells and times > 1_048_576):
+        raise TooLargeError
+    if len(looks) + times * len(row) > _MAX_LOOKS:
         raise TooLargeError
     if cells and element.get(f"{_TABLE}visibility") in {"collapse", "filter"}:
         looks.hidden |= set(range(len(rows), len(rows) + times))
@@ -117,7 +175,7 @@ def _add_row(
 
 
 def _cells(
-    element: ElementTree.Element, row: int, merged: list[tuple[int, int, int, int]], looks: Looks
+    element: ElementTree.Element, row: int, merged: list[tuple[int, int, int, int]], looks: Looks, months: _Months
 ) -> list[object]:
     """Return the cells of a row; those that are merged, or show another thing than their value, are noted."""
     cells: list[object] = []
@@ -135,37 +193,14 @@ def _cells(
         if across * down > 1:
             merged.append((row, at, row + min(down, 2**20) - 1, min(at + across - 1, _MAX_COLUMNS)))
         cells += [value] * times
-        _note_look(cell, value, [(row, place) for place in range(at, at + times)], looks)
+        places = [(row, place) for place in range(at, at + times)]
+        if cell.get(f"{_OFFICE}value-type") == "percentage":
+            looks.percent.update(places)
+        elif isinstance(value, float) and (said := _said(cell)).startswith("0") and len(said) > 1 and said.isdecimal():
+            looks.zeros |= dict.fromkeys(places, len(said))
+        elif isinstance(value, dt.datetime):
+            looks.month.update(place for place in places if months.shown(cell, element, place[1]))
     return cells
-
-
-def _note_look(cell: ElementTree.Element, value: object, places: list[tuple[int, int]], looks: Looks) -> None:
-    """Note what a cell shows where that says more than its value."""
-    if cell.get(f"{_OFFICE}value-type") == "percentage":
-        looks.percent.update(places)
-    elif isinstance(value, float) and (said := _said(cell)).startswith("0") and said.isdecimal():
-        looks.zeros |= dict.fromkeys(places, len(said))
-    elif isinstance(value, dt.datetime) and _is_month(value, _said(cell)):
-        looks.month.update(places)
-
-
-def _is_month(day: dt.datetime, said: str) -> bool:
-    """Say whether a day is shown by its year and month alone, each as a number or the month as a word.
-
-    Examples
-    --------
-    >>> day = dt.datetime(2024, 3, 1)
-    >>> [_is_month(day, said) for said in ("2024-03", "mar 24", "3/24", "1 mar 24", "2024-03-01")]
-    [True, True, True, False, False]
-    """
-    if said == day.isoformat()[:10]:
-        return False
-    numbers, words = re.findall(r"\d+", said), re.findall(r"[^\W\d]+", said)
-    year = next((one for one in numbers if one in {f"{day:%Y}", f"{day:%y}"}), None)
-    if year is None:
-        return False
-    numbers.remove(year)
-    return [*map(int, numbers)] == [day.month] if not words else len(words) == 1 and not numbers
 
 
 def _said(cell: ElementTree.Element) -> str:

@@ -23,6 +23,8 @@ _TEXT = re.compile(rb'\st="str"')
 _ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
 _ROW_NUMBER = re.compile(rb'\sr="(\d{1,7})"')
 _HIDDEN = re.compile(rb'\shidden="(?:1|true)"')
+# A number with zeros before it, in a colour or not, and nothing else.
+_ZEROS = re.compile(r"(?:\[\w+\])?(0{2,})")
 # What is no part of a date in the way it is shown: quoted words, colours and languages, escaped and filling signs.
 _WORDS = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')
 
@@ -68,6 +70,9 @@ class Looks:
     zeros: dict[tuple[int, int], int] = field(default_factory=dict)
     uncounted: list[tuple[int, int]] = field(default_factory=list)
     hidden: set[int] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.percent) + len(self.month) + len(self.zeros)
 
     def note(self, place: tuple[int, int], style: int, styles: Styles) -> None:
         """Add a cell of a style."""
@@ -172,7 +177,7 @@ def styles_of(formats: Sequence[str], recount: bool = False) -> Styles:
 
     Examples
     --------
-    >>> found = styles_of(["General", "0.0%", r"yyyy\-mm", "00000"])
+    >>> found = styles_of(["General", "0.0%", r"yyyy\-mm", "00000", r"000\-000"])
     >>> sorted(found.percent), sorted(found.month), found.zeros
     ([1], [2], {3: 5})
     """
@@ -180,7 +185,7 @@ def styles_of(formats: Sequence[str], recount: bool = False) -> Styles:
     return Styles(
         percent=frozenset(at for at, code in enumerate(plain) if "%" in code),
         month=frozenset(at for at, code in enumerate(plain) if _is_month(code)),
-        zeros={at: len(code) for at, code in enumerate(plain) if len(code) > 1 and not code.strip("0")},
+        zeros={at: len(found[1]) for at, code in enumerate(formats) if (found := _ZEROS.fullmatch(code.split(";")[0]))},
         recount=recount,
     )
 
@@ -230,13 +235,13 @@ def as_months(cells: Cells, rows: Sequence[bool]) -> Cells:
     --------
     >>> as_months(Cells.of(["2024-03-01", "2024-04-01"]), [True, True]).distinct
     ['2024-03', '2024-04']
-    >>> as_months(Cells.of(["2024-03-01", "2024-04-17"]), [True, True]).distinct
-    ['2024-03-01', '2024-04-17']
+    >>> as_months(Cells.of(["2024-03-01", "2024-04-17", "Vet ej"]), [True, True, True]).distinct
+    ['2024-03-01', '2024-04-17', 'Vet ej']
     """
     shown = {cells.distinct[place] for place, is_shown in zip(cells.position, rows, strict=True) if is_shown}
-    if any(_first_of_month(text) is None for text in shown if text):
+    if any(day != day.replace(day=1, hour=0, minute=0, second=0) for day in map(_moment, shown) if day is not None):
         return cells
-    return _with(cells, rows, lambda text: _first_of_month(text) or text)
+    return _with(cells, rows, lambda text: f"{day:%Y-%m}" if (day := _moment(text)) else text)
 
 
 def _with(cells: Cells, rows: Sequence[bool], written: Callable[[str], str]) -> Cells:
@@ -253,10 +258,9 @@ def _percent(text: str) -> str:
         return text
 
 
-def _first_of_month(text: str) -> str | None:
-    """Return the month of a date that is the first day of one, or None."""
+def _moment(text: str) -> dt.datetime | None:
+    """Return the date that a text is, or None."""
     try:
-        day = dt.datetime.fromisoformat(text)
+        return dt.datetime.fromisoformat(text)
     except ValueError:
         return None
-    return f"{day:%Y-%m}" if day == dt.datetime(day.year, day.month, 1) else None

@@ -170,7 +170,7 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
         return []
     own = {spelling for name in mapping.tables for spelling in mapping.columns(name)}
     header = find_header(grid, own)
-    if _is_unfit(grid, header, own, findings):
+    if _is_unfit(grid, header, mapping, findings):
         # One cause, which is told: whatever else would be said of its columns and codes follows from it.
         return _refuse(grid, header, findings, unread)
     entries = mapping.entries(grid.file, grid.sheet)
@@ -197,13 +197,13 @@ def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding]
     return _bind(source, entries, findings, unread)
 
 
-def _is_unfit(grid: Grid, header: Header | None, own: set[str], findings: list[Finding]) -> bool:
+def _is_unfit(grid: Grid, header: Header | None, mapping: Mapping, findings: list[Finding]) -> bool:
     """Say whether nothing of a sheet can be read, in a wrong encoding or with columns as rows, which is a finding."""
     if grid.spoilt or grid.helper or header is None:
         return grid.spoilt
     if any(is_mojibake(name) or is_old_encoding(name) for name in header.names):
         findings.append(Finding("wrong-encoding", file=grid.file, sheet=grid.sheet))
-    elif is_turned(grid, header, own):
+    elif not mapping.leaves_out(grid.file, grid.sheet) and is_turned(grid, header):
         findings.append(Finding("turned-table", file=grid.file, sheet=grid.sheet))
     else:
         return False

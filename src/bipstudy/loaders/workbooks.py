@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import IO, Any
 
 from bipstudy.loaders import beside, biff, opendocument, sheet_xml
 from bipstudy.loaders.grids import Grid, grid_beside
@@ -23,6 +23,7 @@ from bipstudy.texts import text_forms
 MAX_UNPACKED = 4 * 2**30
 MAX_CELLS = 400_000_000
 _MAX_MERGED_ROWS = 100_000
+_MAX_STYLES = 16 * 2**20
 _HELPERS = frozenset({"instruktion", "instruktioner", "instructions", "las mig", "readme", "koder", "codes"})
 # Names of the zone of moments that say no place.
 _UTC = frozenset({"UTC", "Etc/UTC", "GMT", "Z", "+00:00"})
@@ -91,8 +92,8 @@ def read_ods(name: str, archive: zipfile.ZipFile, findings: list[Finding]) -> li
         if "META-INF/manifest.xml" in archive.namelist() and opendocument.archive_is_locked(archive):
             findings.append(Finding("locked-file", file=name))
             return []
-        with archive.open(info) as part:
-            for sheet, hidden, rows, merged, looks in opendocument.read_sheets(part, written):
+        with archive.open(info) as part, _styles(archive) as styles:
+            for sheet, hidden, rows, merged, looks in opendocument.read_sheets(part, written, styles):
                 if rows:
                     grid = _grid(name, sheet, rows, merged, hidden)
                     grids.append(_as_shown(grid, looks))
@@ -107,6 +108,17 @@ def read_ods(name: str, archive: zipfile.ZipFile, findings: list[Finding]) -> li
     if not grids:
         findings.append(Finding("empty-file", file=name))
     return grids + grid_beside(name, others)
+
+
+@contextmanager
+def _styles(archive: zipfile.ZipFile) -> Iterator[IO[bytes] | None]:
+    """Open the part of an OpenDocument spreadsheet that holds its styles; None where there is none, or a huge one."""
+    name = "styles.xml"
+    if name not in archive.namelist() or archive.getinfo(name).file_size > _MAX_STYLES:
+        yield None
+        return
+    with archive.open(name) as part:
+        yield part
 
 
 def read_parquet(name: str, content: bytes, findings: list[Finding]) -> list[Grid]:

@@ -283,9 +283,11 @@ def _plain_dtypes(columns: pd.DataFrame) -> pd.DataFrame:
             changed[name] = column.astype(np.int64)
         elif pd.api.types.is_extension_array_dtype(column.dtype) and pd.api.types.is_float_dtype(column.dtype):
             changed[name] = column.astype(np.float64)
-        elif pd.api.types.is_string_dtype(column.dtype):
+        elif isinstance(column.dtype, pd.StringDtype):
             codes, levels = pd.factorize(column, sort=True)
             changed[name] = pd.Categorical.from_codes(codes, levels.astype(object))
+        elif pd.api.types.is_string_dtype(column.dtype):
+            changed[name] = pd.Categorical(column.astype(object))
     if not changed:
         return columns
     # The other columns are shared and not copied: nobody writes to them.
