@@ -5,7 +5,7 @@
 ``checks``: every contender does the same checks on measurements, the 23 columns of the canonical table: type, missing
 values, codes, bounds, the key, and the reference to the participants; each must name every failing row. ``rules``:
 every rule of ours, the slowest first. ``memory``: the peak of a whole validation. ``csv``, ``xlsx``: to read the same
-table from a file. Each contender runs in a process of its own, with as many threads as it is given; the least of some
+table from a file, a csv also in turn with the fastest. Each contender runs in a process of its own, with as many threads as it is given; the least of some
 runs counts, by the clock (wall) and in seconds of processor (cpu). Who is not installed is left out. Prints a
 line of JSON for each result.
 """
@@ -332,7 +332,26 @@ def write_csv(folder: str, encoding: str) -> float:
 
 
 def read_csv(path: str, name: str, encoding: str, repeats: int) -> dict[str, Any]:
-    """Time one reader of a Swedish csv; ids stay text, and numbers and dates are read as such."""
+    """Time one reader of a Swedish csv."""
+    return best(csv_reader(path, name, encoding), repeats)[0]
+
+
+def read_csv_in_turn(path: str, encoding: str, rounds: int = 7) -> dict[str, Any]:
+    """Time ours and pyarrow in turn, so that a machine that slows down does so for both; return the least of each."""
+    readers = {name: csv_reader(path, name, encoding) for name in ("pyarrow", "ours")}
+    seconds: dict[str, list[dict[str, float]]] = {name: [] for name in readers}
+    for _ in range(rounds):
+        for name, work in readers.items():
+            seconds[name].append(best(work, 1)[0])
+    least = {
+        name: {kind: min(each[kind] for each in runs) for kind in ("wall", "cpu")} for name, runs in seconds.items()
+    }
+    times = {kind: round(least["ours"][kind] / least["pyarrow"][kind], 2) for kind in ("wall", "cpu")}
+    return {**least, "times": times}
+
+
+def csv_reader(path: str, name: str, encoding: str) -> Callable[[], Any]:
+    """Return what reads a Swedish csv; ids stay text, and numbers and dates are read as such."""
     utf8 = encoding == "utf-8"
     text = {"participant_id": str}
     if name == "pandas":
@@ -359,7 +378,7 @@ def read_csv(path: str, name: str, encoding: str, repeats: int) -> dict[str, Any
         work = lambda: pc.read_csv(path, pc.ReadOptions(encoding=encoding), cut, kinds)  # noqa: E731
     else:
         work = lambda: load_submission(path)  # noqa: E731
-    return best(work, repeats)[0]
+    return work
 
 
 def write_xlsx(folder: str) -> float:
@@ -439,6 +458,8 @@ def measure_reading(folder: str, about: dict[str, int], options: argparse.Namesp
         for name in ("pandas", "polars", "duckdb", "pyarrow", "ours"):
             if name == "ours" or _has(name):
                 _say(job="csv", **about, reader=name, **alone(threads, read_csv, path, name, encoding, repeats))
+        if _has("pyarrow"):
+            _say(job="csv", **about, in_turn=alone(threads, read_csv_in_turn, path, encoding))
     if "xlsx" in options.jobs:
         _say(job="xlsx", **about, mb=alone(threads, write_xlsx, folder))
         path = str(Path(folder, "measurements.xlsx"))
