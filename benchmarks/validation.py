@@ -5,9 +5,9 @@
 ``checks``: every contender does the same checks on measurements, the 23 columns of the canonical table: type, missing
 values, codes, bounds, the key, and the reference to the participants; each must name every failing row. ``rules``:
 every rule of ours, the slowest first. ``memory``: the peak of a whole validation. ``csv``, ``xlsx``: to read the same
-table from a file, a csv also in turn with the fastest. Each contender runs in a process of its own, with as many threads as it is given; the least of some
-runs counts, by the clock (wall) and in seconds of processor (cpu). Who is not installed is left out. Prints a
-line of JSON for each result.
+table from a file, a csv also in turn with the fastest. Each contender runs in a process of its own, with as many
+threads as it is given; the least of some runs counts, by the clock (wall) and in seconds of processor (cpu). Who is not
+installed is left out. Prints a line of JSON for each result.
 """
 
 from __future__ import annotations
