@@ -62,6 +62,7 @@ FILES = {
     "no such day": changed(122, "-05;", "-31;"),
     "row below the names": [HEADER, *body()[:1], "O;D;T;R;F;H;B;S;j;s", *body()[1:]],
     "second row of names": [HEADER, "O;D;T;R;F;H;B;S;j;s", *body()],
+    "cut between return and feed": [HEADER, *body()],
     "only numbers": ["Deltagare;Tillfälle;job_search", *(f"{1000 + at};{at % 4};{at % 6}" for at in range(150))],
 }
 
@@ -74,11 +75,16 @@ def everything(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "ending"), [*((name, "\n") for name in FILES), ("plain", "\r\n"), ("plain", "\r"), ("total", "\r\n")]
-)
+    ("name", "ending"),
+    [
+        *((name, "\r\n" if name.startswith("cut") else "\n") for name in FILES),
+        ("plain", "\r\n"), ("plain", "\r"), ("total", "\r\n"),
+    ],
+)  # fmt: skip
 def test_read_by_column_as_row_by_row(tmp_path, monkeypatch, name, ending):
     path = tmp_path / "measurements.csv"
-    path.write_bytes(ending.join(FILES[name]).encode() + (b"" if name == "total" else ending.encode()))
+    last = {"total": "", "cut between return and feed": "\r"}.get(name, ending)
+    path.write_bytes((ending.join(FILES[name]) + last).encode())
     monkeypatch.setattr(columns, "SMALL", 10**9)
     by_row = everything(path)
     monkeypatch.setattr(columns, "SMALL", 0)

@@ -89,7 +89,7 @@ def _by_column(name: str, text: Text, encoding: str | None, findings: list[Findi
     # A text that stands on many rows is looked at once.
     spoilt = _is_spoilt(name, text, "\n".join(lines.said), encoding, findings)
     last = skipped + len(lines)
-    if text.encoded[-1:] != b"\n":
+    if text.encoded[-1:] not in (b"\n", b"\r"):
         findings.append(Finding("unfinished-last-line", file=name, row=last))
     return Grid(file=name, sheet=None, rows=lines, numbers=range(skipped + 1, last + 1), ragged=True, spoilt=spoilt)
 

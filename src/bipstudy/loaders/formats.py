@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from bipstudy.loaders.columns import SMALL
+from bipstudy.loaders import columns
 from bipstudy.loaders.delimited import read_delimited
 from bipstudy.loaders.grids import Reading, SourceFile
 from bipstudy.loaders.statistics import read_statistics
@@ -96,7 +96,7 @@ def _content(name: str, path: Path, beside: Executor) -> tuple[bytes | memoryvie
         size = os.fstat(file.fileno()).st_size
         start = file.read(_START)
         file.seek(0)
-        if size < SMALL or _kind(name, start) != "text":
+        if size < columns.SMALL or _kind(name, start) != "text":
             content: bytes | memoryview = file.read()
             beside.submit(digest.update, content)
         else:
