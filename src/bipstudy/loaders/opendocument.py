@@ -162,7 +162,7 @@ def _add_row(
     times = _times(element, "number-rows-repeated")
     if (cells and times * len(cells) > _MAX_CELLS) or (not cells and times > 1_048_576):
         raise TooLargeError
-    if len(looks) + times * len(row) > _MAX_LOOKS:
+    if looks.styled + times * row.styled > _MAX_LOOKS:
         raise TooLargeError
     if cells and element.get(f"{_TABLE}visibility") in {"collapse", "filter"}:
         looks.hidden |= set(range(len(rows), len(rows) + times))

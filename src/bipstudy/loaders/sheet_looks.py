@@ -71,7 +71,9 @@ class Looks:
     uncounted: list[tuple[int, int]] = field(default_factory=list)
     hidden: set[int] = field(default_factory=set)
 
-    def __len__(self) -> int:
+    @property
+    def styled(self) -> int:
+        """How many cells are shown as percent, as a month or with zeros."""
         return len(self.percent) + len(self.month) + len(self.zeros)
 
     def note(self, place: tuple[int, int], style: int, styles: Styles) -> None:
