@@ -265,6 +265,29 @@ def test_shares_that_excel_shows_as_percent(tmp_path: Path, shown: str) -> None:
     assert loaded.findings == []
 
 
+def test_typed_numbers_and_text_in_decimal_comma_are_one_column_to_who_sees_it(tmp_path: Path) -> None:
+    made = book(tmp_path)
+    made["Deltagare"].cell(1, 9, "Andel i arbete eller studier 5 år")
+    for row, share in ((2, 0.35), (3, "0,625"), (4, "12,5 %")):
+        made["Deltagare"].cell(row, 9, share)
+    outcomes(made, [0.575, "62,5", "37,5 %"], "0.0%")
+    made.save(tmp_path / "bok.xlsx")
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    assert loaded.tables["participants"]["work_or_study_share_5y"].tolist() == [0.35, 0.625, 0.125]
+    assert loaded.tables["outcomes"]["extent_percent"].tolist() == [57.5, 62.5, 37.5]
+    assert loaded.findings == []
+
+
+def test_text_in_both_decimal_marks_is_refused_beside_typed_numbers(tmp_path: Path) -> None:
+    made = book(tmp_path)
+    outcomes(made, [57.5, "62,5", "37.5"], "General")
+    made.save(tmp_path / "bok.xlsx")
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    assert [(each.code, each.column, each.count) for each in loaded.findings] == [
+        ("mixed-decimal-marks", "Omfattning i procent", 3)
+    ]
+
+
 def test_answers_that_are_shown_as_percent_by_mistake_are_answers(tmp_path: Path) -> None:
     made = book(tmp_path)
     before = bip.load_submission(delivery(tmp_path / "right"))

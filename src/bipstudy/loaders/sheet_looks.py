@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
-from bipstudy.loaders.cells import Cells
+from bipstudy.loaders.cells import Cells, cell_text
 
 # What stands in a cell of which nobody knows the value, as the error of a formula.
 NOT_COUNTED = "#BERÄKNA!"
@@ -27,6 +27,8 @@ _HIDDEN = re.compile(rb'\shidden="(?:1|true)"')
 _ZEROS = re.compile(r"(?:\[\w+\])?(0{2,})")
 # What is no part of a date in the way it is shown: quoted words, colours and languages, escaped and filling signs.
 _WORDS = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')
+# A number or percentage written as text, and its decimal mark.
+_DECIMAL = re.compile(r"\s*[-+−]?\d+([.,])\d+\s*%?\s*")
 
 
 @dataclass(frozen=True)
@@ -205,15 +207,42 @@ def _name(element: ElementTree.Element) -> str:
     return element.tag.rsplit("}", 1)[-1]
 
 
-def as_percent(cells: Cells, rows: Sequence[bool]) -> Cells:
-    """Return a column with the numbers of some rows written as they are shown, in percent.
+def as_numbers(values: Sequence[object], percent: Sequence[bool]) -> Cells:
+    """Return a column of numbers as a person sees it.
+
+    A share that is shown in percent is written so. A number with decimals has the decimal mark of those that stand as
+    text in the same column, since that is how the program shows it to who wrote them; else a point.
+
+    Parameters
+    ----------
+    values : sequence of object
+        Cells as the format gives them.
+    percent : sequence of bool
+        Which of them are shown in percent.
 
     Examples
     --------
-    >>> as_percent(Cells.of([0.575, 0.5]), [True, False]).distinct
+    >>> as_numbers([0.575, 0.5], [True, False]).distinct
     ['57.5 %', '0.5']
+    >>> as_numbers([0.575, 37.5, "20,5"], [True, False, False]).distinct
+    ['57,5 %', '37,5', '20,5']
+    >>> as_numbers([37.5, "20,5", "1.500"], [False] * 3).distinct
+    ['37.5', '20,5', '1.500']
     """
-    return _with(cells, rows, _percent)
+    marks = {found[1] for text in values if isinstance(text, str) and (found := _DECIMAL.fullmatch(text))}
+    return Cells.of(
+        [
+            text.replace(".", ",") if marks == {","} and not isinstance(value, str) else text
+            for value, text in zip(values, map(_number, values, percent), strict=True)
+        ]
+    )
+
+
+def _number(value: object, is_percent: bool) -> str:
+    """Return a raw cell as text, a number in percent where it is shown so."""
+    if is_percent and isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+        return f"{round(value * 100, 10):.12g} %"
+    return cell_text(value)
 
 
 def with_zeros(cells: Cells, digits: Sequence[int]) -> Cells:
@@ -250,14 +279,6 @@ def _with(cells: Cells, rows: Sequence[bool], written: Callable[[str], str]) -> 
     """Return a column with the text of some rows written in another way."""
     texts = [cells.distinct[place] for place in cells.position]
     return Cells.of([written(text) if chosen else text for text, chosen in zip(texts, rows, strict=True)])
-
-
-def _percent(text: str) -> str:
-    """Return a share as percent, and what is no number as it is."""
-    try:
-        return f"{round(float(text) * 100, 10):.12g} %"
-    except ValueError:
-        return text
 
 
 def _moment(text: str) -> dt.datetime | None:

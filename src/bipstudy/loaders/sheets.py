@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -26,7 +26,7 @@ from bipstudy.loaders.recognition import (
     names_items,
     other_questionnaire,
 )
-from bipstudy.loaders.sheet_looks import as_months, as_percent, with_zeros
+from bipstudy.loaders.sheet_looks import as_months, as_numbers, with_zeros
 from bipstudy.loaders.sheet_notes import note_merged, note_rows, note_unused
 from bipstudy.loaders.unread import left_out, letters, loose, texts, untyped
 from bipstudy.schema import Finding
@@ -137,11 +137,22 @@ class Source:
         if kind == "id" and self.grid.zeros:
             digits = [self.grid.zeros.get((row, position), 0) for row in self.body.at.tolist()]
             return with_zeros(cells, digits) if any(digits) else cells
-        written = {"number": (self.grid.percent, as_percent), "date": (self.grid.month, as_months)}
-        shown, write = written.get(kind or "", ({}, as_percent))
-        if position not in shown:
-            return cells
-        return write(cells, [row in shown[position] for row in self.body.at.tolist()])
+        if kind == "date" and position in self.grid.month:
+            return as_months(cells, self._among(self.grid.month[position]))
+        percent = self.grid.percent.get(position, frozenset())
+        typed = self.grid.sheet is not None
+        if kind == "number" and typed and (percent or any("," in text for text in cells.distinct)):
+            return as_numbers(self._raw(position), self._among(percent))
+        return cells
+
+    def _among(self, chosen: Collection[int]) -> list[bool]:
+        """Say of each row of data whether it is one of some rows of the grid."""
+        return [row in chosen for row in self.body.at.tolist()]
+
+    def _raw(self, position: int) -> list[object]:
+        """Return the cells of a column as the format gives them."""
+        rows = map(self.grid.rows.__getitem__, self.body.at.tolist())
+        return [row[position] if position < len(row) else "" for row in rows]
 
 
 def recognise(grid: Grid, mapping: Mapping, alone: bool, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
