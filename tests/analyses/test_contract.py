@@ -293,7 +293,8 @@ def test_a_primary_estimate_that_could_not_be_made_is_never_silent() -> None:
         missing = result.primary()["estimate"].isna()
         assert missing.any(), name
         notes = result.notes_in("en")
-        assert any(note.startswith(f"{missing.sum()} primary and ") for note in notes), name
+        said = f"Estimates that could not be made from these data: primary {missing.sum()}, secondary "
+        assert any(note.startswith(said) for note in notes), name
         # The model's own words, and that they are its own.
         assert any("In its own words: " in note and len(note) > 60 for note in notes), name
 

@@ -206,7 +206,7 @@ def test_failing_tests_fail_the_certificate(few, small_checkout, monkeypatch):
     assert given.rows["ok"].all()
     assert not given.ok
     assert "tests/models/test_linear.py" in given.failing()
-    assert "tests/models/test_linear.py: 1 tests passed, 1 failed, 0 were skipped." in given.to_html()
+    assert "tests/models/test_linear.py: tests passed 1, failed 1, skipped 0." in given.to_html()
 
 
 def test_outside_a_checkout_the_tests_are_said_not_to_have_run(few, monkeypatch):

@@ -150,7 +150,7 @@ def test_a_submission_that_falls_short_leaves_the_pool_untouched(pool, tmp_path)
     pool.add(loaded, Verdict())
     before = snapshot(pool.path)
     report = Verdict(ok=False, findings=pd.DataFrame({"severity": ["error", "error", "note"]}))
-    with pytest.raises(DataError, match="2 errors") as caught:
+    with pytest.raises(DataError, match="Errors: 2") as caught:
         pool.add(submission(tmp_path / "b", tables("B")), report)
     assert caught.value.report is report
     assert snapshot(pool.path) == before
