@@ -5,6 +5,7 @@ import string
 from pathlib import Path
 
 import pytest
+import yaml
 
 import bipstudy
 from bipstudy.texts import LANGUAGES, BipstudyError, DataError, catalogue, default_language, text
@@ -23,6 +24,11 @@ def test_every_sentence_has_both_languages_and_the_same_placeholders(part):
         assert set(forms) == set(LANGUAGES), key
         assert all(isinstance(form, str) and form.strip() for form in forms.values()), key
         assert placeholders(forms["sv"]) == placeholders(forms["en"]), key
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_sentences_are_the_same_where_yaml_has_no_compiled_reader(part):
+    assert yaml.load((SOURCE / "texts" / f"{part}.yaml").read_text(encoding="utf-8"), yaml.SafeLoader) == catalogue(part)
 
 
 def test_every_sentence_that_the_code_names_exists():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bipstudy.validation.findings import Report
 
 _HEADS = {
-    "severity": ("severity_column", 12),
+    "severity": ("severity_column", 18),
     "status": ("status_column", 14),
     "file": ("file_column", 28),
     "sheet": ("sheet_column", 18),
