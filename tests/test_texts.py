@@ -28,7 +28,9 @@ def test_every_sentence_has_both_languages_and_the_same_placeholders(part):
 
 @pytest.mark.parametrize("part", PARTS)
 def test_sentences_are_the_same_where_yaml_has_no_compiled_reader(part):
-    assert yaml.load((SOURCE / "texts" / f"{part}.yaml").read_text(encoding="utf-8"), yaml.SafeLoader) == catalogue(part)
+    assert yaml.load((SOURCE / "texts" / f"{part}.yaml").read_text(encoding="utf-8"), yaml.SafeLoader) == catalogue(
+        part
+    )
 
 
 def test_every_sentence_that_the_code_names_exists():

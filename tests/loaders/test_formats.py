@@ -160,6 +160,36 @@ def test_labels_of_values_are_understood_as_values(tmp_path, ending):
     assert submission.provenance["participants"]["row"].tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("ending", ["sav", "dta"])
+def test_numbers_that_a_program_gave_to_text_are_read_by_their_labels(tmp_path, ending):
+    """AUTORECODE of SPSS and encode of Stata number each text in the order of the alphabet, ids and answers too."""
+    frames = {name: frame for name, frame in known_to_the_day().items() if name in {"participants", "measurements"}}
+    for name, frame in frames.items():
+        rows = texts(name, frame, Style(decimal="."))
+        content, labels, meanings = {}, {}, {}
+        for at, column in enumerate(rows[0]):
+            said = sorted({row[at] for row in rows[1:]} - {""})
+            number = {text: float(place + 1) for place, text in enumerate(said)}
+            if said:
+                content[f"v{at}"] = [number.get(row[at]) for row in rows[1:]]
+                labels[f"v{at}"], meanings[f"v{at}"] = column, {int(each): text for text, each in number.items()}
+        writer = pyreadstat.write_sav if ending == "sav" else pyreadstat.write_dta
+        path = tmp_path / f"{name}.{ending}"
+        writer(pd.DataFrame(content, dtype=float), path, column_labels=labels, variable_value_labels=meanings)
+    submission = bip.load_submission(tmp_path)
+    assert submission.findings == []
+    assert submission.hash == schema.content_hash(frames)
+
+
+def test_a_label_that_contradicts_the_code_of_an_answer_is_told(tmp_path):
+    frames = {name: frame for name, frame in known_to_the_day().items() if name in {"participants", "measurements"}}
+    folder = statistics(tmp_path / "in", "sav", frames, labels={"cooperation": {1: "5 Stämmer helt", 3: "3 Varken"}})
+    answers = frames["measurements"]["cooperation"].tolist()
+    found = [(each.code, each.column, each.row) for each in bip.load_submission(folder).findings]
+    assert found == [("not-a-whole-number", "cooperation", row) for row, answer in enumerate(answers, 1) if answer == 1]
+    assert found
+
+
 def test_codes_that_spss_declares_as_missing_keep_their_reason(tmp_path):
     frames = {name: frame for name, frame in known_to_the_day().items() if name in {"participants", "measurements"}}
     frames["measurements"].loc[3, "cooperation"] = None

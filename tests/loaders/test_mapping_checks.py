@@ -67,3 +67,22 @@ def test_an_entry_for_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert [(each.table, each.values["name"]) for each in findings if each.code == "mapping-file-unused"] == [
         ("caseworkers", "kleinter.csv")
     ]
+
+
+def test_an_entry_for_one_file_says_nothing_of_another(tmp_path: Path) -> None:
+    """North writes codes, the month first, and 9 where nobody knows; south uses the template."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    heads = "Organisation;Deltagare;Mättillfälle;Vem som svarar;Status;Besvarat den;Samarbetsförmåga\n"
+    (folder / "nord.csv").write_text(heads + "A;n1;1;K;answered;3/4/2024;9\n", "utf-8")
+    (folder / "syd 2024.csv").write_text(heads + "A;s1;1;Deltagare;answered;2024-03-04;9\n", "utf-8")
+    path = tmp_path / "mapping.yaml"
+    entry = 'date_format: M/D/ÅÅÅÅ, missing: {"9": dont_know}, values: {respondent: {"K": participant}}'
+    path.write_text(f"tables: {{measurements: [{{file: nord.csv, {entry}}}]}}", "utf-8")
+    found = bip.load_submission(folder, mapping=path).tables["measurements"].set_index("participant_id")
+    assert found["cooperation"].isna().to_dict() == {"n1": True, "s1": False}
+    assert found["answered_on"].astype(str).tolist() == ["2024-03-04"] * 2
+    # With a star an entry holds for every file of such a name.
+    path.write_text(f'tables: {{measurements: [{{file: "s*d *.csv", {entry}}}]}}', "utf-8")
+    found = bip.load_submission(folder, mapping=path).tables["measurements"].set_index("participant_id")
+    assert found["cooperation"].isna().to_dict() == {"n1": False, "s1": True}

@@ -104,6 +104,14 @@ def test_a_file_named_after_the_wrong_table_gives_one_finding(tmp_path):
     assert "Utfall" in everything(submission.findings)
 
 
+def test_forms_in_a_file_named_after_who_answered_are_forms(tmp_path):
+    folder = write(tmp_path)
+    (folder / "Formulär.csv").rename(folder / "Svar handläggare.csv")
+    submission = bip.load_submission(folder)
+    assert [(each.code, each.table) for each in submission.findings] == [("wrong-table-name", "measurements")]
+    assert submission.hash == schema.content_hash(tables())
+
+
 OTHERS = [
     ("Indikatorenkät 2024.csv", [["Fråga 1", "Fråga 2"], ["1", "2"]], "NNS"),
     ("svar.csv", [["Indikatorer för finansiell samordning"], ["", ""], ["Fråga 1", "Fråga 2"], ["1", "2"]], "NNS"),

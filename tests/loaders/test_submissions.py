@@ -1,17 +1,20 @@
 """Workbooks, mappings, and what the loader fills in where the files leave it out."""
 
 import datetime as dt
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 from deliveries import ORGANISATION, Style, csv_bytes, everything, rewrite, tables, texts, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import bipstudy as bip
 from bipstudy import schema
 from bipstudy.loaders import read_mapping
 from bipstudy.loaders.names import column_names, key, table_by_name
-from bipstudy.loaders.occasions import assign_occasions
+from bipstudy.loaders.occasions import assign_occasions, join_occasions
 from bipstudy.schema.template import write_template
 from bipstudy.texts import BipstudyError
 
@@ -175,12 +178,71 @@ def test_occasions_do_not_depend_on_the_order_of_rows():
     shuffled = forms.sample(frac=1, random_state=2)
     pd.testing.assert_series_equal(assign_occasions(shuffled).sort_index(), numbers)
     for _, group in forms.assign(number=numbers).groupby("participant_id"):
-        # From 1 without a gap, in the order of dates, each respondent once, at most 45 days apart.
+        # From 1 without a gap, in the order of dates, each respondent on one day, at most 45 days apart.
         assert sorted(group["number"].unique()) == list(range(1, group["number"].max() + 1))
-        assert group.sort_values(["answered_on", "number"])["number"].is_monotonic_increasing
-        assert not group.duplicated(["number", "respondent"]).any()
+        assert group.groupby("number")["answered_on"].max().is_monotonic_increasing
+        assert not group.drop_duplicates(["respondent", "answered_on"]).duplicated(["number", "respondent"]).any()
         spread = group.groupby("number")["answered_on"].agg(lambda dates: (dates.max() - dates.min()).days)
         assert spread.max() <= 45
+
+
+def _fewest_days(mine, other, window):
+    """Return the fewest half days, every way to pair two sequences in their order tried."""
+    return min(
+        2 * sum(abs(mine[at] - other[to]) for at, to in zip(left, right, strict=True))
+        + window * (len(mine) + len(other) - 2 * pairs)
+        for pairs in range(min(len(mine), len(other)) + 1)
+        for left in combinations(range(len(mine)), pairs)
+        for right in combinations(range(len(other)), pairs)
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sets(st.integers(0, 200), max_size=4),
+    st.sets(st.integers(0, 200), max_size=4),
+    st.sampled_from([9, 45]),
+    st.randoms(use_true_random=False),
+)
+def test_forms_are_paired_over_the_fewest_days(mine, other, window, order):
+    said = [("participant", day) for day in mine] + [("caseworker", day) for day in other]
+    order.shuffle(said)
+    forms = pd.DataFrame(said, columns=["respondent", "day"]).astype({"day": "int64"})
+    forms["answered_on"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(forms["day"], unit="D")
+    forms = forms.assign(organisation_id="A", participant_id="1")
+    forms["number"] = assign_occasions(forms, window)
+    days = forms.groupby("number")["day"].agg(["min", "max", "size"])
+    cost = int((2 * (days["max"] - days["min"])).where(days["size"] == 2, window).sum())
+    assert cost == _fewest_days(sorted(mine), sorted(other), window)
+    assert not forms.duplicated(["number", "respondent"]).any()
+    for _, group in forms.groupby("respondent"):
+        assert group.sort_values("day")["number"].is_monotonic_increasing
+
+
+def test_forms_far_from_all_numbered_ones_take_the_number_that_is_free():
+    """The participant did not answer at 2, and left after 3; the caseworker went on, and sent the last one twice."""
+    numbered = [("participant", 1, "2024-01-10"), ("participant", 3, "2024-07-10"), ("participant", 4, "2024-10-10")]
+    dated = ["2024-01-12", "2024-04-11", "2024-07-09", "2025-01-08", "2025-01-08", "2024-08-25", None]
+    forms = pd.DataFrame(numbered, columns=["respondent", "occasion", "answered_on"])
+    forms = pd.concat([forms, pd.DataFrame({"respondent": "caseworker", "answered_on": dated})], ignore_index=True)
+    forms = forms.assign(organisation_id="A", participant_id="1", answered_on=pd.to_datetime(forms["answered_on"]))
+    joined = join_occasions(forms, forms["respondent"].eq("caseworker").to_numpy())
+    # Between 3 and 4 no number is free.
+    expected = pd.Series([1, 3, 4, 1, 2, 3, 5, 5, None, None], dtype="Int64")
+    pd.testing.assert_series_equal(joined, expected, check_names=False)
+    order = np.random.default_rng(1).permutation(len(forms))
+    shuffled = join_occasions(forms.iloc[order], forms["respondent"].eq("caseworker").to_numpy()[order])
+    pd.testing.assert_series_equal(shuffled.sort_index(), expected, check_names=False)
+
+
+def test_a_form_in_two_exports_without_numbers_is_told_and_not_a_new_occasion(tmp_path):
+    folder = write(tmp_path)
+    _without(folder, "measurements", "Mättillfälle")
+    (folder / "Formulär igen.csv").write_bytes((folder / "Formulär.csv").read_bytes())
+    report = bip.validate(bip.load_submission(folder))
+    told = report.findings[report.findings["code"] == "two-answers-for-one-form"]
+    assert told["row"].tolist() == list(range(2, 2 + len(tables()["measurements"])))
+    assert len(set(told["file"])) == 1
 
 
 def test_what_a_cell_says_of_a_missing_answer_becomes_a_row(tmp_path):

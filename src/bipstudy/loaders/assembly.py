@@ -244,6 +244,8 @@ def _add_missing_answers(done: Assembled, reasons: pd.DataFrame) -> None:
         return
     forms, place = done.tables["measurements"], done.provenance["measurements"]
     answered = (forms["form_status"].isna() | (forms["form_status"] == "answered")).to_numpy(dtype=bool)
+    # A form whose occasion is not known is told as such; nothing can refer to it.
+    answered &= forms["occasion"].notna().to_numpy()
     said = {item: np.flatnonzero((reasons[item] != "").to_numpy(dtype=bool) & answered) for item in reasons}
     parts = [
         pd.DataFrame({"form": rows, "item": item, "reason": reasons[item].to_numpy()[rows]})

@@ -131,7 +131,7 @@ class TableMapping:
     Attributes
     ----------
     file, sheet : str or None
-        Name of the file or sheet that holds the table.
+        Name of the file or sheet that holds the table; ``*`` stands for anything.
     columns : dict of str to str
         Name in the file, by `key`, to canonical column.
     values : dict of str to dict
@@ -164,9 +164,21 @@ class TableMapping:
         if self.file is None and self.sheet is None:
             return False
         name = Path(file).name
-        names_file = self.file is None or key(self.file) in {key(name), key(Path(name).stem), key(file)}
-        names_sheet = self.sheet is None or (sheet is not None and key(self.sheet) == key(sheet))
+        names_file = self.file is None or any(_names(self.file, each) for each in (name, Path(name).stem, file))
+        names_sheet = self.sheet is None or (sheet is not None and _names(self.sheet, sheet))
         return names_file and names_sheet
+
+
+def _names(said: str, name: str) -> bool:
+    """Say whether a name in the mapping is that of a file or sheet.
+
+    Examples
+    --------
+    >>> _names("Svar *.csv", "svar 2024-06.csv"), _names("svar.csv", "svar 2024-06.csv")
+    (True, False)
+    """
+    parts = [re.escape(loose(part)) for part in said.strip().split("*")]
+    return re.fullmatch(".*".join(parts), key(name)) is not None
 
 
 @dataclass(frozen=True)
@@ -203,10 +215,9 @@ class Mapping:
         return [(name, entry) for name, group in self.tables.items() for entry in group if entry.holds(file, sheet)]
 
     def entry(self, table: str) -> TableMapping:
-        """Return the entry of a table that names no file or sheet, else the table's only one, else an empty one."""
-        group = self.tables.get(table, ())
-        free = [entry for entry in group if entry.file is None and entry.sheet is None]
-        return free[0] if free else group[0] if len(group) == 1 else TableMapping()
+        """Return the entry of a table that names no file or sheet, else an empty one."""
+        free = (entry for entry in self.tables.get(table, ()) if entry.file is None and entry.sheet is None)
+        return next(free, TableMapping())
 
     def columns(self, table: str) -> dict[str, str]:
         """Return every name that the mapping knows for the columns of a table."""

@@ -11,10 +11,12 @@ PAIRED_WITHIN_DAYS = 45
 
 
 def assign_occasions(measurements: pd.DataFrame, window_days: int = PAIRED_WITHIN_DAYS) -> pd.Series:
-    """Return the number of each form's occasion, by date, with the forms of different respondents paired.
+    """Return the number of each form's occasion, by date, with the forms of the two respondents paired.
 
-    A form begins a new occasion if its respondent already has a form in the current one, or if it is dated more than
-    `window_days` after the occasion's first form.
+    Forms stay in the order of their dates for each respondent. Of all ways to pair them the one is taken in which the
+    days between the two forms of a pair, and half of `window_days` for each form that is left alone, are fewest: so
+    none is paired over more than `window_days`, and of two that are near, the nearer. What one respondent says twice on
+    the same day is one occasion, so that it is found as a form sent twice.
 
     Parameters
     ----------
@@ -30,22 +32,77 @@ def assign_occasions(measurements: pd.DataFrame, window_days: int = PAIRED_WITHI
     Examples
     --------
     >>> forms = pd.DataFrame({"organisation_id": "A", "participant_id": "1",
-    ...     "respondent": ["participant", "caseworker", "participant"],
-    ...     "answered_on": pd.to_datetime(["2024-01-10", "2024-01-15", "2024-02-01"])})
+    ...     "respondent": ["participant", "caseworker", "caseworker", "participant"],
+    ...     "answered_on": pd.to_datetime(["2024-01-10", "2024-03-15", "2024-04-12", "2024-04-10"])})
     >>> assign_occasions(forms).tolist()
-    [1, 1, 2]
+    [1, 2, 3, 3]
     """
     forms = _dated(measurements).dropna(subset="date")
-    forms = forms.sort_values(["organisation", "participant", "date", "respondent"], kind="stable")
-    numbers, person, number, first, seen = [], None, 0, pd.Timestamp(0), set[str]()
-    for organisation, participant, date, respondent in forms.itertuples(index=False):
-        if (organisation, participant) != person:
-            person, number, seen = (organisation, participant), 0, set()
-        if not seen or respondent in seen or (date - first).days > window_days:
-            number, first, seen = number + 1, date, set()
-        seen.add(respondent)
-        numbers.append(number)
-    return pd.Series(numbers, index=forms.index, dtype="Int64").reindex(measurements.index)
+    forms["day"] = forms["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    forms["side"] = forms["respondent"] != "participant"
+    key = ["organisation", "participant", "day", "side", "respondent"]
+    once = forms[key].drop_duplicates().sort_values(key, kind="stable", ignore_index=True)
+    once["number"] = _numbered(once, window_days)
+    numbers = forms[key].merge(once, on=key, how="left")["number"].astype("Int64").set_axis(forms.index)
+    return numbers.reindex(measurements.index)
+
+
+def _numbered(forms: pd.DataFrame, window: int) -> npt.NDArray[np.int64]:
+    """Return the number of the occasion of each form; rows ordered by participant and day.
+
+    Days more than `window` apart part a participant's forms into groups, nearly all of one form or two.
+    """
+    day, side = forms["day"].to_numpy(), forms["side"].to_numpy()
+    person = forms.groupby(["organisation", "participant"], sort=False).ngroup().to_numpy()
+    new_person = np.diff(person, prepend=-1) != 0
+    begins = np.flatnonzero(new_person | (np.diff(day, prepend=0) > window))
+    sizes = np.diff(np.append(begins, len(forms)))
+    # Within each group from 0; of two forms the second has a number of its own where one respondent gave both.
+    within = np.zeros(len(forms), dtype=np.int64)
+    two = begins[sizes == 2]
+    within[two + 1] = side[two] == side[two + 1]
+    for begin, size in zip(begins[sizes > 2].tolist(), sizes[sizes > 2].tolist(), strict=True):
+        group = slice(begin, begin + size)
+        within[group] = _paired(day[group], side[group], window)
+    before = np.cumsum([0, *(np.maximum.reduceat(within, begins) + 1)])[:-1] if len(begins) else begins
+    total = np.repeat(before, sizes) + within
+    first = np.maximum.accumulate(np.where(new_person, np.arange(len(forms)), 0))
+    return np.asarray(total - total[first] + 1, dtype=np.int64)
+
+
+def _paired(day: npt.NDArray[np.int64], side: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
+    """Return the occasion of each form of a group, from 0, by alignment of the two sequences of dates.
+
+    Costs are in half days, to stay whole (Needleman and Wunsch 1970, Journal of Molecular Biology 48:443).
+    """
+    mine, other = np.flatnonzero(~side), np.flatnonzero(side)
+    cost = np.zeros((len(mine) + 1, len(other) + 1), dtype=np.int64)
+    cost[-1] = window * np.arange(len(other), -1, -1)
+    cost[:, -1] = window * np.arange(len(mine), -1, -1)
+    for at in range(len(mine) - 1, -1, -1):
+        for to in range(len(other) - 1, -1, -1):
+            pair = cost[at + 1, to + 1] + 2 * abs(day[mine[at]] - day[other[to]])
+            cost[at, to] = min(pair, window + cost[at + 1, to], window + cost[at, to + 1])
+    found = np.zeros(len(day), dtype=np.int64)
+    at = to = number = 0
+    while at < len(mine) or to < len(other):
+        left, right = at < len(mine), to < len(other)
+        apart = 2 * abs(day[mine[at]] - day[other[to]]) if left and right else 0
+        if left and right and cost[at, to] == cost[at + 1, to + 1] + apart:
+            found[mine[at]] = found[other[to]] = number
+            at, to = at + 1, to + 1
+        else:
+            alone = left and cost[at, to] == cost[at + 1, to] + window
+            besides = right and cost[at, to] == cost[at, to + 1] + window
+            # Either may be left alone here: the earlier one comes first.
+            if alone and not (besides and day[other[to]] < day[mine[at]]):
+                found[mine[at]] = number
+                at += 1
+            else:
+                found[other[to]] = number
+                to += 1
+        number += 1
+    return found
 
 
 def join_occasions(
@@ -55,7 +112,8 @@ def join_occasions(
 
     A form without a number joins the nearest occasion of the participant whose form of another respondent is dated
     within `window_days`; the closest pairs are joined first, the earlier occasion where two are as close, and no
-    occasion gets two forms of one respondent.
+    occasion gets forms of one respondent of two days. Where nothing with a number is near, forms are paired as by
+    `assign_occasions` and take the number that is left free between the occasions before and after, if one is.
 
     Parameters
     ----------
@@ -68,7 +126,7 @@ def join_occasions(
     Returns
     -------
     Series of Int64
-        With the index of `measurements`; missing where no occasion is near.
+        With the index of `measurements`; missing where a form has no date, or no occasion fits.
 
     Examples
     --------
@@ -80,13 +138,17 @@ def join_occasions(
     """
     forms = _dated(measurements).reset_index(drop=True)
     forms["occasion"] = measurements["occasion"].astype("Int64").array
-    forms["row"] = np.arange(len(forms))
     person = ["organisation", "participant"]
     known = forms[~unnumbered & forms["occasion"].notna().to_numpy() & forms["date"].notna().to_numpy()]
-    pairs = forms[unnumbered].drop(columns="occasion").merge(known, on=person, suffixes=("", "_known"))
+    # What one respondent says twice on the same day is one form, so that it is found as sent twice.
+    key = [*person, "date", "respondent"]
+    once = forms.loc[unnumbered & forms["date"].notna().to_numpy(), key].drop_duplicates(ignore_index=True)
+    once["row"] = once.index
+    pairs = once.merge(known, on=person, suffixes=("", "_known"))
     pairs["days"] = (pairs["date"] - pairs["date_known"]).abs().dt.days
-    pairs = pairs[(pairs["respondent"] != pairs["respondent_known"]) & (pairs["days"] <= window_days)]
-    pairs = pairs.sort_values(["days", *person, "occasion", "date", "row"], kind="stable")
+    near = pairs[pairs["days"] <= window_days]
+    pairs = near[near["respondent"] != near["respondent_known"]]
+    pairs = pairs.sort_values(["days", *person, "occasion", "date", "respondent"], kind="stable")
     taken = set(known[[*person, "occasion", "respondent"]].itertuples(index=False, name=None))
     numbers: dict[int, int] = {}
     for pair in pairs.itertuples(index=False):
@@ -94,8 +156,32 @@ def join_occasions(
         if pair.row not in numbers and place not in taken:
             taken.add(place)
             numbers[pair.row] = pair.occasion
-    joined = forms["occasion"].where(~unnumbered, forms["row"].map(numbers).astype("Int64"))
-    return joined.set_axis(measurements.index)
+    numbers |= _fitted(once[~once["row"].isin(near["row"])], known, window_days)
+    once["number"] = once["row"].map(numbers).astype("Int64")
+    found = forms[key].merge(once, on=key, how="left")["number"]
+    return forms["occasion"].where(~unnumbered, found).set_axis(measurements.index)
+
+
+def _fitted(forms: pd.DataFrame, known: pd.DataFrame, window: int) -> dict[int, int]:
+    """Return, by row, the number of forms that are far from all numbered ones, where the order leaves one free."""
+    person = ["organisation", "participant"]
+    dated = known.groupby([*person, "occasion"])["date"].max().reset_index()
+    occasions = {key: list(zip(own["date"], own["occasion"], strict=True)) for key, own in dated.groupby(person)}
+    named = forms.rename(
+        columns={"organisation": "organisation_id", "participant": "participant_id", "date": "answered_on"}
+    )
+    forms = forms.assign(own=assign_occasions(named, window))
+    found: dict[int, int] = {}
+    for (organisation, participant, _), together in forms.groupby([*person, "own"], sort=True):
+        others = occasions.setdefault((organisation, participant), [])
+        last = together["date"].max()
+        before = max((number for date, number in others if date < last), default=None)
+        after = min((number for date, number in others if date >= last), default=None)
+        number = before + 1 if before is not None else after - 1 if after is not None else 1
+        if number >= 1 and (after is None or number < after):
+            others.append((last, number))
+            found |= dict.fromkeys(together["row"].tolist(), int(number))
+    return found
 
 
 def _dated(measurements: pd.DataFrame) -> pd.DataFrame:

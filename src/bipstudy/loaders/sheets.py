@@ -34,6 +34,8 @@ from bipstudy.schema import Finding
 MAX_COLUMNS = 16_384
 # So many rows may stand above the header of a sheet of which no column is known.
 _TITLE_ROWS = 10
+# A sheet with so many more columns of another table than of the one that it is named after belongs to the other.
+_MORE_COLUMNS = 3
 # First name and surname, in either order. No Swedish heading is written so, and a letter names the column as well.
 _TWO_NAMES = re.compile("[A-ZÅÄÖÉ][a-zåäöéü]+(?:,? +)[A-ZÅÄÖÉ][a-zåäöéü]+")
 # What stands in a row of answers, and in no header: a number with a decimal, a date, a month.
@@ -241,7 +243,9 @@ def _tables_of(grid: Grid, header: Header, alone: bool, mapping: Mapping, findin
     best = max(score for score, _ in fits.values())
     fitting = [name for name, (score, close) in fits.items() if close and score == best and score > 1]
     by_columns = fitting[0] if len(fitting) == 1 else None
-    if named and by_columns and named != by_columns and not fits[named][1]:
+    # A table with few columns of its own is in nearly every sheet, as the caseworkers are in that of their answers.
+    few = named is not None and best >= fits[named][0] + _MORE_COLUMNS
+    if named and by_columns and named != by_columns and (few or not fits[named][1]):
         labels: dict[str, object] = {
             "named_label": schema.table(named).label,
             "table_label": schema.table(by_columns).label,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -18,6 +19,8 @@ from bipstudy.loaders.sheets import Sheet
 from bipstudy.schema import Finding, fold
 from bipstudy.texts import LANGUAGES
 
+_NUMERIC = frozenset({"item", "integer", "number", "year"})
+_LEADING = re.compile(r"[+-]?\d+(?:[.,]\d+)?", re.ASCII)
 _PERCENT = re.compile(r"([+-]?\d{1,9}(?:[.,]\d{1,12})?) ?%", re.ASCII)
 _PRECISIONS = {
     **{name: name for name in schema.PRECISIONS},
@@ -195,16 +198,39 @@ def _translated(sheet: Sheet, name: str, kind: str, codes: str | None, cells: Ce
             if said is not None and fold(said) in own:
                 return own[fold(said)]
         if dates is not None:
-            return dates.iso(text)
+            return dates.iso(text if label is None else label)
         if label is not None and fold(label) in markers:
             return label
         if text in declared:
             return text if fold(text) in markers else ""
-        if label is None or kind not in {"code", "boolean"}:
-            return text
-        return text if fold(text) in spellings and fold(label) not in spellings else label
+        return text if label is None else _by_label(kind, text, label, spellings)
 
     return Cells([meant(text) for text in cells.distinct], cells.position)
+
+
+def _by_label(kind: str, text: str, label: str, spellings: Collection[str]) -> str:
+    """Return a code of a file, or its label where that is what was meant.
+
+    A number that a program gave to text in the order of the alphabet is not the text, neither as an id nor as an
+    answer. An answer may have its label in words; a number of months or hours with one is no number.
+
+    Examples
+    --------
+    >>> _by_label("id", "1", "K07", ()), _by_label("item", "1", "2", ()), _by_label("item", "1", "Stämmer inte", ())
+    ('K07', '2', '1')
+    >>> _by_label("item", "1", "5 Stämmer helt", ()), _by_label("integer", "1", "0-2 månader", ())
+    ('5 Stämmer helt', '0-2 månader')
+    """
+    if kind in {"code", "boolean"}:
+        return text if fold(text) in spellings and fold(label) not in spellings else label
+    if kind in {"id", "date"}:
+        return label
+    if kind not in _NUMERIC:
+        return text
+    found = _LEADING.match(label.strip())
+    if found is None:
+        return text if kind == "item" else label
+    return text if found[0].replace(",", ".") == text.replace(",", ".") else label
 
 
 def _without_percent(text: str, whole: float | None) -> str:
