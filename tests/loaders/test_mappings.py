@@ -1,5 +1,6 @@
 """Mappings: one file of many tables, one row of many forms, two files of one occasion, and errors by their line."""
 
+import openpyxl
 import pandas as pd
 import pytest
 from deliveries import Style, csv_bytes, everything, tables, texts, write
@@ -11,6 +12,7 @@ from bipstudy.loaders.mapping import DateFormat, Pattern
 from bipstudy.loaders.mapping_file import MappingError
 from bipstudy.loaders.names import column_names, key
 from bipstudy.loaders.recognition import forbidden, is_total, other_questionnaire
+from bipstudy.validation.marked import write_marked
 
 ITEMS = list(schema.items())
 
@@ -81,6 +83,42 @@ def test_one_wide_file_of_participants_and_forms(tmp_path):
     participants = schema.conform("participants", submission.tables["participants"])
     pd.testing.assert_frame_equal(participants, frames["participants"])
     assert submission.source_columns["measurements"]["cooperation"] == "H4_M1 – F4_M2"
+
+
+def test_what_a_rule_finds_in_a_wide_file_is_told_at_its_column(tmp_path):
+    rows = wide_rows(answered())
+    for row, column in ((1, "H3_M2"), (2, "F1_M1")):
+        rows[row][rows[0].index(column)] = "6"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "register.csv").write_bytes(csv_bytes(rows, Style()))
+    report = bip.validate(bip.load_submission(tmp_path / "in", mapping=wide_mapping(tmp_path)))
+    told = report.findings[report.findings["code"] == "answer-outside-scale"]
+    assert sorted(zip(told["row"], told["column"], strict=True)) == [(2, "H3_M2"), (3, "F1_M1")]
+    # The marked copy knows the cell by that name.
+    book = openpyxl.load_workbook(write_marked(report, tmp_path / "in", tmp_path / "out.xlsx"))
+    sheet = next(sheet for sheet in book if sheet["A1"].value == "Klientnr")
+    marked = {(rows[0][cell.column - 1], cell.row) for row in sheet.iter_rows() for cell in row if cell.comment}
+    assert {("H3_M2", 2), ("F1_M1", 3)} <= marked
+
+
+def test_what_a_rule_finds_is_told_by_the_column_of_the_file_that_has_it(tmp_path):
+    """The two who answer have the same headings for different questions."""
+    (tmp_path / "in").mkdir()
+    heads = ["Organisation", "Vem", "Mättillfälle", "Ifylld", "Fråga 1", "Fråga 2"]
+    for name, answers in (("klient.csv", ["3", "4"]), ("coach.csv", ["7", "4"])):
+        row = ["A", "p1", "1", "2024-03-04", *answers]
+        (tmp_path / "in" / name).write_bytes(csv_bytes([heads, row], Style()))
+    entries = "".join(
+        f"""
+    - file: {who}.csv
+      columns: {{"Vem": participant_id, "Ifylld": answered_on, "Fråga {one}": cooperation, "Fråga {two}": job_search}}
+      set: {{respondent: {respondent}, form_status: answered}}"""
+        for who, respondent, one, two in (("klient", "participant", 1, 2), ("coach", "caseworker", 2, 1))
+    )
+    mapping = mapping_of(tmp_path, f"tables:\n  measurements:{entries}\n")
+    report = bip.validate(bip.load_submission(tmp_path / "in", mapping=mapping))
+    told = report.findings[report.findings["code"] == "answer-outside-scale"]
+    assert told[["file", "row", "column"]].to_numpy().tolist() == [["coach.csv", 2, "Fråga 1"]]
 
 
 def test_a_wide_file_with_dates_and_two_blocks_gives_the_same_tables(tmp_path):
@@ -180,6 +218,7 @@ tables:
     narrow = bip.load_submission(tmp_path / "in", mapping=mapping_of(tmp_path, content.format(days=9)))
     unknown = [each for each in narrow.findings if each.code == "occasion-unknown"]
     assert [(each.file, each.row) for each in unknown] == [("personal.csv", row) for row in (2, 4, 6)]
+    assert "missing-value" not in set(bip.validate(narrow).findings["code"])
 
 
 def test_nine_is_missing_only_where_the_mapping_says_so(tmp_path):

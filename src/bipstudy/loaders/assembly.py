@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
@@ -23,6 +24,27 @@ _FORM_KEY = ["organisation_id", "participant_id", "occasion", "respondent", "ins
 _PLACE = ["file", "sheet", "row"]
 
 
+@dataclass(frozen=True)
+class Headings:
+    """What the columns of a table are called where its rows are from several files, or side by side in one.
+
+    Attributes
+    ----------
+    names : tuple of dict
+        Canonical column to its name, one dict for each part of the table.
+    part : array of int, shape (rows,)
+        The part that each row is from.
+    """
+
+    names: tuple[dict[str, str], ...]
+    part: npt.NDArray[np.intp]
+
+    def of(self, column: str, rows: npt.NDArray[np.intp]) -> list[str]:
+        """Return the name of a column at some rows; the canonical one where their file has no such column."""
+        names = [each.get(column, column) for each in self.names]
+        return [names[part] for part in self.part[rows].tolist()]
+
+
 @dataclass
 class Assembled:
     """The tables of a submission, the place of each row, and the names of the columns in the files."""
@@ -30,6 +52,7 @@ class Assembled:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     provenance: dict[str, pd.DataFrame] = field(default_factory=dict)
     source_columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    headings: dict[str, Headings] = field(default_factory=dict)
 
 
 def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None, findings: list[Finding]) -> Assembled:
@@ -73,6 +96,10 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
             done.tables[name], done.provenance[name] = schema.empty(name), _no_place()
             continue
         done.source_columns[name] = _source_columns(group)
+        if any(part.sheet.names != filled[0].sheet.names for part in filled):
+            lengths = [len(part.frame) for part in filled]
+            names = tuple(part.sheet.names for part in filled)
+            done.headings[name] = Headings(names, np.repeat(np.arange(len(filled)), lengths))
         frame = _stacked(name, filled)
         if name == "measurements":
             reasons = _stack([part.reasons for part in group], frame.index)
@@ -267,3 +294,5 @@ def _add_missing_answers(done: Assembled, reasons: pd.DataFrame) -> None:
     kept = done.provenance["missing_answers"]
     done.tables["missing_answers"] = pd.concat([sent, derived], ignore_index=True) if len(sent) else derived
     done.provenance["missing_answers"] = pd.concat([kept, where], ignore_index=True) if len(kept) else where
+    # Rows that stand nowhere have no headings.
+    done.headings.pop("missing_answers", None)

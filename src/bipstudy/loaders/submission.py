@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.loaders.assembly import assemble
+from bipstudy.loaders.assembly import Headings, assemble
 from bipstudy.loaders.beside import Beside, of_archive
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid, SourceFile, Unread
@@ -49,6 +49,8 @@ class Submission:
         For each table, with its index: ``file, sheet, row``.
     source_columns : mapping of str to dict
         For each table that was sent: canonical column to the name in the file.
+    headings : mapping of str to Headings
+        For each table whose columns are not called the same on all rows: what they are called on which.
     findings : list of Finding
         What could not be read, or was assumed, while loading.
     files : tuple of SourceFile
@@ -70,6 +72,7 @@ class Submission:
     files: tuple[SourceFile, ...] = ()
     unread: tuple[Unread, ...] = ()
     beside: tuple[Beside, ...] = ()
+    headings: MappingType[str, Headings] = field(default_factory=dict)
 
     @cached_property
     def hash(self) -> str:
@@ -147,6 +150,7 @@ def load_submission(
         files=tuple(reading.files),
         unread=tuple(unread),
         beside=(*(each for grid in reading.grids for each in grid.beside), *_archive_comments(path, reading.files)),
+        headings=loaded.headings,
     )
 
 

@@ -69,10 +69,16 @@ def keep(submission: Submission, report: Report, secret: bytes) -> Kept:
     Kept
     """
     columns = {
-        table: {redact(theirs): canonical for canonical, theirs in submission.source_columns.get(table, {}).items()}
+        table: {redact(theirs): canonical for names in _names(submission, table) for canonical, theirs in names.items()}
         for table in submission.sent
     }
     return Kept(report, tuple(_whose(submission, report.places, secret)), columns)
+
+
+def _names(submission: Submission, table: str) -> list[dict[str, str]]:
+    """Return canonical column to its name in the files, of each part of a table and of the whole."""
+    parts = submission.headings[table].names if table in submission.headings else ()
+    return [*parts, submission.source_columns.get(table, {})]
 
 
 def _whose(submission: Submission, places: pd.DataFrame, secret: bytes) -> Iterator[str]:

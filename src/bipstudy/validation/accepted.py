@@ -227,7 +227,9 @@ def _spelt(wanted: str, places: pd.DataFrame, data: Data) -> set[str]:
     found = {wanted}
     for table in places["table"].dropna().unique():
         ours = [each.name for each in schema.table(str(table)).columns if wanted in each.label.values()]
-        found |= {data.source_column(str(table), name) for name in (wanted, *ours)} | set(ours)
+        for name in (wanted, *ours):
+            found |= {data.source_column(str(table), name), *data.every_heading(str(table), name)}
+        found |= set(ours)
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,6 +39,8 @@ class Data:
         Columns file, sheet and row for each row of each table.
     source_columns : mapping of str to mapping
         Canonical column to its name in the file.
+    headings : mapping of str to Headings
+        What columns are called row by row, for tables in which that differs.
     extracted_on : date or None
     loaded : sequence of Finding
         What the loader found.
@@ -55,6 +58,7 @@ class Data:
     loaded: Sequence[schema.Finding] = ()
     absent: Mapping[str, frozenset[str]] = field(default_factory=dict)
     mistyped: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    headings: Mapping[str, Any] = field(default_factory=dict)
     memory: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -64,8 +68,8 @@ class Data:
         Parameters
         ----------
         submission : Submission or Study
-            Anything with `tables` and `sent`; `provenance`, `source_columns`, `findings` and `extracted_on` are used
-            where it has them.
+            Anything with `tables` and `sent`; `provenance`, `source_columns`, `headings`, `findings` and `extracted_on`
+            are used where it has them.
 
         Returns
         -------
@@ -88,6 +92,7 @@ class Data:
             loaded=tuple(getattr(submission, "findings", ())),
             absent=absent,
             mistyped={name: mistyped for name, (_, mistyped) in typed.items()},
+            headings=getattr(submission, "headings", None) or {},
         )
 
     def has(self, table: str, *columns: str) -> bool:
@@ -166,6 +171,18 @@ class Data:
     def source_column(self, table: str, column: str) -> str:
         """Return the name of a column in the submitted file; the canonical name where it is not known."""
         return str(self.source_columns.get(table, {}).get(column, column))
+
+    def headings_of(self, table: str, column: str, rows: npt.NDArray[np.integer[Any]]) -> list[str]:
+        """Return the name of a column in the submitted file of each of some rows."""
+        if table not in self.headings:
+            return [self.source_column(table, column)] * len(rows)
+        found: list[str] = self.headings[table].of(column, rows)
+        return found
+
+    def every_heading(self, table: str, column: str) -> set[str]:
+        """Return what a column is called in any file, where that differs."""
+        parts = self.headings[table].names if table in self.headings else ()
+        return {each[column] for each in parts if column in each}
 
     def _has(self, table: str, columns: Sequence[str]) -> bool:
         """Say whether a table has all of some columns."""

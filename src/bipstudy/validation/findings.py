@@ -290,8 +290,8 @@ def collect(data: Data, found: Sequence[tuple[str, Hits]]) -> pd.DataFrame:
 
 def _places(data: Data, code: str, hits: Hits) -> dict[str, Cells]:
     """Return the columns of one row per place of some hits."""
-    column = None if hits.column is None else data.source_column(hits.table, hits.column)
     if hits.rows is None:
+        column = None if hits.column is None else data.source_column(hits.table, hits.column)
         known = data.provenance.get(hits.table)
         sources = known[["file", "sheet"]].drop_duplicates() if known is not None else None
         # A table that came from several files is one place; the file is said only where it is one.
@@ -306,8 +306,10 @@ def _places(data: Data, code: str, hits: Hits) -> dict[str, Cells]:
         values = [
             {**hits.values, **dict(zip(hits.each, each, strict=True))} for each in zip(*hits.each.values(), strict=True)
         ]
-    same = {"code": code, "status": hits.status, "table": hits.table, "column": column, "count": 1}
+    columns = [None] * count if hits.column is None else data.headings_of(hits.table, hits.column, hits.rows)
+    same = {"code": code, "status": hits.status, "table": hits.table, "count": 1}
     return {
+        "column": _objects(columns),
         **{name: _objects([cell] * count) for name, cell in same.items()},
         **{name: _objects(plain(there[name])) for name in ("file", "sheet", "row")},
         "values": _objects(values),

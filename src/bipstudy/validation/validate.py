@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
@@ -174,10 +175,10 @@ def _without_numbers_of_persons(found: Sequence[tuple[str, Hits]], data: Data) -
     if not any(one.code == "spoilt-id" for one in data.loaded):
         return list(data.loaded)
     personal = {
-        (hit.table, None if hit.column is None else data.source_column(hit.table, hit.column), place)
+        (hit.table, column, place)
         for code, hit in found
         if code == "personal-identity-number" and hit.rows is not None
-        for place in _places(data, hit)
+        for column, place in zip(_columns(data, hit, hit.rows), _places(data, hit), strict=True)
     }
     return [
         one
@@ -214,16 +215,19 @@ def _not_yet_said(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
         return
     said = _said(data)
     for hit in outcome.hits:
-        column = None if hit.column is None else data.source_column(hit.table, hit.column)
         if hit.rows is None:
+            column = None if hit.column is None else data.source_column(hit.table, hit.column)
             if not any((None, None, None) in said.get((hit.table, one), ()) for one in (column, hit.column)):
                 yield hit
             continue
-        there = said.get((hit.table, column))
-        if there is None:
+        columns = _columns(data, hit, hit.rows)
+        there = {column: said.get((hit.table, column), set()) for column in set(columns)}
+        if not any(there.values()):
             yield hit
             continue
-        yield from _only(hit, [place not in there for place in _places(data, hit)])
+        yield from _only(
+            hit, [place not in there[column] for column, place in zip(columns, _places(data, hit), strict=True)]
+        )
 
 
 def _with_sound_ids(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
@@ -233,6 +237,11 @@ def _with_sound_ids(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
     for hit in outcome.hits:
         told = replace(hit, status="unchecked") if doubtful else hit
         yield from _only(told, [(hit.table, *place) not in spoilt for place in _places(data, hit)] if spoilt else None)
+
+
+def _columns(data: Data, hit: Hits, rows: npt.NDArray[np.integer[Any]]) -> Sequence[str | None]:
+    """Return what the file of each row of a hit calls its column."""
+    return [None] * len(rows) if hit.column is None else data.headings_of(hit.table, hit.column, rows)
 
 
 def _places(data: Data, hit: Hits) -> Iterator[tuple[object, ...]]:
