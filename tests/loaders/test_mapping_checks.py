@@ -86,3 +86,52 @@ def test_an_entry_for_one_file_says_nothing_of_another(tmp_path: Path) -> None:
     path.write_text(f'tables: {{measurements: [{{file: "s*d *.csv", {entry}}}]}}', "utf-8")
     found = bip.load_submission(folder, mapping=path).tables["measurements"].set_index("participant_id")
     assert found["cooperation"].isna().to_dict() == {"n1": False, "s1": True}
+
+
+ALIKE = """tables:
+  participants:
+    columns: {"Klient-nr": participant_id, "Kön": sex}
+    values:
+      sex: {"Man": man, "Kvinna": woman}
+  measurements:
+    missing: {"9": dont_know}
+    values:
+      cooperation:
+        "Bra": 4
+        "Mycket bra": 5
+    wide:
+      - pattern: "{respondent}{item}_M{occasion}"
+        respondents: {"K": participant, "H": caseworker}
+        items:
+          "1": cooperation
+          "2": goal_orientation
+        columns:
+          "Datum_M{occasion}": answered_on
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "at"),
+    [
+        ("    columns: {", '"klient nr": unit_id, ', 3),
+        ("      sex: {", '"MAN": woman, ', 5),
+        ("    missing: {", '" 9": declined, ', 7),
+        ('        "Mycket bra": 5', '\n        "bra": 2', 12),
+        ("        respondents: {", '"h": participant, ', 14),
+        ('          "2": goal_orientation', '\n          "3": cooperation', 18),
+        ('          "Datum_M{occasion}": answered_on', '\n          "DATUM_M{occasion}": due_on', 20),
+        ("{respondent}{item}_M", "", 13),
+    ],
+)
+def test_names_that_are_one_name_and_mean_two_things_are_told(tmp_path: Path, line: str, more: str, at: int) -> None:
+    path = tmp_path / "right.yaml"
+    path.write_text(ALIKE, "utf-8")
+    assert read_mapping(path).tables["measurements"][0].values["cooperation"] == {"bra": "4", "mycket bra": "5"}
+    content = ALIKE.replace(line, line + more) if more else ALIKE.replace(line, "{respondent}{item}")
+    assert wrong_lines(tmp_path, content) == [at]
+
+
+def test_spellings_of_one_name_that_mean_the_same_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.yaml"
+    path.write_text('tables: {participants: {values: {sex: {"Man": man, "MAN": man, "man ": "Man"}}}}', "utf-8")
+    assert read_mapping(path).tables["participants"][0].values["sex"]["man"]

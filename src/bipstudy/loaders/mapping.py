@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Pattern:
         regex = "".join(
             re.escape(literal[at // 2])
             if at % 2 == 0
-            else rf"(?P<{part}>\d+)"
+            else rf"(?P<{part}>[0-9]+)"
             if part == "occasion"
             else rf"(?P<{part}>.+?)"
             for at, part in enumerate(parts)
@@ -62,6 +63,30 @@ class Pattern:
         """
         found = self.regex.fullmatch(key(name))
         return None if found is None else {part: said.strip() for part, said in found.groupdict().items()}
+
+    def runs_together(self, names: dict[str, Collection[str]]) -> bool:
+        """Say whether two numbers stand beside each other, so that nobody can say where the one ends.
+
+        Parameters
+        ----------
+        names : dict of str to collection of str
+            By placeholder what it may stand for, by `key`; an occasion is a number anyway.
+
+        Examples
+        --------
+        >>> Pattern.of("F{item}{occasion}").runs_together({"item": ["1", "2"]})
+        True
+        >>> Pattern.of("{item}{occasion}").runs_together({"item": ["samarbete"]})
+        False
+        """
+        said = {**names, "occasion": ["0"]}
+        parts = _PLACEHOLDER.split(self.text)
+        return any(
+            (not between or between.isdecimal())
+            and any(name[-1:].isdecimal() for name in said.get(left, ()))
+            and any(name[:1].isdecimal() for name in said.get(right, ()))
+            for left, between, right in zip(parts[1::2], map(loose, parts[2::2]), parts[3::2], strict=False)
+        )
 
 
 @dataclass(frozen=True)
@@ -146,6 +171,8 @@ class TableMapping:
     distinct : bool
         Whether rows that say the same are one, as participants in a file of one row per form.
     wide : tuple of Wide
+    line : int
+        On which it begins in the file of the mapping.
     """
 
     file: str | None = None
@@ -158,6 +185,7 @@ class TableMapping:
     date_format: DateFormat | None = None
     distinct: bool = False
     wide: tuple[Wide, ...] = ()
+    line: int = field(default=0, compare=False)
 
     def holds(self, file: str, sheet: str | None) -> bool:
         """Say whether a file or sheet is the one named."""
@@ -167,6 +195,10 @@ class TableMapping:
         names_file = self.file is None or any(_names(self.file, each) for each in (name, Path(name).stem, file))
         names_sheet = self.sheet is None or (sheet is not None and _names(self.sheet, sheet))
         return names_file and names_sheet
+
+    def names_path(self, file: str) -> bool:
+        """Say whether a file is named by its whole path, which tells it from others of the same name."""
+        return self.file is not None and "/" in file and key(self.file) == key(file)
 
 
 def _names(said: str, name: str) -> bool:
@@ -212,7 +244,12 @@ class Mapping:
 
     def entries(self, file: str, sheet: str | None) -> list[tuple[str, TableMapping]]:
         """Return the tables that the mapping says a file or sheet holds."""
-        return [(name, entry) for name, group in self.tables.items() for entry in group if entry.holds(file, sheet)]
+        found = []
+        for name, group in self.tables.items():
+            held = [entry for entry in group if entry.holds(file, sheet)]
+            # What names svar.csv means the one outside the folders, where another entry names nord/svar.csv.
+            found += [(name, entry) for entry in [each for each in held if each.names_path(file)] or held]
+        return found
 
     def entry(self, table: str) -> TableMapping:
         """Return the entry of a table that names no file or sheet, else an empty one."""

@@ -6,6 +6,7 @@ import codecs
 import difflib
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,15 @@ class _Checker:
             else:
                 found[name.value] = entry
         return found
+
+    def alike(self, entries: dict[str, _Node], folded: Callable[[str], str]) -> None:
+        """Note names that are one name to the loader and mean different things, of which it would take one unasked."""
+        first: dict[str, tuple[str, str]] = {}
+        for said, meant in entries.items():
+            meaning = fold(str(meant.value or ""))
+            other = first.setdefault(folded(said), (said, meaning))
+            if other[1] != meaning:
+                self.add(meant, "loaders.mapping_alike", found=said, other=other[0])
 
     def items(self, node: _Node | None, place: str) -> list[_Node]:
         """Return the entries of a node that must be a list; one entry alone is a list of one."""
@@ -249,6 +259,7 @@ def _table(name: str, node: _Node, checker: _Checker, dates: DateFormat | None) 
         date_format=own,
         distinct=(distinct or "").lower() == "true",
         wide=tuple(_wide(name, each, known, checker) for each in checker.items(wide, f"{name}: wide")),
+        line=node.line,
     )
 
 
@@ -260,14 +271,21 @@ def _wide(name: str, node: _Node, known: set[str], checker: _Checker) -> Wide:
     if pattern.text and "item" not in pattern.regex.groupindex:
         checker.add(entry["pattern"], "loaders.mapping_pattern_item")
     columns = {}
-    for theirs, ours in checker.mapping(entry.get("columns"), f"{place}: columns").items():
+    named = checker.mapping(entry.get("columns"), f"{place}: columns")
+    checker.alike(named, key)
+    for theirs, ours in named.items():
         if checker.one_of(ours, f"{place}: columns", known) is not None:
             columns[_pattern(_Node(theirs, ours.line), ours, place, checker)] = str(ours.value)
     respondents = checker.mapping(entry.get("respondents"), f"{place}: respondents")
+    checker.alike(respondents, key)
+    items = _columns(entry.get("items"), f"{place}: items", set(schema.items()), checker)
+    _check_items(entry.get("items"), items, checker)
+    if pattern.runs_together({"item": items, "respondent": {key(said) for said in respondents}}):
+        checker.add(entry["pattern"], "loaders.mapping_pattern_runs_together", found=pattern.text)
     who = set(schema.code_list("respondent").values)
     return Wide(
         pattern=pattern,
-        items=_columns(entry.get("items"), f"{place}: items", set(schema.items()), checker),
+        items=items,
         columns=columns,
         respondents={
             key(said): str(meant.value)
@@ -276,6 +294,17 @@ def _wide(name: str, node: _Node, known: set[str], checker: _Checker) -> Wide:
         },
         constants=_constants(name, entry.get("set"), f"{place}: set", checker),
     )
+
+
+def _check_items(node: _Node | None, items: dict[str, str], checker: _Checker) -> None:
+    """Refuse two names of one item, of which only one could be the answer."""
+    first: dict[str, str] = {}
+    for theirs, ours in checker.mapping(node, "items").items() if items else ():
+        if ours.value not in items.values():
+            continue
+        other = first.setdefault(str(ours.value), theirs)
+        if key(other) != key(theirs):
+            checker.add(ours, "loaders.mapping_item_twice", found=theirs, other=other, item=ours.value)
 
 
 def _pattern(node: _Node | None, parent: _Node, place: str, checker: _Checker) -> Pattern:
@@ -293,7 +322,9 @@ def _pattern(node: _Node | None, parent: _Node, place: str, checker: _Checker) -
 def _columns(node: _Node | None, place: str, known: set[str], checker: _Checker) -> dict[str, str]:
     """Read names in the files and ours."""
     found = {}
-    for theirs, ours in checker.mapping(node, place).items():
+    entries = checker.mapping(node, place)
+    checker.alike(entries, key)
+    for theirs, ours in entries.items():
         if checker.one_of(ours, f"{place}: {theirs}", known) is not None:
             found[key(theirs)] = str(ours.value)
     return found
@@ -302,7 +333,9 @@ def _columns(node: _Node | None, place: str, known: set[str], checker: _Checker)
 def _values(table: str, column: str, node: _Node, checker: _Checker) -> dict[str, str]:
     """Read what the cells of a column say and mean."""
     found = {}
-    for said, meant in checker.mapping(node, f"{table}: values: {column}").items():
+    entries = checker.mapping(node, f"{table}: values: {column}")
+    checker.alike(entries, fold)
+    for said, meant in entries.items():
         word = checker.word(meant, f"{table}: values: {column}") or ""
         _check_value(table, column, _Node(word, meant.line), f"{table}: values: {column}", checker)
         found[fold(said)] = word
@@ -346,7 +379,9 @@ def _missing(node: _Node | None, place: str, checker: _Checker) -> dict[str, str
     """Read what a cell says where an answer is missing."""
     reasons = set(schema.code_list("missing_reason").values)
     found = {}
-    for said, reason in checker.mapping(node, place).items():
+    entries = checker.mapping(node, place)
+    checker.alike(entries, fold)
+    for said, reason in entries.items():
         word = checker.word(reason, place) or ""
         if word and word not in reasons:
             checker.unknown(_Node(word, reason.line), place, reasons | {'""'})
