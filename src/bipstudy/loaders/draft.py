@@ -6,7 +6,7 @@ import difflib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from bipstudy.loaders.draft_hints import (
     whose,
     worded_answers,
 )
-from bipstudy.loaders.draft_wide import Shape, shapes, worded_occasions
+from bipstudy.loaders.draft_wide import Shape, dates_of_shapes, shapes, worded_occasions
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, is_turned, read_body
@@ -104,10 +104,10 @@ def draft_mapping(path: str | Path, language: str = "sv") -> str:
         if (why_not := _left_out(source, table)) is not None:
             comments.append(text(why_not, language, place=_place(grid)))
         elif table is not None:
-            alone = len(grids) == 1
-            tables[table] += _entry(source, table, sure, language, alone)
+            where = _where(grid, grids)
+            tables[table] += where + _entry(source, table, sure, language)
             if table != "measurements" and _wide(source, set()):
-                tables["measurements"] += _wide_entry(source, language)
+                tables["measurements"] += where + _wide_entry(source, language)
     lines = [
         *_wrapped(text("loaders.draft_head", language, path=path.name, mark=UNSURE[language])),
         "schema_version: 1",
@@ -142,6 +142,16 @@ def _place(grid: Grid) -> str:
     return ", ".join(filter(None, (grid.file, grid.sheet)))
 
 
+def _where(grid: Grid, grids: Sequence[Grid]) -> list[str]:
+    """Return the lines by which an entry names a sheet: a file by its path where another has the same name."""
+    alike = {each.file for each in grids if key(Path(each.file).name) == key(Path(grid.file).name)}
+    named = {"sheet": grid.sheet, "file": grid.file if len(alike) > 1 else Path(grid.file).name}
+    if grid.sheet and len(grids) == 1:
+        del named["file"]
+    lines = [f"{what}: {_quoted(name)}" for what, name in named.items() if name]
+    return [f"    {'  ' if at else '- '}{line}" for at, line in enumerate(lines)]
+
+
 def _quoted(words: str) -> str:
     """Return words as YAML writes them."""
     return json.dumps(words, ensure_ascii=False)
@@ -166,13 +176,10 @@ def _table(source: Source) -> tuple[str | None, bool]:
     return (best, False) if scores[best] > 0 else (named, False)
 
 
-def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -> list[str]:
-    """Return the lines of one entry of a table."""
+def _entry(source: Source, table: str, sure: bool, language: str) -> list[str]:
+    """Return the lines of one entry of a table, below those that name its sheet."""
     grid, mark = source.grid, UNSURE[language]
-    where = f"sheet: {_quoted(grid.sheet)}" if grid.sheet else f"file: {_quoted(grid.file.rsplit('/', 1)[-1])}"
-    lines = [f"    - {where}"]
-    if grid.sheet and not alone:
-        lines.append(f"      file: {_quoted(grid.file.rsplit('/', 1)[-1])}")
+    lines = []
     if not sure:
         question = text("loaders.draft_table", language, table=schema.table(table).label[language])
         lines.append(f"      # {mark} {question}")
@@ -181,15 +188,16 @@ def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -
     dates = _dates(source)
     if dates is not None and not all(_plain_dates(source, guess, table) for guess in guesses):
         lines.append(f"      {'' if dates[1] else f'# {mark} '}date_format: {dates[0]}")
-    lines.append("      columns:")
-    lines += [
-        f"        {'' if guess.sure else f'# {mark} '}{_quoted(guess.name)}: {guess.canonical}" for guess in guesses
-    ]
-    values = [line for guess in guesses for line in _values(source, table, guess, mark)]
-    lines += ["      values:", *values] if values else []
+    lines += _columns(guesses, language)
+    # Several columns may be one of ours, and what they say is the same values.
+    values = {guess.canonical: dict[str, None]() for guess in guesses}
+    for guess in guesses:
+        values[guess.canonical] |= dict.fromkeys(_values(source, table, guess, mark))
+    lines += ["      values:"] if any(values.values()) else []
+    lines += [line for each in values.values() for line in each]
     taken = {key(guess.name) for guess in guesses} | {key(name) for name in both}
     found = {guess.canonical for guess in guesses} | ({"respondent", "form_status"} if both else set())
-    wide = _wide(source, taken) if table == "measurements" and not both else []
+    wide = _wide(source, taken, language) if table == "measurements" and not both else []
     if both:
         meant = ", ".join(f"{_quoted(word)}: {respondent}" for word, respondent in who.items())
         wide += ["wide:", '  - pattern: "{respondent} {item}"', f"    respondents: {{{meant}}}"]
@@ -212,27 +220,55 @@ def _entry(source: Source, table: str, sure: bool, language: str, alone: bool) -
     return lines
 
 
+def _columns(guesses: Sequence[_Guess], language: str) -> list[str]:
+    """Return the lines on what columns are called; where several may be one of ours, a person says which it is."""
+    lines, told = ["      columns:"], set[str]()
+    for guess in guesses:
+        alike = [each for each in guesses if each.canonical == guess.canonical]
+        if guess.canonical in told:
+            continue
+        told.add(guess.canonical)
+        if len(alike) > 1:
+            lines.append(f"        # {text('loaders.draft_several', language, column=guess.canonical)}")
+        for each in alike:
+            mark = "" if each.sure else f"# {UNSURE[language]} "
+            lines.append(f"        {mark}{_quoted(each.name)}: {each.canonical}")
+    return lines
+
+
 def _guesses(source: Source, table: str) -> Iterator[_Guess]:
-    """Yield the columns of a sheet that may be columns of a table; no column of ours twice."""
-    found: dict[str, tuple[float, int, _Guess]] = {}
+    """Yield the columns of a sheet that may be columns of a table; one of ours twice only where two fit as well."""
+    found: dict[str, dict[int, tuple[float, _Guess]]] = defaultdict(dict)
     known = column_names(table)
-    in_shapes = {name for shape in shapes(source.header.names, set(known)) for name in shape.occasions}
+    in_shapes = _in_shapes(source, set(known))
     for position in range(len(source.header.names)):
-        if source.header.names[position] in in_shapes:
+        if key(source.header.names[position]) in in_shapes:
             continue
         if any(forbidden(name) for name in source.spellings(position)):
             continue
         for canonical, score in _candidates(source.spellings(position), table):
             fits = _fits(source.body.columns[position], table, canonical)
             guess = _Guess(source.shown(position), canonical, score == 2 or (score == 1 and fits))
-            best = (score + fits, -position, guess)
-            if canonical not in found or best[:2] > found[canonical][:2]:
-                found[canonical] = best
-    chosen: dict[int, tuple[float, int, _Guess]] = {}
-    for best in found.values():
-        if -best[1] not in chosen or best[0] > chosen[-best[1]][0]:
-            chosen[-best[1]] = best
-    yield from (chosen[position][2] for position in sorted(chosen))
+            if position not in found[canonical] or score + fits > found[canonical][position][0]:
+                found[canonical][position] = score + fits, guess
+    chosen: dict[int, tuple[float, _Guess]] = {}
+    for places in found.values():
+        at = max(places, key=lambda position: (places[position][0], -position))
+        if at not in chosen or places[at][0] > chosen[at][0]:
+            chosen[at] = places[at]
+    _add_alike(chosen, found)
+    yield from (chosen[position][1] for position in sorted(chosen))
+
+
+def _add_alike(chosen: dict[int, tuple[float, _Guess]], found: dict[str, dict[int, tuple[float, _Guess]]]) -> None:
+    """Add the columns that fit as well as those chosen, so that a person says which it is."""
+    names = {guess.name for _, guess in chosen.values()}
+    for at, (score, guess) in list(chosen.items()):
+        for position, (other, alike) in found[guess.canonical].items():
+            # Two columns of one name are told by the loader, and no mapping can tell them apart.
+            if other == score and position not in chosen and alike.name not in names:
+                chosen[position] = other, replace(alike, sure=False)
+                chosen[at] = score, replace(guess, sure=False)
 
 
 def _candidates(spellings: Sequence[str], table: str) -> Iterator[tuple[str, float]]:
@@ -333,16 +369,14 @@ def _answers(source: Source, found: set[str], taken: set[str]) -> list[Cells]:
 
 
 def _wide_entry(source: Source, language: str) -> list[str]:
-    """Return the lines of an entry of forms in a file that holds another table as well."""
+    """Return the lines of an entry of forms in a file that holds another table as well, below those that name it."""
     mark = UNSURE[language]
-    name = source.grid.sheet or source.grid.file.rsplit("/", 1)[-1]
     ids = [guess for guess in _guesses(source, "measurements") if guess.canonical.endswith("_id")]
-    lines = [f"    - {'sheet' if source.grid.sheet else 'file'}: {_quoted(name)}", "      columns:"]
-    lines += [f"        {'' if guess.sure else f'# {mark} '}{_quoted(guess.name)}: {guess.canonical}" for guess in ids]
+    lines = _columns(ids, language)
     dates = _dates(source)
     if dates is not None:
-        lines.insert(1, f"      {'' if dates[1] else f'# {mark} '}date_format: {dates[0]}")
-    lines += [f"      # {mark} {line}" for line in _wide(source, set())]
+        lines.insert(0, f"      {'' if dates[1] else f'# {mark} '}date_format: {dates[0]}")
+    lines += [f"      # {mark} {line}" for line in _wide(source, set(), language)]
     return lines + lines_on_missing(off_scale(_answers(source, set(), set())), language, mark)
 
 
@@ -355,25 +389,31 @@ def _in_shapes(source: Source, taken: set[str]) -> set[str]:
 
 def _shaped_dates(source: Source, found: Sequence[Shape]) -> dict[str, list[str]]:
     """Return the patterns of the columns of dates that go with items by occasions, and their names."""
+    if not found:
+        return {}
     occasions = {at for shape in found for at in shape.occasions.values()}
     is_date = [_fits(cells, "measurements", "answered_on") for cells in source.body.columns[: len(source.header.names)]]
-    return dates_of_occasions(source.header.names, is_date, occasions) if found else {}
+    return dates_of_occasions(source.header.names, is_date, occasions)
 
 
-def _wide(source: Source, taken: set[str]) -> list[str]:
+def _wide(source: Source, taken: set[str], language: str = "sv") -> list[str]:
     """Return the lines of a block for columns that are items by occasions."""
     found = shapes(source.header.names, taken)
     if not found:
         return []
     of_file = whose(source.grid.file, source.grid.sheet) or "participant"
-    dates = ", ".join(f"{_quoted(pattern)}: answered_on" for pattern in _shaped_dates(source, found))
+    dates = dates_of_shapes([shape.pattern for shape in found], list(_shaped_dates(source, found)))
     lines = ["wide:"]
-    for shape in found:
+    for shape, own in zip(found, dates, strict=True):
         before = shape.pattern.split("{")[0]
         who = value_synonyms()["respondent"].get(key(before)) or whose(before) or of_file
         lines.append(f"  - pattern: {_quoted(shape.pattern)}")
         lines += ["    items:"] if shape.items else []
         lines += [f'      "{said}": {meant or "?"}' for said, meant in shape.items.items()]
-        lines += [f"    columns: {{{dates}}}"] if dates else []
+        if len(own) == 1:
+            lines.append(f"    columns: {{{_quoted(own[0])}: answered_on}}")
+        elif own:
+            lines += ["    columns:", f"      # {text('loaders.draft_dates', language)}"]
+            lines += [f"      {_quoted(pattern)}: ?" for pattern in own]
         lines.append(f"    set: {{respondent: {who}, form_status: answered}}")
     return lines

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bipstudy import schema
 from bipstudy.loaders.names import column_names, key
+from bipstudy.loaders.recognition import column_synonyms
 
 _NUMBERED = re.compile(
     r"^(?P<before>(?:[^\W\d_]+[_\-. ]*)?)(?P<first>\d{1,2})(?P<between>[_\-. ]*[^\W\d_]*[_\-. ]*)(?P<second>\d{1,2})$"
@@ -71,6 +72,44 @@ def shapes(names: Sequence[str], taken: set[str]) -> list[Shape]:
     named = list(_named(open_names))
     told = {name for shape in named for name in shape.occasions}
     return [*_numbered([name for name in open_names if name not in told]), *named]
+
+
+def dates_of_shapes(patterns: Sequence[str], dates: Sequence[str]) -> list[list[str]]:
+    """Return for each shape of answers the patterns of dates that may be when its forms were answered.
+
+    A date that is alone belongs to all shapes, as where both respondents answer on one day. Of several, one that bears
+    the mark of a shape belongs to that shape, and the others to the shapes that have none of their own.
+
+    Parameters
+    ----------
+    patterns, dates : sequence of str
+        As a mapping has them.
+
+    Examples
+    --------
+    >>> dates_of_shapes(["F{item}_M{occasion}", "H{item}_M{occasion}"], ["Datum_M{occasion}", "HDatum_M{occasion}"])
+    [['Datum_M{occasion}'], ['HDatum_M{occasion}']]
+    >>> dates_of_shapes(["F{item}_M{occasion}"], ["Datum_M{occasion}", "Planerat_M{occasion}"])
+    [['Datum_M{occasion}', 'Planerat_M{occasion}']]
+    """
+    if len(dates) < 2:
+        return [list(dates) for _ in patterns]
+    said = [set(_literal(pattern).split()) for pattern in patterns]
+    marks = [each.difference(*said[:at], *said[at + 1 :]) if said[1:] else set() for at, each in enumerate(said)]
+    own = [[date for date in dates if any(_bears(date, mark) for mark in each)] for each in marks]
+    free = [date for date in dates if not any(date in each for each in own)]
+    return [each or free for each in own]
+
+
+def _literal(pattern: str) -> str:
+    """Return what a pattern says beside its places, as `key`."""
+    return key(re.sub(r"\{\w+\}", " ", pattern))
+
+
+def _bears(date: str, mark: str) -> bool:
+    """Say whether the pattern of a date has the mark of a shape, as a word or put before the word for a date."""
+    said = _literal(date).split()
+    return mark in said or any(f"{mark}{word}" in said for word in column_synonyms()["answered_on"])
 
 
 def worded_occasions(texts: Sequence[str]) -> list[tuple[str, str]]:

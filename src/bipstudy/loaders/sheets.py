@@ -338,10 +338,12 @@ def _bind(
     sheets: list[Sheet] = []
     used: set[int] = set()
     for table, entry in entries:
-        sheet = _bind_table(source, table, entry, used, findings)
+        own: set[int] = set()
+        sheet = _bind_table(source, table, entry, own, findings)
         if len(entries) > 1 and not entry.wide:
             sheet = _told(sheet)
-        sheets += unfold(source, sheet, used) if entry.wide else [sheet]
+        sheets += unfold(source, sheet, own, findings) if entry.wide else [sheet]
+        used |= own
         note_unused(sheet, entry, findings)
     first = sheets[0] if sheets else source.empty(*entries[0])
     ignored = frozenset[str]().union(*(entry.ignore for _, entry in entries))

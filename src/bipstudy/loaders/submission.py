@@ -17,7 +17,8 @@ from bipstudy.loaders.beside import Beside, of_archive
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid, SourceFile, Unread
 from bipstudy.loaders.mapping import Mapping
-from bipstudy.loaders.mapping_file import read_mapping
+from bipstudy.loaders.mapping_file import MappingError, read_mapping
+from bipstudy.loaders.overlaps import read_twice
 from bipstudy.loaders.sheets import Sheet, recognise
 from bipstudy.schema import Finding
 from bipstudy.texts import BipstudyError
@@ -132,6 +133,8 @@ def load_submission(
     unread: list[Unread] = []
     grids = [grid for grid in reading.grids if not grid.beside]
     sheets = _recognised(grids, names, findings, unread)
+    if mapping is not None and (problems := read_twice(sheets)):
+        raise MappingError(Path(mapping).name, problems)
     findings += _unused(names, grids)
     loaded = assemble(sheets, names, organisation or names.organisation, findings)
     if any(each.code in NOT_READ for each in findings):

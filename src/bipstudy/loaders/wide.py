@@ -12,12 +12,15 @@ from bipstudy.loaders.cells import Cells
 from bipstudy.loaders.mapping import Wide
 from bipstudy.loaders.names import column_names, key
 from bipstudy.loaders.sheets import Sheet, Source, constant
+from bipstudy.schema import Finding
 
 # Columns of one form: which columns of the file hold which of ours.
 _Form = dict[str, int]
+# Occasion as it is numbered, "" where the names have none, and respondent.
+_Key = tuple[str, str]
 
 
-def unfold(source: Source, sheet: Sheet, used: set[int]) -> list[Sheet]:
+def unfold(source: Source, sheet: Sheet, used: set[int], findings: list[Finding]) -> list[Sheet]:
     """Return one sheet per occasion and respondent, with the rows on which something was answered.
 
     Parameters
@@ -27,7 +30,9 @@ def unfold(source: Source, sheet: Sheet, used: set[int]) -> list[Sheet]:
     sheet : Sheet
         What stands once per row: ids and the like.
     used : set of int
-        Positions of the columns that became part of a table; those used here are added.
+        Positions of the columns that became part of the table; those used here are added.
+    findings : list of Finding
+        A finding for each column that says once more what another says of the same form is added here.
 
     Returns
     -------
@@ -36,9 +41,14 @@ def unfold(source: Source, sheet: Sheet, used: set[int]) -> list[Sheet]:
     """
     sheets = []
     taken = frozenset(used)
+    twice: dict[int, int] = {}
     for block in sheet.entry.wide:
-        for (occasion, respondent), form in sorted(_forms(source, block, taken, used).items()):
+        for (occasion, respondent), form in _forms(source, block, taken, used, twice):
             sheets.append(_form_sheet(source, sheet, block, form, occasion, respondent))
+    for position, first in sorted(twice.items()):
+        values: dict[str, object] = {"column": source.shown(first)}
+        finding = sheet.finding("duplicate-column", count=len(sheet.rows), values=values)
+        findings.append(replace(finding, column=source.shown(position)))
     return sheets or [replace(sheet, rows=sheet.rows[:0], columns={name: _none() for name in sheet.columns})]
 
 
@@ -47,14 +57,17 @@ def _none() -> Cells:
     return Cells([], np.zeros(0, dtype=np.intp))
 
 
-def _forms(source: Source, block: Wide, taken: frozenset[int], used: set[int]) -> dict[tuple[int, str], _Form]:
-    """Return for each occasion and respondent the positions of its columns.
+def _forms(
+    source: Source, block: Wide, taken: frozenset[int], used: set[int], twice: dict[int, int]
+) -> list[tuple[_Key, _Form]]:
+    """Return for each occasion and respondent the positions of its columns, and note which say the same once more.
 
     A date may be that of the forms of several blocks, where participant and caseworker answered on the same day.
     """
     known = column_names("measurements")
     items = schema.items()
-    forms: dict[tuple[int, str], _Form] = defaultdict(dict)
+    forms: dict[_Key, _Form] = defaultdict(dict)
+    again: list[tuple[_Key, str, int]] = []
     for position in range(len(source.header.names)):
         if position in taken:
             continue
@@ -71,15 +84,18 @@ def _forms(source: Source, block: Wide, taken: frozenset[int], used: set[int]) -
             who = block.respondents.get(key(parts.get("respondent", "")), "")
             if "respondent" in parts and not who:
                 continue
-            # Without a number in the names, the rows are occasions, and -1 stands for that of the row.
-            said = parts.get("occasion", "-1")
-            forms[int(said) if len(said) < 4 else 0, who].setdefault(canonical, position)
+            # Without a number in the names, the rows are occasions. A number may be long, as a year and month is.
+            said = (parts["occasion"].lstrip("0") or "0") if "occasion" in parts else ""
+            if forms[said, who].setdefault(canonical, position) != position:
+                again.append(((said, who), canonical, position))
             used.add(position)
             break
-    return {form: columns for form, columns in forms.items() if set(columns) & set(items)}
+    kept = {form: columns for form, columns in forms.items() if set(columns) & set(items)}
+    twice |= {position: kept[form][canonical] for form, canonical, position in again if form in kept}
+    return sorted(kept.items(), key=lambda each: (len(each[0][0]), *each[0]))
 
 
-def _form_sheet(source: Source, sheet: Sheet, block: Wide, form: _Form, occasion: int, respondent: str) -> Sheet:
+def _form_sheet(source: Source, sheet: Sheet, block: Wide, form: _Form, occasion: str, respondent: str) -> Sheet:
     """Return the rows on which one form was answered."""
     blank = np.logical_and.reduce([source.body.columns[position].blank for position in form.values()])
     kept = np.flatnonzero(~blank)
@@ -96,7 +112,7 @@ def _form_sheet(source: Source, sheet: Sheet, block: Wide, form: _Form, occasion
         source.add(done, position, canonical, _taken(source.as_shown(sheet.table, position, canonical), kept))
         done.shown[canonical] = block.pattern.text.replace("{item}", canonical)
     constants = {**block.constants, **({"respondent": respondent} if respondent else {})}
-    constants |= {"occasion": str(occasion)} if occasion >= 0 else {}
+    constants |= {"occasion": occasion} if occasion else {}
     for canonical, value in constants.items():
         if canonical not in done.columns or canonical in {"occasion", "respondent"}:
             done.columns[canonical] = constant(value, len(kept))
