@@ -16,7 +16,7 @@ from bipstudy.loaders.cells import repeated
 from bipstudy.loaders.ids import lost_zeros
 from bipstudy.loaders.mapping import Mapping
 from bipstudy.loaders.occasions import assign_occasions, join_occasions
-from bipstudy.loaders.sheets import Sheet
+from bipstudy.loaders.source import Sheet
 from bipstudy.loaders.tables import Part, best_instrument, lacking, read_sheet
 from bipstudy.schema import Finding
 

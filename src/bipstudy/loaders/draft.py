@@ -31,7 +31,8 @@ from bipstudy.loaders.headers import find_header, is_turned, read_body
 from bipstudy.loaders.mapping_file import UNSURE
 from bipstudy.loaders.names import column_names, key, table_by_name, words
 from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, vague_names, value_synonyms
-from bipstudy.loaders.sheets import Source, has_answers_on_rows, may_be_shown
+from bipstudy.loaders.sheets import has_answers_on_rows
+from bipstudy.loaders.source import Source, may_be_shown
 from bipstudy.schema import fold
 from bipstudy.texts import BipstudyError, text
 

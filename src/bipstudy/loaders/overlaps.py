@@ -8,7 +8,7 @@ from itertools import combinations
 
 from bipstudy import schema
 from bipstudy.loaders.mapping import TableMapping
-from bipstudy.loaders.sheets import Sheet
+from bipstudy.loaders.source import Sheet
 
 # Canonical column and the name in the file of what an entry takes.
 _Taken = set[tuple[str, str]]

@@ -10,7 +10,7 @@ from bipstudy.loaders.names import key
 from bipstudy.schema import Finding
 
 if TYPE_CHECKING:
-    from bipstudy.loaders.sheets import Sheet, Source
+    from bipstudy.loaders.source import Sheet, Source
 
 
 def note_rows(source: Source, table: str, findings: list[Finding]) -> None:

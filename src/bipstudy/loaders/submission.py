@@ -19,7 +19,8 @@ from bipstudy.loaders.grids import Grid, SourceFile, Unread
 from bipstudy.loaders.mapping import Mapping
 from bipstudy.loaders.mapping_file import MappingError, read_mapping
 from bipstudy.loaders.overlaps import read_twice
-from bipstudy.loaders.sheets import Sheet, recognise
+from bipstudy.loaders.sheets import recognise
+from bipstudy.loaders.source import Sheet
 from bipstudy.schema import Finding
 from bipstudy.texts import BipstudyError
 

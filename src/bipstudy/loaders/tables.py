@@ -15,7 +15,7 @@ from bipstudy import schema
 from bipstudy.loaders.cells import MISSING, Cells, Parsed, for_each, parse
 from bipstudy.loaders.mapping import Mapping
 from bipstudy.loaders.recognition import is_error_value
-from bipstudy.loaders.sheets import Sheet
+from bipstudy.loaders.source import Sheet
 from bipstudy.schema import Finding, fold
 from bipstudy.texts import LANGUAGES
 

@@ -18,7 +18,7 @@ from bipstudy.loaders.headers import Body
 from bipstudy.schema import fold
 
 if TYPE_CHECKING:
-    from bipstudy.loaders.sheets import Sheet
+    from bipstudy.loaders.source import Sheet
 
 
 # A date or a number as such columns hold them; anything else that is long enough is looked at.

@@ -11,7 +11,7 @@ from bipstudy import schema
 from bipstudy.loaders.cells import Cells
 from bipstudy.loaders.mapping import Wide
 from bipstudy.loaders.names import column_names, key
-from bipstudy.loaders.sheets import Sheet, Source, constant
+from bipstudy.loaders.source import Sheet, Source, constant
 from bipstudy.schema import Finding
 
 # Columns of one form: which columns of the file hold which of ours.
