@@ -46,9 +46,10 @@ def training(study: Study, *, outcome: str = "primary", horizon_months: float = 
     of the refresher, against the quarter before it, less the change of staff not yet refreshed. Population: forms due
     after the participant's first occasion, by the main caseworker of the day they were due, in organisations that sent
     trainings. Danish finding: none; it is the Swedish project's aim. Models: group-time differences in differences
-    against those not yet refreshed (Callaway and Sant'Anna 2021), errors clustered by caseworker. Beside it: quarter by
-    quarter, forms in pairs, questions left open, transitions, and the basic training. Cannot show: an effect where
-    staff would have developed differently without the refresher; the quarters before it say whether they did before.
+    against those not yet refreshed (Callaway and Sant'Anna 2021), errors by jackknife over caseworkers. Beside it:
+    quarter by quarter, forms in pairs, questions left open, transitions, and the basic training. Cannot show: an effect
+    where staff would have developed differently without the refresher; the quarters before it say whether they did
+    before.
 
     Parameters
     ----------
@@ -257,7 +258,7 @@ def _change(fit: Any, frame: pd.DataFrame, first: int, last: int) -> Number:
     if not change.std_error > 0:
         return Number(**counts)
     low, high = change.interval
-    influence = change.influence[(fit.influence != 0).any(axis=0)]
+    influence = change.influence[fit.involved]
     labels = [f"{place:06d}" for place in range(len(influence))]
     resample = resampling.of_influence(change.estimate, influence, labels)
     return Number(change.estimate, change.std_error, low, high, change.p_value, **counts, resample=resample)

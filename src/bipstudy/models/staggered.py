@@ -8,13 +8,16 @@ compared in each period t with units that have not begun by then only:
    ATT(g, t) = (\bar Y_{g,t} - \bar Y_{g,g-1}) - (\bar Y_{C,t} - \bar Y_{C,g-1}),\qquad C = \{i: g_i > \max(t, g-1)\}
 
 and the results are averaged. Rows are repeated cross-sections: a unit may have any number of rows in a period, or none.
-Every effect is linear in means of cells, so that its error is that of sums of influences within units.
+The error is that of the jackknife: everything is computed again without each unit. Groups are often of a few units;
+sums of influences within units then give too small an error, and none at all for a group of one unit, which does not
+differ from its own mean.
 
 References
 ----------
 Callaway, B. and Sant'Anna, P. H. C. (2021). Difference-in-differences with multiple time periods. Journal of
 Econometrics 225, 200-230. Goodman-Bacon, A. (2021). Difference-in-differences with variation in treatment timing.
-Journal of Econometrics 225, 254-277.
+Journal of Econometrics 225, 254-277. MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023). Fast and reliable
+jackknife and bootstrap methods for cluster-robust inference. Journal of Applied Econometrics 38, 671-694.
 """
 
 from __future__ import annotations
@@ -37,7 +40,10 @@ _Z = 1.959963984540054
 
 @dataclass(frozen=True)
 class Change:
-    """An average of group-time effects with its error and, by unit, its influences; NaN where there is none."""
+    """An average of group-time effects with its error, NaN where there is none, and by unit how far it moves that.
+
+    The squares of `influence` sum to that of the error; nought for units that take no part.
+    """
 
     estimate: float
     std_error: float
@@ -65,8 +71,10 @@ class GroupTimeEffects:
     estimate : array of shape (c,)
     weight : array of shape (c,)
         Rows (or their weights) of the group in the period.
-    influence : array of shape (c, units)
-        What each unit adds to the error.
+    estimate_without, weight_without : array of shape (c, units)
+        Effect and weight without each unit; the weight is nought where nothing is left to compare.
+    involved : array of bool, shape (units,)
+        Units that took part in any comparison.
     rows, units : int
         That took part in any comparison.
     """
@@ -75,7 +83,9 @@ class GroupTimeEffects:
     period: Ints
     estimate: Floats
     weight: Floats
-    influence: Floats
+    estimate_without: Floats
+    weight_without: Floats
+    involved: npt.NDArray[np.bool_]
     rows: int
     units: int
 
@@ -95,11 +105,17 @@ class GroupTimeEffects:
         chosen = (since >= first) & (since <= last)
         if not chosen.any():
             return Change(math.nan, math.nan)
-        share = np.where(chosen, self.weight, 0.0) / self.weight[chosen].sum()
-        influence = share @ self.influence
-        count = max(int((self.influence != 0).any(axis=0).sum()), 2)
-        error = math.sqrt(float(influence @ influence) * count / (count - 1))
-        return Change(float(share @ self.estimate), error, influence)
+        estimate = float(np.average(self.estimate[chosen], weights=self.weight[chosen]))
+        weight = self.weight_without[chosen]
+        total = weight.sum(axis=0)
+        without = np.divide((weight * self.estimate_without[chosen]).sum(axis=0), total, where=total > 0, out=total * 0)
+        influence = np.zeros(len(self.involved))
+        if self.units < 2 or (total[self.involved] == 0).any():
+            # Without some unit there is nothing to average: it alone began.
+            return Change(estimate, math.nan, influence)
+        without = without[self.involved]
+        influence[self.involved] = (without.mean() - without) * math.sqrt((self.units - 1) / self.units)
+        return Change(estimate, float(np.linalg.norm(influence)), influence)
 
     def event_study(self, before: int = 4, after: int = 4) -> pd.DataFrame:
         """Averages by period since the beginning.
@@ -183,39 +199,54 @@ def group_time_effects(
 def _compare(size: Floats, total: Floats, start: Floats, lowest: int, codes: npt.NDArray[np.intp]) -> GroupTimeEffects:
     """Compare each group in each period with units that begin later."""
     span = size.shape[1]
-    found: list[tuple[int, int, float, float, Floats]] = []
+    found: list[tuple[int, int, float, float, Floats, Floats]] = []
+    involved = np.zeros(len(start), dtype=bool)
     for group in sorted({int(value) for value in start[np.isfinite(start)] if 1 <= value < span}):
         base = group - 1
         treated = start == group
         for period in range(span):
             waiting = (start > max(period, base)) & ~treated
-            cells = [_mean(size, total, units, time) for units in (treated, waiting) for time in (period, base)]
+            cells = [_cell(size, total, units, time) for units in (treated, waiting) for time in (period, base)]
             if period == base or any(cell is None for cell in cells):
                 continue
-            means = [cell for cell in cells if cell is not None]
-            estimate = (means[0][0] - means[1][0]) - (means[2][0] - means[3][0])
-            influence = (means[0][1] - means[1][1]) - (means[2][1] - means[3][1])
-            found.append((group, period, estimate, float(size[treated, period].sum()), influence))
+            (after, before, later, earlier) = [cell for cell in cells if cell is not None]
+            estimate = (after.mean - before.mean) - (later.mean - earlier.mean)
+            without = (after.without - before.without) - (later.without - earlier.without)
+            known = np.isfinite(without)
+            weight = float(size[treated, period].sum())
+            left = np.where(known, weight - np.where(treated, size[:, period], 0.0), 0.0)
+            involved |= (size[:, [period, base]] > 0).any(axis=1) & (treated | waiting)
+            found.append((group, period, estimate, weight, np.where(known, without, 0.0), left))
     if not found:
         raise ModelError("no group can be compared before and after with units that have not begun")
-    influence = np.vstack([entry[4] for entry in found])
-    units = (influence != 0).any(axis=0)
     return GroupTimeEffects(
         group=np.array([entry[0] for entry in found]) + lowest,
         period=np.array([entry[1] for entry in found]) + lowest,
         estimate=np.array([entry[2] for entry in found]),
         weight=np.array([entry[3] for entry in found]),
-        influence=influence,
-        rows=int(units[codes].sum()),
-        units=int(units.sum()),
+        estimate_without=np.vstack([entry[4] for entry in found]),
+        weight_without=np.vstack([entry[5] for entry in found]),
+        involved=involved,
+        rows=int(involved[codes].sum()),
+        units=int(involved.sum()),
     )
 
 
-def _mean(size: Floats, total: Floats, units: npt.NDArray[np.bool_], period: int) -> tuple[float, Floats] | None:
-    """Mean of a cell and the influence of each unit on it; None for an empty cell."""
-    rows = np.where(units, size[:, period], 0.0)
+@dataclass(frozen=True)
+class _Cell:
+    """Mean of a cell, and without each unit; NaN where the unit is alone in it."""
+
+    mean: float
+    without: Floats
+
+
+def _cell(size: Floats, total: Floats, units: npt.NDArray[np.bool_], period: int) -> _Cell | None:
+    """Return the means of a cell; None for an empty one."""
+    rows, sums = np.where(units, size[:, period], 0.0), np.where(units, total[:, period], 0.0)
     count = float(rows.sum())
     if count <= 0:
         return None
-    mean = float(total[units, period].sum()) / count
-    return mean, np.where(units, total[:, period] - mean * rows, 0.0) / count
+    left = count - rows
+    alone = left <= count * 1e-12
+    without = np.divide(sums.sum() - sums, left, where=~alone, out=np.full(len(rows), np.nan))
+    return _Cell(float(sums.sum()) / count, without)
