@@ -107,7 +107,7 @@ def test_an_effect_that_grows_is_found_where_a_regression_on_two_effects_is_not(
 
 @pytest.mark.parametrize(("units", "draws"), [(90, 300), (30, 300)])
 def test_errors_are_those_of_repetition(units: int, draws: int) -> None:
-    """Thirty units in four groups are few: errors by influences are an eighth too small there, these a sixth too large."""
+    """Thirty units in four groups are few: errors by influences are an eighth too small, these a sixth too large."""
     found = [group_time_effects(drawn(seed, units), **NAMES).average(1, 3) for seed in range(draws)]
     spread = np.std([change.estimate for change in found], ddof=1)
     # The standard deviation of 300 draws is known to a twenty-fifth.
