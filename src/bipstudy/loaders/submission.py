@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from bipstudy import schema
+from bipstudy.loaders import clock
 from bipstudy.loaders.assembly import Headings, assemble
 from bipstudy.loaders.beside import Beside, of_archive
 from bipstudy.loaders.formats import read_path
@@ -42,7 +43,8 @@ class Submission:
     organisation_ids : tuple of str
         The organisations whose participants it holds, sorted.
     extracted_on : date or None
-        Day of the extract: as said, else the latest `observed_until` that ends with the extract, else the latest date.
+        Day of the extract: as said, else the latest `observed_until` that ends with the extract, else the latest date;
+        of dates that are still to come none is meant.
     tables : mapping of str to DataFrame
         Every table by name in canonical types; one that was not sent has no rows.
     sent : frozenset of str
@@ -111,7 +113,7 @@ def load_submission(
     Raises
     ------
     BipstudyError
-        The path or the mapping does not exist, the mapping is wrong, or the date is none.
+        The path or the mapping does not exist, the mapping is wrong, or the date is none or still to come.
 
     Examples
     --------
@@ -175,12 +177,16 @@ def _archive_comments(path: Path, files: list[SourceFile]) -> list[Beside]:
 
 def _day(said: str | dt.date | None) -> dt.date | None:
     """Return the day of the extract as it was said."""
-    if said is None or isinstance(said, dt.date):
-        return said.date() if isinstance(said, dt.datetime) else said
+    if said is None:
+        return None
     try:
-        return dt.date.fromisoformat(said)
+        day = dt.date.fromisoformat(said) if isinstance(said, str) else said
     except ValueError as error:
         raise BipstudyError("loaders.no_date") from error
+    day = day.date() if isinstance(day, dt.datetime) else day
+    if day > clock.latest_day():
+        raise BipstudyError("loaders.date_to_come", day=day.isoformat())
+    return day
 
 
 def _recognised(grids: list[Grid], names: Mapping, findings: list[Finding], unread: list[Unread]) -> list[Sheet]:
@@ -209,10 +215,14 @@ def _unused(names: Mapping, grids: list[Grid]) -> list[Finding]:
 
 
 def _last_day(tables: MappingType[str, pd.DataFrame]) -> dt.date | None:
-    """Return the last day to which the data go."""
+    """Return the last day to which the data go, of the days that have been: one still to come is a slip or a plan."""
     participants = tables["participants"]
-    ends = participants["observed_until"][participants["observed_until_reason"] == "extract_end"].dropna()
-    if ends.empty:
-        dates = [frame[name] for frame in tables.values() for name in frame if f"{name}_precision" in frame]
-        ends = pd.Series([column.max() for column in dates], dtype="datetime64[s]").dropna()
-    return None if ends.empty else ends.max().date()
+    latest = pd.Timestamp(clock.latest_day())
+    ends = participants["observed_until"][participants["observed_until_reason"] == "extract_end"]
+    dates = [frame[name] for frame in tables.values() for name in frame if f"{name}_precision" in frame]
+    for columns in ([ends], dates):
+        known = pd.Series([column[column <= latest].max() for column in columns], dtype="datetime64[s]").dropna()
+        if len(known):
+            return known.max().date()
+    # Where every date is still to come, none of them is the day of the extract.
+    return clock.today() if any(column.notna().any() for column in dates) else None
