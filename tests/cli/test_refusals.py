@@ -23,8 +23,8 @@ def test_a_folder_of_something_else_is_no_pool(tmp_path, command):
 
 
 def test_a_pool_that_is_not_there_is_not_made_by_looking_for_it(tmp_path):
-    refused("pool", "list", tmp_path / "pool", says="[loaders.no_path]")
-    refused("pool", "release", tmp_path / "pool", says="[pool.empty]")
+    refused("pool", "list", tmp_path / "pool", says="[pool.no_pool]")
+    refused("pool", "release", tmp_path / "pool", says="[pool.no_pool]")
     assert not (tmp_path / "pool").exists()
 
 

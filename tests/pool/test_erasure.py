@@ -321,7 +321,7 @@ def test_the_command_asks_first_and_says_what_was_done(history):
 def test_a_pool_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(BipstudyError) as caught:
         Pool(tmp_path / "pool").erase("A", "1", reason="x")
-    assert caught.value.code == "pool.empty"
+    assert caught.value.code == "pool.no_pool"
     assert not (tmp_path / "pool").exists()
 
 

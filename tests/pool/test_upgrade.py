@@ -144,7 +144,7 @@ def test_what_cannot_be_upgraded_is_refused(old_pool, new_pool, tmp_path):
         assert caught.value.code == code
     with pytest.raises(BipstudyError) as caught:
         upgrade_pool(tmp_path / "nowhere", tmp_path / "x")
-    assert caught.value.code == "pool.empty"
+    assert caught.value.code == "pool.no_pool"
     assert not (tmp_path / "x").exists()
 
 

@@ -76,8 +76,6 @@ def listing(pool: PoolPath, language: Language = DEFAULT_LANGUAGE, as_json: Json
     from bipstudy.pool import Pool
 
     checked_language(language)
-    if not pool.exists():
-        raise BipstudyError("loaders.no_path", path=pool)
     submissions, releases = Pool(pool).list(), Pool(pool).releases()
     if as_json:
         say_json({"submissions": submissions.to_dict("records"), "releases": releases.to_dict("records")})
@@ -172,6 +170,7 @@ def erase(
     from bipstudy.pool import Pool
 
     checked_language(language)
+    Pool(pool).check(reason)
     if not yes and not sure(text("cli.sure_to_erase", language, pool=pool), language):
         say_error(text("cli.nothing_erased", language))
         raise typer.Exit(DATA_FALL_SHORT)
@@ -193,8 +192,6 @@ def quality(
     checked_language(language)
     if out.suffix.lower() not in (".html", ".htm"):
         raise BipstudyError("cli.bad_suffix", path=out, known=".html")
-    if not pool.exists():
-        raise BipstudyError("loaders.no_path", path=pool)
     measures = measure(pool, organisation)
     with writing(out):
         measures.to_html(out, language)

@@ -8,7 +8,7 @@ from typing import Any
 from bipstudy.loaders import Submission
 from bipstudy.pool.files import blotted
 from bipstudy.pool.journal import State
-from bipstudy.texts import DataError, default_language
+from bipstudy.texts import BipstudyError, DataError, default_language
 
 
 def validated(submission: Submission, thresholds: Any = None, exceptions: Any = None) -> Any:
@@ -38,6 +38,12 @@ def exceptions_of(report: Any) -> tuple[dict[str, Any], ...]:
         {"rule": code, "date": date, "reason": reason, "count": count}
         for (code, date, reason), count in sorted(counted.items())
     )
+
+
+def check_reason(reason: str) -> None:
+    """Refuse a reason that says nothing: the log must say why."""
+    if not reason.strip():
+        raise BipstudyError("pool.no_reason")
 
 
 def check_not_older(submission: Submission, state: State) -> None:

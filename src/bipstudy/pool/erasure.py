@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 import secrets
 import shutil
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 
 from bipstudy import schema
 from bipstudy.loaders import Submission
+from bipstudy.pool.blotting import without_id
 from bipstudy.pool.contents import Contents, Tables, release_file, without
 from bipstudy.pool.files import as_json, blotted, read_tables, sha256, write_tables, write_whole
 from bipstudy.pool.journal import Journal, State, new_event
@@ -92,7 +92,7 @@ def erase(contents: Contents, organisation: str, participant: str, reason: str) 
     events, receipts = _receipts_without(journal, events, renamed, person)
     releases, concerned = _releases_without(contents, state, renamed, person, mark)
     events = [_event_without(event, renamed, releases, person) for event in events]
-    what = {"submissions": len(renamed), "releases": list(concerned), "reason": _clean(reason, participant)}
+    what = {"submissions": len(renamed), "releases": list(concerned), "reason": without_id(reason, *person)}
     told = new_event(len(events) + 1, "erase", organisation=organisation, mark=mark, key=_fingerprint(key), **what)
     files = receipts | {release_file(number): file for number, file in releases.items()}
     journal.change([*events, told], files, [f"submissions/{content}" for content in sorted(renamed)])
@@ -243,9 +243,9 @@ def _receipt_without(journal: Journal, stored: bytes, renamed: Mapping[str, str]
     if "supersedes" in receipt:
         receipt["supersedes"] = {code: renamed.get(each, each) for code, each in receipt["supersedes"].items()}
     for file in receipt.get("files", ()):
-        file["name"] = _clean(file["name"], person[1])
+        file["name"] = without_id(file["name"], *person)
     for exception in receipt.get("exceptions", ()):
-        exception["reason"] = _clean(exception["reason"], person[1])
+        exception["reason"] = without_id(exception["reason"], *person)
     changes = receipt.get("changes", {})
     for part in ("participants_gone", "participants_new"):
         if part in changes:
@@ -295,9 +295,9 @@ def _event_without(
     event = dict(event)
     for free in ("note", "reason"):
         if free in event:
-            event[free] = _clean(event[free], person[1])
+            event[free] = without_id(event[free], *person)
     if event["event"] == "add":
-        event["files"] = [{**file, "name": _clean(file["name"], person[1])} for file in event["files"]]
+        event["files"] = [{**file, "name": without_id(file["name"], *person)} for file in event["files"]]
         event["supersedes"] = {code: renamed.get(each, each) for code, each in event["supersedes"].items()}
         if event["hash"] in renamed:
             event["hash"] = renamed[event["hash"]]
@@ -311,9 +311,3 @@ def _event_without(
         file = releases[event["release"]]
         event |= {"sha256": sha256(file), "erased": len(json.loads(file).get("erased", ()))}
     return event
-
-
-def _clean(words: str, participant: str) -> str:
-    """Return words in which the id of a participant is blotted out where it stands by itself, and identity numbers."""
-    alone = rf"(?<![^\W_]){re.escape(participant)}(?![^\W_])"
-    return blotted(re.sub(alone, "█" * len(participant), words))

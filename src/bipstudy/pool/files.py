@@ -7,17 +7,34 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.texts import DataError
+from bipstudy.texts import BipstudyError, DataError
 
 # What is being written; after a crash the next writer clears it away.
 ASIDE = ".writing-"
+
+
+@contextmanager
+def refused(sentence: str, path: Path) -> Iterator[None]:
+    """Tell what the system refuses, such as a file that may not be read, as an error that a person can act on.
+
+    Parameters
+    ----------
+    sentence : {"pool.cannot_read", "pool.cannot_write"}
+    path : Path
+        The pool, or the file if it is known.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise BipstudyError(sentence, path=path) from error
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -99,7 +116,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     Raises
     ------
     BipstudyError
-        The folder is not there, or its content is not what the hash says.
+        The folder is not there, may not be read, or its content is not what the hash says.
     """
     try:
         tables = {
@@ -108,6 +125,9 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
             if (folder / f"{name}.parquet").is_file()
         }
         intact = schema.content_hash(tables) == folder.name
+    except PermissionError as error:
+        # Nothing says that it was changed.
+        raise BipstudyError("pool.cannot_read", path=folder) from error
     except Exception as error:
         # Damaged Parquet raises whatever the damage hits; to the reader it is all one.
         raise DataError("pool.tampered", name=f"submissions/{folder.name}") from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bipstudy import schema
-from bipstudy.pool.files import as_json, clear_aside, flush_folder, write_whole
+from bipstudy.pool.files import as_json, clear_aside, flush_folder, refused, write_whole
 from bipstudy.texts import BipstudyError, DataError
 
 LOG = "log.jsonl"
@@ -90,15 +90,13 @@ class Journal:
         pending = self.pending()
         if pending and name in pending["files"]:
             return str(pending["files"][name]).encode("utf-8")
-        path = self.folder / name
-        return path.read_bytes() if path.is_file() else b""
+        return self._bytes(name) or b""
 
     def pending(self) -> dict[str, Any] | None:
         """Return the change that has happened but is not carried out to its end, if there is one."""
+        stored = self._bytes(PENDING)
         try:
-            content: dict[str, Any] = json.loads((self.folder / PENDING).read_bytes())
-        except FileNotFoundError:
-            return None
+            content: dict[str, Any] | None = None if stored is None else json.loads(stored)
         except ValueError as error:
             raise DataError("pool.tampered", name=PENDING) from error
         return content
@@ -115,8 +113,34 @@ class Journal:
         BipstudyError
             It does.
         """
-        if self.folder.is_dir() and not self.path.exists() and any(map(_is_foreign, self.folder.iterdir())):
+        with refused("pool.cannot_read", self.folder):
+            foreign = self.folder.is_dir() and not self.path.exists() and any(map(_is_foreign, self.folder.iterdir()))
+        if foreign:
             raise BipstudyError("pool.not_a_pool", path=self.folder)
+
+    def check_there(self) -> None:
+        """Refuse a path where there is no pool: only adding a submission makes one.
+
+        Raises
+        ------
+        BipstudyError
+            There is no such folder, or it holds something else.
+        """
+        self.check()
+        if not self.folder.is_dir():
+            raise BipstudyError("pool.no_pool", path=self.folder)
+
+    def check_held(self) -> None:
+        """Refuse a path where there is no pool, or one to which nothing was ever added.
+
+        Raises
+        ------
+        BipstudyError
+            It is one.
+        """
+        self.check_there()
+        if not self.events():
+            raise BipstudyError("pool.empty", path=self.folder)
 
     def state(self) -> State:
         """Return what the pool holds now.
@@ -166,7 +190,7 @@ class Journal:
         **content
             What was done. Time and user are added.
         """
-        former = self.path.read_bytes() if self.path.is_file() else b""
+        former = self._bytes(LOG) or b""
         # The whole log is written anew and renamed: appending in place could leave half a line.
         write_whole(self.path, former + as_lines([new_event(len(former.splitlines()) + 1, event, **content)]))
 
@@ -213,7 +237,16 @@ class Journal:
         pending = self.pending()
         if pending:
             return str(pending["log"]).encode("utf-8")
-        return self.path.read_bytes() if self.path.is_file() else None
+        return self._bytes(LOG)
+
+    def _bytes(self, name: str) -> bytes | None:
+        """Return the content of a file of the pool as it is; None if there is none."""
+        path = self.folder / name
+        with refused("pool.cannot_read", path):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def _check_version(self, version: int) -> None:
         """Refuse a pool of another version of the tables."""
@@ -234,21 +267,23 @@ class Journal:
         Raises
         ------
         BipstudyError
-            Another writer held the lock all that time, or the folder holds something else than a pool.
+            Another writer held the lock all that time, the folder holds something else than a pool, or the system lets
+            nobody write there.
         """
         from filelock import FileLock, Timeout
 
         self.check()
-        (self.folder / "submissions").mkdir(parents=True, exist_ok=True)
-        (self.folder / "releases").mkdir(exist_ok=True)
-        try:
-            with FileLock(self.folder / _LOCK, timeout=timeout):
-                submissions = self.folder / "submissions"
-                clear_aside(self.folder, self.folder / "releases", submissions, *submissions.iterdir())
-                self._finish()
-                yield
-        except Timeout as error:
-            raise BipstudyError("pool.busy", path=self.folder) from error
+        submissions = self.folder / "submissions"
+        with refused("pool.cannot_write", self.folder):
+            submissions.mkdir(parents=True, exist_ok=True)
+            (self.folder / "releases").mkdir(exist_ok=True)
+            try:
+                with FileLock(self.folder / _LOCK, timeout=timeout):
+                    clear_aside(self.folder, self.folder / "releases", submissions, *submissions.iterdir())
+                    self._finish()
+                    yield
+            except Timeout as error:
+                raise BipstudyError("pool.busy", path=self.folder) from error
 
 
 def new_event(sequence: int, event: str, **content: object) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from bipstudy import schema
 from bipstudy.loaders import load_submission
 from bipstudy.pool.checks import count_of, validated
+from bipstudy.pool.files import refused
 from bipstudy.pool.journal import LOG
 from bipstudy.pool.store import Pool
 from bipstudy.study import Study
@@ -43,9 +44,11 @@ def load_study(path: str | Path, release: int | None = None) -> Study:
     >>> study = bip.load_study("pool", release=1)  # doctest: +SKIP
     """
     path = Path(path)
-    if (path / LOG).is_file() or (path / "submissions").is_dir():
+    with refused("pool.cannot_read", path):
+        is_pool = (path / LOG).is_file() or (path / "submissions").is_dir()
+        tables = {entry.stem for entry in path.iterdir() if entry.suffix in _ENDINGS} if path.is_dir() else set()
+    if is_pool:
         return Pool(path).study(release)
-    tables = {entry.stem for entry in path.iterdir() if entry.suffix in _ENDINGS} if path.is_dir() else set()
     if not tables & set(schema.TABLE_NAMES):
         raise BipstudyError("pool.no_study", path=path)
     if release is not None:

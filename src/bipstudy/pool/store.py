@@ -12,10 +12,10 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.loaders import Submission, load_submission
 from bipstudy.pool.changes import compare
-from bipstudy.pool.checks import check_not_older, count_of, exceptions_of, validated
+from bipstudy.pool.checks import check_not_older, check_reason, count_of, exceptions_of, validated
 from bipstudy.pool.contents import Contents, Tables, release_file
 from bipstudy.pool.erasure import Erasure, check_erased, erase, erased_by_organisation
-from bipstudy.pool.files import as_json, blotted, read_tables, sha256, write_tables, write_whole
+from bipstudy.pool.files import as_json, blotted, read_tables, refused, sha256, write_tables, write_whole
 from bipstudy.pool.journal import Journal, State
 from bipstudy.pool.receipts import Receipt, ReleaseDiff
 from bipstudy.study import Study
@@ -48,7 +48,9 @@ class Pool:
     def __init__(self, path: str | Path, timeout: float = 60.0) -> None:
         self.path = Path(path)
         self.timeout = timeout
-        if self.path.exists() and not self.path.is_dir():
+        with refused("pool.cannot_read", self.path):
+            is_file = self.path.exists() and not self.path.is_dir()
+        if is_file:
             raise BipstudyError("pool.not_a_pool", path=self.path)
         self._journal = Journal(self.path)
         self._contents = Contents(self._journal)
@@ -131,7 +133,7 @@ class Pool:
             submission and organisation. `current` says whether the next release holds it, `left` whether it is the last
             one of an organisation that has left, `erased` how many participants were erased from it afterwards.
         """
-        self._journal.check()
+        self._journal.check_there()
         added = [event for event in self._journal.events() if event["event"] in ("add", "leave")]
         last: dict[str, int] = {}
         gone: set[str] = set()
@@ -158,6 +160,7 @@ class Pool:
 
     def releases(self) -> pd.DataFrame:
         """Return the releases: number, organisations, participants withdrawn and erased, note, time and user."""
+        self._journal.check_there()
         columns = ["release", "organisations", "withdrawn", "erased", "note", "time", "user"]
         events = [{"erased": 0, **event} for event in self._journal.events() if event["event"] == "release"]
         return pd.DataFrame([[event[column] for column in columns] for event in events], columns=columns)
@@ -185,10 +188,7 @@ class Pool:
         BipstudyError
             The pool has no submission, one was changed, or somebody else writes.
         """
-        self._journal.check()
-        if not self._journal.path.is_file():
-            # Nothing is made where there is nothing to freeze.
-            raise BipstudyError("pool.empty", path=self.path)
+        self._journal.check_held()
         with self._journal.writing(self.timeout):
             state = self._journal.state()
             if not state.current:
@@ -213,6 +213,21 @@ class Pool:
             )
         return number
 
+    def check(self, reason: str) -> None:
+        """Refuse what nobody need be asked about: to take somebody out where there is no pool, or without a reason.
+
+        Parameters
+        ----------
+        reason : str
+
+        Raises
+        ------
+        BipstudyError
+            There is no pool at the path, nothing was ever added to it, or the reason is blank.
+        """
+        self._journal.check_held()
+        check_reason(reason)
+
     def withdraw(self, organisation: str, participant: str, reason: str) -> None:
         """Leave a participant out of all future releases, also if a later submission still holds the person.
 
@@ -226,8 +241,9 @@ class Pool:
         Raises
         ------
         BipstudyError
-            No submission of the organisation holds such a participant, or somebody else writes.
+            No submission of the organisation holds such a participant, `check` refuses, or somebody else writes.
         """
+        self.check(reason)
         with self._journal.writing(self.timeout):
             hashes = {
                 event["hash"]
@@ -252,8 +268,9 @@ class Pool:
         Raises
         ------
         BipstudyError
-            The pool holds nothing of such an organisation, or somebody else writes.
+            The pool holds nothing of such an organisation, `check` refuses, or somebody else writes.
         """
+        self.check(reason)
         with self._journal.writing(self.timeout):
             if organisation not in self._journal.state().current:
                 raise BipstudyError("pool.no_organisation", organisation=organisation)
@@ -281,12 +298,10 @@ class Pool:
         Raises
         ------
         BipstudyError
-            No submission of the organisation holds such a participant, a file was changed or cannot be removed, or
-            somebody else writes.
+            No submission of the organisation holds such a participant, `check` refuses, a file was changed or cannot be
+            removed, or somebody else writes.
         """
-        self._journal.check()
-        if not self._journal.path.is_file():
-            raise BipstudyError("pool.empty", path=self.path)
+        self.check(reason)
         with self._journal.writing(self.timeout):
             return erase(self._contents, organisation, participant, reason)
 
@@ -305,8 +320,9 @@ class Pool:
         Raises
         ------
         BipstudyError
-            There is no such release, or what it names was changed.
+            There is no such pool or release, or what it names was changed.
         """
+        self._journal.check_there()
         return self._steady(lambda: self._diff(a, b))
 
     def _diff(self, a: int, b: int) -> ReleaseDiff:
@@ -339,8 +355,9 @@ class Pool:
         Raises
         ------
         BipstudyError
-            There is no such release, or what it names was changed.
+            There is no such pool or release, or what it names was changed.
         """
+        self._journal.check_there()
         return self._steady(lambda: self._study(release))
 
     def _study(self, release: int | None) -> Study:

@@ -19,7 +19,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.pool.contents import Contents, Tables, release_file
 from bipstudy.pool.erasure import KEY_FILE
-from bipstudy.pool.files import ASIDE, as_json, flush_folder, sha256, write_tables, write_whole
+from bipstudy.pool.files import ASIDE, as_json, flush_folder, refused, sha256, write_tables, write_whole
 from bipstudy.pool.journal import LOG, Journal, as_lines, new_event
 from bipstudy.texts import BipstudyError, DataError, text
 
@@ -112,10 +112,10 @@ def upgrade_pool(
     if target.exists():
         raise BipstudyError("pool.target_exists", path=target)
     journal = Journal(source)
-    journal.check()
+    journal.check_there()
     version = _version(journal)
     steps = _steps(source, version, MIGRATIONS if migrations is None else migrations)
-    with journal.writing(timeout):
+    with journal.writing(timeout), refused("pool.cannot_write", target):
         aside = target.with_name(f"{ASIDE}{secrets.token_hex(8)}")
         try:
             renamed, releases = _write(journal, aside, steps)
@@ -179,6 +179,8 @@ def _migrated(folder: Path, steps: list[Migration]) -> Tables:
             path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))
         }
         intact = steps[0].content_hash(tables) == folder.name
+    except PermissionError as error:
+        raise BipstudyError("pool.cannot_read", path=folder) from error
     except Exception as error:
         # Damaged Parquet raises whatever the damage hits; to the reader it is all one.
         raise DataError("pool.tampered", name=f"submissions/{folder.name}") from error
