@@ -60,11 +60,7 @@ def read_path(path: Path, encoding: str | None = None) -> Reading:
         Sheets in the order of the names of the files; what cannot be read is a finding.
     """
     reading = Reading()
-    if path.is_dir():
-        found = sorted(entry for entry in path.rglob("*") if entry.is_file())
-        named = [(entry.relative_to(path).as_posix(), entry) for entry in found]
-    else:
-        named = [(path.name, path)]
+    named = _files_of(path, reading) if path.is_dir() else [(path.name, path)]
     named = [(name, entry) for name, entry in named if not _is_foreign(name)]
     if len(named) > MAX_FILES:
         reading.findings.append(Finding("too-large", file=path.name))
@@ -83,6 +79,29 @@ def read_path(path: Path, encoding: str | None = None) -> Reading:
             _read(name, content, encoding, reading, inside=False)
             reading.files.append(SourceFile(name, digest.result(), len(content)))
     return reading
+
+
+def _files_of(folder: Path, reading: Reading) -> list[tuple[str, Path]]:
+    """Return the name and path of every file below a folder; a folder that cannot be read is a finding."""
+    refused: list[Path] = []
+    found = sorted(
+        Path(where, name)
+        for where, _, names in os.walk(folder, onerror=lambda error: refused.append(Path(error.filename)))
+        for name in names
+    )
+    for closed in sorted(refused):
+        name = closed.relative_to(folder).as_posix() if closed != folder else folder.name
+        if not _is_system(name):
+            reading.findings.append(Finding("unreadable-file", file=name))
+    return [(entry.relative_to(folder).as_posix(), entry) for entry in found if _may_be_read(entry)]
+
+
+def _may_be_read(path: Path) -> bool:
+    """Say whether something in a folder is a file, or nobody can say, which is told when it is read."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def _content(name: str, path: Path, beside: Executor) -> tuple[bytes | memoryview, Future[str]]:
@@ -113,7 +132,12 @@ def _content(name: str, path: Path, beside: Executor) -> tuple[bytes | memoryvie
 
 def _is_foreign(name: str) -> bool:
     """Say whether a file is one that Windows, macOS or Excel leaves beside the data."""
-    return "__MACOSX" in PurePosixPath(name).parts or PurePosixPath(name).name.lower().startswith(_NOT_OURS)
+    return _is_system(name) or PurePosixPath(name).name.lower().startswith(_NOT_OURS)
+
+
+def _is_system(name: str) -> bool:
+    """Say whether a file or folder is in what macOS leaves in an archive."""
+    return "__MACOSX" in PurePosixPath(name).parts
 
 
 def _read(name: str, content: bytes | memoryview, encoding: str | None, reading: Reading, inside: bool) -> None:

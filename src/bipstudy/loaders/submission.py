@@ -223,6 +223,7 @@ def _last_day(tables: MappingType[str, pd.DataFrame]) -> dt.date | None:
     for columns in ([ends], dates):
         known = pd.Series([column[column <= latest].max() for column in columns], dtype="datetime64[s]").dropna()
         if len(known):
-            return pd.Timestamp(known.max()).date()
+            last: dt.date = known.max().date()
+            return last
     # Where every date is still to come, none of them is the day of the extract.
     return clock.today() if any(column.notna().any() for column in dates) else None
