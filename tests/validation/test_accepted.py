@@ -80,7 +80,7 @@ def test_an_exception_that_has_run_out_covers_nothing() -> None:
     [
         ("  - rule: end-before-start\n    date: 2024-12-01\n", "rad 6: undantaget saknar skäl"),
         ("  - rule: end-before-start\n    reason: x\n", "rad 6: undantaget saknar datum"),
-        ("  - rule: end-before-start\n    reason: x\n    date: i går\n", "rad 8: undantaget saknar datum"),
+        ("  - rule: end-before-start\n    reason: x\n    date: i går\n", "rad 8: i går är ingen dag"),
         ("  - rule: end-befor-start\n    reason: x\n    date: 2024-12-01\n", "rad 6: regeln end-befor-start"),
         (ENTRY + "    rows: 3\n", "rad 9: rows är inte känt"),
         (ENTRY + "    row: tre\n", "rad 9: platsen kan inte läsas"),

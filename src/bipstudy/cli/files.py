@@ -148,6 +148,8 @@ def show_report(report: Any, language: str, *, as_json: bool = False) -> None:
     if len(findings):
         _show_rules(findings, language)
         say(text("cli.more_in_report", language))
+    for remark in report.remarks:
+        say(remark.message(language))
     if report.risk:
         for line in report.risk.lines(language, identifiers=report.identifiers_found):
             say(line)

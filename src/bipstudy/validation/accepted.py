@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,17 @@ import numpy as np
 import pandas as pd
 
 from bipstudy import schema
-from bipstudy.texts import BipstudyError, text
+from bipstudy.loaders import clock
 from bipstudy.validation.bounds import Mask
 from bipstudy.validation.data import Data
 from bipstudy.validation.identifiers import redact
+from bipstudy.validation.own_files import Own, Remark, Way, read_own
 
 _PLACE = ("table", "file", "sheet", "column", "row")
-# So deep go the entries of our files; one that refers to itself would go on for ever.
-_DEPTH = 5
 _PARTS = {"rules", "organisations", "schema_version"}
 _KNOWN = {"rule", "organisation", "key", "reason", "date", "until", *_PLACE}
+_DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Accepted:
         Those of table, file, sheet, column and row that were named.
     key : dict of str to str
         Columns and values of the table by which rows are named, such as ``{"participant_id": "17"}``.
+    file : str
+        Name of the file that says so.
+    line : int or None
+        Where it stands there; None where it came from no file.
     """
 
     rule: str
@@ -51,62 +58,12 @@ class Accepted:
     organisation: str | None = None
     place: dict[str, object] = field(default_factory=dict)
     key: dict[str, str] = field(default_factory=dict)
+    file: str = field(default="exceptions", compare=False)
+    line: int | None = field(default=None, compare=False)
 
     def holds(self, extracted_on: dt.date | None) -> bool:
         """Say whether it holds for what was extracted on a day; one with a last day needs a day to compare with."""
         return self.until is None or (extracted_on is not None and extracted_on <= self.until)
-
-
-class OwnFileError(BipstudyError):
-    """What is wrong in a file of thresholds or exceptions, with the line on which it stands.
-
-    Parameters
-    ----------
-    key : str
-        Key of the sentence in the catalogue.
-    path : str
-        Name of the file.
-    line : int or None
-        None where the content came from no file.
-    **values
-        What else the sentence says.
-    """
-
-    def __init__(self, key: str, *, path: str, line: int | None, **values: object) -> None:
-        super().__init__(key, path=path, line=line, **values)
-
-    def message(self, language: str) -> str:
-        """Return what is wrong and where, in one language."""
-        place = self.values["path"]
-        if self.values["line"] is not None:
-            place = text("validation.own_file_line", language, **self.values)
-        return text(self.code, language, **{**self.values, "place": place})
-
-
-@dataclass(frozen=True)
-class _Own:
-    """The content of a file, and the line of each key and entry by the way that leads to it."""
-
-    name: str
-    content: Any
-    lines: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
-
-    def wrong(self, sentence: str, *way: Any, **values: object) -> OwnFileError:
-        """Return the error about what stands at the end of a way, or about what holds it if there is none."""
-        there = [way[:length] for length in range(len(way), -1, -1) if way[:length] in self.lines]
-        line = self.lines[there[0]] if there else None
-        return OwnFileError(f"validation.{sentence}", path=self.name, line=line, **values)
-
-    def entries(self, *way: Any, wanted: str) -> dict[Any, Any]:
-        """Return the mapping at the end of a way, empty where there is none."""
-        found = self.content
-        for step in way:
-            found = found.get(step)
-        if found is None:
-            return {}
-        if not isinstance(found, Mapping):
-            raise self.wrong("own_file_shape", *way, wanted=wanted)
-        return dict(found)
 
 
 def read_exceptions(path: str | Path) -> tuple[Accepted, ...]:
@@ -124,10 +81,12 @@ def read_exceptions(path: str | Path) -> tuple[Accepted, ...]:
     Raises
     ------
     OwnFileError
-        There is no such file, it is no YAML, or an exception lacks its reason or date, names what is not known, or
-        concerns a rule of which none is allowed. The line is named.
+        It is no YAML, or an exception lacks its reason or date, names what is not known or a day to come, or concerns a
+        rule of which none is allowed. The line is named.
+    BipstudyError
+        There is no such file.
     """
-    own = _read(Path(path))
+    own = read_own(Path(path))
     unknown = [each for each in own.entries(wanted="exceptions") if each not in {"exceptions", "schema_version"}]
     if unknown or not isinstance(own.content, dict):
         raise own.wrong("own_file_shape", *unknown[:1], wanted="exceptions")
@@ -157,28 +116,42 @@ def read_thresholds(
     Raises
     ------
     OwnFileError
-        There is no such file, or it names a rule or threshold that is not known or may not be changed. The line is
+        It names a rule or threshold that is not known or may not be changed, or a threshold is no number. The line is
         named.
+    BipstudyError
+        There is no such file.
     """
-    own = _Own("thresholds", source) if isinstance(source, Mapping) else _read(Path(source))
+    return thresholds_of(source, organisations)[0]
+
+
+def thresholds_of(
+    source: str | Path | Mapping[str, Any], organisations: Sequence[str]
+) -> tuple[dict[str, dict[str, float]], tuple[Remark, ...]]:
+    """Return the thresholds of every rule, as `read_thresholds` does, and what of the source was not used."""
+    own = Own("thresholds", source) if isinstance(source, Mapping) else read_own(Path(source))
     unknown = [each for each in own.entries(wanted="rules, organisations") if each not in _PARTS]
     if unknown or own.content is None:
         raise own.wrong("own_file_shape", *unknown[:1], wanted="rules, organisations")
     found = {code: dict(rule.threshold) for code, rule in schema.rules().items()}
-    ways: list[tuple[Any, ...]] = [("rules",)]
-    ways += [("organisations", code) for code in own.entries("organisations", wanted="organisations")]
-    for way in ways:
-        _check_thresholds(own, way)
-    theirs = {str(way[1]): way for way in ways[1:]}
-    held = [ways[0], *([theirs[organisations[0]]] if len(organisations) == 1 and organisations[0] in theirs else [])]
-    for way in held:
-        for code, changed in own.entries(*way, wanted="rules").items():
-            found[code] |= {threshold: float(number) for threshold, number in changed.items()}
-    return found
+    theirs = {str(code): ("organisations", code) for code in own.entries("organisations", wanted="organisations")}
+    numbers = {way: _thresholds(own, way) for way in (("rules",), *theirs.values())}
+    alone = organisations[0] if len(organisations) == 1 else None
+    for way in (("rules",), *([theirs[alone]] if alone in theirs else [])):
+        for code, changed in numbers[way].items():
+            found[code] |= changed
+    told = {"organisations": ", ".join(organisations) or "-"}
+    unused = [
+        own.remark("threshold_several" if code in organisations else "threshold_unused", *way, name=code, **told)
+        for code, way in theirs.items()
+        if code != alone
+    ]
+    return found, tuple(unused)
 
 
-def mark(places: pd.DataFrame, accepted: Sequence[Accepted], data: Data) -> pd.DataFrame:
-    """Return the places with the status of those that an exception covers, and its reason among their values.
+def mark(
+    places: pd.DataFrame, accepted: Sequence[Accepted], data: Data, organisations: Sequence[str]
+) -> tuple[pd.DataFrame, tuple[Remark, ...]]:
+    """Return the places with the status of those that an exception covers, and the exceptions that cover none.
 
     Parameters
     ----------
@@ -186,13 +159,19 @@ def mark(places: pd.DataFrame, accepted: Sequence[Accepted], data: Data) -> pd.D
         As in a report.
     accepted : sequence of Accepted
     data : Data
+    organisations : sequence of str
+        The organisations whose rows are looked at.
 
     Returns
     -------
-    DataFrame
+    places : DataFrame
+        The reason of the exception stands among the values.
+    unused : tuple of Remark
     """
+    unused = []
     for each in accepted:
         if not each.holds(data.extracted_on):
+            unused.append(_remark("exception_ended", each, until=each.until))
             continue
         rows = np.flatnonzero(_covered(places, each, data))
         if len(rows):
@@ -203,7 +182,18 @@ def mark(places: pd.DataFrame, accepted: Sequence[Accepted], data: Data) -> pd.D
                 {**values, "exception": said} if position in set(rows.tolist()) else values
                 for position, values in enumerate(places["values"])
             ]
-    return places
+        elif each.organisation is not None and each.organisation not in organisations:
+            told = {"name": each.organisation, "organisations": ", ".join(organisations) or "-"}
+            unused.append(_remark("exception_elsewhere", each, **told))
+        else:
+            unused.append(_remark("exception_unused", each))
+    return places, tuple(unused)
+
+
+def _remark(sentence: str, each: Accepted, **values: object) -> Remark:
+    """Return what is to be known of an exception."""
+    where = {"path": each.file, "line": each.line, "rule": each.rule}
+    return Remark(f"validation.{sentence}", where | values)
 
 
 def _covered(places: pd.DataFrame, each: Accepted, data: Data) -> Mask:
@@ -240,13 +230,20 @@ def _has_key(places: pd.DataFrame, named: Mapping[str, str], covered: Mask, data
         frame = data.tables.get(str(table))
         if frame is None or not set(named) <= set(frame):
             continue
-        rows = [(frame[column] == value).to_numpy(dtype=bool) for column, value in named.items()]
+        rows = [(_as_written(frame[column]) == value).to_numpy(dtype=bool) for column, value in named.items()]
         holds = np.logical_and.reduce(rows)
         named_rows = set(_written(data.provenance[str(table)].loc[holds]))
         here = np.flatnonzero(covered & (places["table"] == table).to_numpy(dtype=bool))
         for position, place in zip(here, _written(places.iloc[here]), strict=True):
             found[position] = holds.all() if place[-1] is None else place in named_rows
     return found
+
+
+def _as_written(column: pd.Series) -> pd.Series:
+    """Return the cells of a column as a file of exceptions names them; what is missing is empty."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        column = column.dt.strftime("%Y-%m-%d")
+    return column.astype(schema.STRING).fillna("")
 
 
 def _written(places: pd.DataFrame) -> list[tuple[object, ...]]:
@@ -257,101 +254,87 @@ def _written(places: pd.DataFrame) -> list[tuple[object, ...]]:
     return list(zip(*shown, rows, strict=True))
 
 
-def _read(path: Path) -> _Own:
-    """Return the content of a YAML file and its lines."""
-    import yaml
-
-    if not path.is_file():
-        raise BipstudyError("validation.own_file_missing", path=path.name)
-    try:
-        written = path.read_text(encoding="utf-8-sig")
-        node, content = yaml.compose(written, Loader=yaml.SafeLoader), yaml.safe_load(written)
-        lines = dict(_lines_of(node, ()))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        at = getattr(error, "problem_mark", None)
-        line = 1 if at is None else at.line + 1
-        raise OwnFileError("validation.own_file_yaml", path=path.name, line=line) from error
-    return _Own(path.name, content, {(): 1, **lines})
-
-
-def _lines_of(node: Any, way: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield the way to each key and entry of a file, and its line."""
-    import yaml
-
-    if len(way) == _DEPTH:
-        return
-    if isinstance(node, yaml.MappingNode):
-        inner = [(yaml.safe_load(yaml.serialize(key)), key, value) for key, value in node.value]
-    elif isinstance(node, yaml.SequenceNode):
-        inner = [(number, value, value) for number, value in enumerate(node.value)]
-    else:
-        return
-    for name, place, value in inner:
-        yield (*way, name), place.start_mark.line + 1
-        yield from _lines_of(value, (*way, name))
-
-
-def _accepted(entry: Any, own: _Own, number: int) -> Accepted:
+def _accepted(entry: Any, own: Own, number: int) -> Accepted:
     """Check one exception and return it."""
     way = ("exceptions", number)
     if not isinstance(entry, dict):
         raise own.wrong("own_file_shape", *way, wanted="rule, reason, date")
     unknown = [name for name in entry if name not in _KNOWN]
     if unknown:
-        named = {"name": ", ".join(sorted(map(str, unknown))), "known": ", ".join(sorted(_KNOWN))}
+        named = {"name": ", ".join(sorted(unknown)), "known": ", ".join(sorted(_KNOWN))}
         raise own.wrong("exception_key", *way, unknown[0], **named)
-    rule = _rule(entry.get("rule"), own, way)
-    if not isinstance(entry.get("reason"), str) or not entry["reason"].strip():
+    words = {name: own.word(*way, name) for name in entry if name != "key"}
+    rule = _rule(words.get("rule"), own, way)
+    reason = (words.get("reason") or "").strip()
+    if not reason:
         raise own.wrong("exception_reason", *way, "reason")
-    row, key = entry.get("row"), entry.get("key") or {}
-    wrong = [("key", not isinstance(key, dict)), ("row", row is not None and not isinstance(row, int))]
-    wrong += [("table", entry.get("table") is not None and entry["table"] not in schema.TABLE_NAMES)]
+    key, row = entry.get("key") or {}, words.get("row")
+    wrong = [("key", not isinstance(key, dict)), ("row", row is not None and not row.isdecimal())]
+    wrong += [("table", words.get("table") is not None and words["table"] not in schema.TABLE_NAMES)]
     for part, is_wrong in wrong:
         if is_wrong:
             raise own.wrong("exception_place", *way, part)
-    organisation = entry.get("organisation")
+    date = _date(words.get("date"), own, (*way, "date"))
+    if date > clock.latest_day():
+        raise own.wrong("exception_date_to_come", *way, "date", found=date.isoformat())
     return Accepted(
         rule=rule,
-        reason=entry["reason"].strip(),
-        date=_date(entry.get("date"), own, (*way, "date")),
-        until=None if entry.get("until") is None else _date(entry["until"], own, (*way, "until")),
-        organisation=None if organisation is None else str(organisation),
-        place={part: entry[part] for part in _PLACE if entry.get(part) is not None},
-        key={str(column): str(value) for column, value in key.items()},
+        reason=reason,
+        date=date,
+        until=None if words.get("until") is None else _date(words["until"], own, (*way, "until")),
+        organisation=words.get("organisation"),
+        place={part: words[part] for part in _PLACE if words.get(part) is not None}
+        | ({"row": int(row)} if row else {}),
+        key={column: own.word(*way, "key", column) or "" for column in key},
+        file=own.name,
+        line=own.line(*way),
     )
 
 
-def _rule(code: Any, own: _Own, way: tuple[Any, ...]) -> str:
+def _rule(code: str | None, own: Own, way: Way) -> str:
     """Return the code of a rule of which an exception may be made."""
-    if code not in schema.rules():
-        raise own.wrong("own_file_rule", *way, "rule", name=code)
+    if code is None or code not in schema.rules():
+        raise own.wrong("own_file_rule", *way, "rule", name=code or "-")
     rule = schema.rules()[code]
     # What makes tables readable must be checked, and personal data must not be sent, whatever the reason.
     if rule.structural or rule.personal:
         raise own.wrong("exception_forbidden", *way, "rule", name=code)
-    return str(code)
+    return code
 
 
-def _date(value: Any, own: _Own, way: tuple[Any, ...]) -> dt.date:
+def _date(said: str | None, own: Own, way: Way) -> dt.date:
     """Return a date of a file, written as YYYY-MM-DD."""
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        return value
+    if said is None:
+        raise own.wrong("exception_date", *way)
+    found = _DAY.fullmatch(said)
     try:
-        return dt.date.fromisoformat(str(value))
+        return dt.date(*map(int, found.groups())) if found else dt.date.fromisoformat(said)
     except ValueError as error:
-        raise own.wrong("exception_date", *way) from error
+        raise own.wrong("exception_no_day", *way, name=way[-1], found=redact(said)) from error
 
 
-def _check_thresholds(own: _Own, way: tuple[Any, ...]) -> None:
-    """Refuse thresholds that are not known, are no numbers, or may not be changed."""
+def _thresholds(own: Own, way: Way) -> dict[str, dict[str, float]]:
+    """Return the thresholds of some rules; refuse what is not known, is no number, or may not be changed."""
+    found: dict[str, dict[str, float]] = {}
     for code in own.entries(*way, wanted="rules"):
         if code not in schema.rules():
             raise own.wrong("own_file_rule", *way, code, name=code)
         rule = schema.rules()[code]
         known = {} if rule.personal else rule.threshold
         told = {"name": code, "known": ", ".join(known) or "-"}
-        changed = own.entries(*way, code, wanted=told["known"])
-        for name, number in changed.items():
-            is_number = isinstance(number, int | float) and not isinstance(number, bool)
-            if name not in known or not is_number:
+        found[code] = {}
+        for name, said in own.entries(*way, code, wanted=told["known"]).items():
+            number = _number(said)
+            if name not in known or number is None:
                 raise own.wrong("threshold_unknown", *way, code, name, **told)
+            found[code][name] = number
+    return found
+
+
+def _number(said: object) -> float | None:
+    """Return a finite number, as one or as it is written; None for what is none."""
+    if isinstance(said, str):
+        number = float(said) if _NUMBER.fullmatch(said) else math.nan
+    else:
+        number = float(said) if isinstance(said, int | float) and not isinstance(said, bool) else math.nan
+    return number if math.isfinite(number) else None

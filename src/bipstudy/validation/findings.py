@@ -19,8 +19,9 @@ from bipstudy import schema
 from bipstudy.texts import text
 from bipstudy.validation.data import Data, plain
 from bipstudy.validation.identifiers import redact
+from bipstudy.validation.own_files import Remark
 from bipstudy.validation.risk import Risk
-from bipstudy.validation.rules import Hits
+from bipstudy.validation.rules import Hits, NotApplicable, RuleStatus
 
 COLUMNS = ["code", "severity", "status", "table", "file", "sheet", "row", "column", "count", "message", "cure"]
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -35,45 +36,6 @@ _ABOUT_WHAT_IS_NOT_THERE = (
     "occasion-unknown",
     "mapping-unused",
 )
-
-
-@dataclass(frozen=True)
-class RuleStatus:
-    """A rule that applied, and how many rows it looked at."""
-
-    code: str
-    checked: int
-
-
-@dataclass(frozen=True)
-class NotApplicable:
-    """A rule that did not apply, and why; it does not count as passed.
-
-    Attributes
-    ----------
-    code : str
-        Code of the rule.
-    reason : str
-        Key of the reason in the text catalogue.
-    tables : tuple of str
-        Tables that may be left out and were not sent.
-    columns : tuple of (str, str)
-        Tables and columns that may be left out and were not sent.
-    """
-
-    code: str
-    reason: str
-    tables: tuple[str, ...] = ()
-    columns: tuple[tuple[str, str], ...] = ()
-
-    def message(self, language: str) -> str:
-        """Return why the rule did not apply."""
-        tables = ", ".join(schema.table(name).label[language] for name in self.tables)
-        columns = ", ".join(
-            f"{schema.table(name).column(column).label[language]} ({schema.table(name).label[language]})"
-            for name, column in self.columns
-        )
-        return text(f"validation.{self.reason}", language, tables=tables, columns=columns)
 
 
 @dataclass(frozen=True)
@@ -94,6 +56,8 @@ class Report:
     extracted_on : date or None
     risk : Risk or None
         Measures of how easily participants could be recognised; None without participants.
+    remarks : tuple of Remark
+        What of the files of thresholds and exceptions was not used.
     """
 
     language: str
@@ -103,6 +67,7 @@ class Report:
     submitted: pd.DataFrame
     extracted_on: dt.date | None = None
     risk: Risk | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def identifiers_found(self) -> bool:
@@ -186,6 +151,7 @@ class Report:
         lines.append(", ".join(words.counted(kind, number) for kind, number in self.counts().items() if number) + ".")
         if self.places.empty:
             lines[1] = text("validation.no_findings", self.language)
+        lines += [remark.message(self.language) for remark in self.remarks]
         for section in grouped(self):
             lines += ["", section.title]
             lines += [f"  {group.count:>7}  {group.title} [{group.code}]" for group in section.groups]
@@ -230,6 +196,7 @@ class Report:
             "not_applicable": [
                 {"code": rule.code, "reason": rule.message(self.language)} for rule in self.not_applicable
             ],
+            "remarks": [remark.message(self.language) for remark in self.remarks],
             "direct_identifiers_found": self.identifiers_found,
             "risk": None if self.risk is None else self.risk.as_dict(),
         }

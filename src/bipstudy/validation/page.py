@@ -109,6 +109,7 @@ def _values(report: Report) -> dict[str, Any]:
             (kind, number, text(f"validation.{kind}_{'one' if number == 1 else 'many'}", language))
             for kind, number in counts.items()
         ],
+        "remarks": [remark.message(language) for remark in report.remarks],
         "sections": sections,
         "total": sum(section.count for section in sections),
         "risk": _risk(report),

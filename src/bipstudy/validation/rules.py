@@ -72,6 +72,45 @@ class Outcome:
         )
 
 
+@dataclass(frozen=True)
+class RuleStatus:
+    """A rule that applied, and how many rows it looked at."""
+
+    code: str
+    checked: int
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """A rule that did not apply, and why; it does not count as passed.
+
+    Attributes
+    ----------
+    code : str
+        Code of the rule.
+    reason : str
+        Key of the reason in the text catalogue.
+    tables : tuple of str
+        Tables that may be left out and were not sent.
+    columns : tuple of (str, str)
+        Tables and columns that may be left out and were not sent.
+    """
+
+    code: str
+    reason: str
+    tables: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+
+    def message(self, language: str) -> str:
+        """Return why the rule did not apply."""
+        tables = ", ".join(schema.table(name).label[language] for name in self.tables)
+        columns = ", ".join(
+            f"{schema.table(name).column(column).label[language]} ({schema.table(name).label[language]})"
+            for name, column in self.columns
+        )
+        return text(f"validation.{self.reason}", language, tables=tables, columns=columns)
+
+
 Check = Callable[[Data, Mapping[str, float]], Outcome]
 NOTHING = Outcome(0)
 CHECKS: dict[str, Check] = {}

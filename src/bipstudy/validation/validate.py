@@ -32,12 +32,12 @@ from bipstudy.validation import (  # noqa: F401
     structure,
     telling,
 )
-from bipstudy.validation.accepted import Accepted, mark, read_exceptions, read_thresholds
+from bipstudy.validation.accepted import Accepted, mark, read_exceptions, thresholds_of
 from bipstudy.validation.data import Data, distinct_values, plain
-from bipstudy.validation.findings import NotApplicable, Report, RuleStatus, collect, ordered
+from bipstudy.validation.findings import Report, collect, ordered
 from bipstudy.validation.outside import outside_cells
 from bipstudy.validation.risk import risk
-from bipstudy.validation.rules import CHECKS, Hits, Outcome, rule_needs
+from bipstudy.validation.rules import CHECKS, Hits, NotApplicable, Outcome, RuleStatus, rule_needs
 
 # Rules whose finding says that a cell cannot be used, which the loader may have said of the same cell already.
 _ABOUT_A_CELL = (
@@ -125,7 +125,8 @@ def validate(
     data = replace(data, loaded=(*_without_cells_of(unread, data.loaded), *unread))
     told = {finding.code for finding in data.loaded if finding.code in identifiers.CODES + contacts.CODES}
     accepted = read_exceptions(exceptions) if isinstance(exceptions, (str, Path)) else tuple(exceptions or ())
-    limits = read_thresholds(thresholds or {}, _organisations(data))
+    organisations = _organisations(data)
+    limits, unused = thresholds_of(thresholds or {}, organisations)
     statuses, found, not_applicable = [], [], []
     for code, function in CHECKS.items():
         rule = schema.rules()[code]
@@ -138,14 +139,16 @@ def validate(
         found += [(code, hit) for hit in hits]
         statuses.append(RuleStatus(code, outcome.checked))
     data = replace(data, loaded=_without_numbers_of_persons(found, data))
+    places, no_use = mark(collect(data, found), accepted, data, organisations)
     return Report(
         language=language or default_language(),
-        places=ordered(mark(collect(data, found), accepted, data)),
+        places=ordered(places),
         statuses=tuple(statuses),
         not_applicable=tuple(not_applicable),
         submitted=_submitted(data),
         extracted_on=data.extracted_on,
         risk=risk(data.tables),
+        remarks=unused + no_use,
     )
 
 

@@ -84,6 +84,8 @@ def _summary(sheet: Any, report: Report, styles: dict[str, Any]) -> None:
     sheet.write_string(row, 0, text("validation.total", report.language), styles["head"])
     sheet.write_string(row, 1, "", styles["head"])
     sheet.write_number(row, 2, len(report.places), styles["head"])
+    for position, remark in enumerate(report.remarks, start=row + 2):
+        sheet.write_string(position, 0, remark.message(report.language))
 
 
 def _findings(sheet: Any, report: Report, styles: dict[str, Any]) -> None:
