@@ -27,6 +27,8 @@ MappingPath = Annotated[Path | None, typer.Option("--mapping", help=helped("mapp
 Organisation = Annotated[str | None, typer.Option("--organisation", help=helped("organisation_option"))]
 ExtractedOn = Annotated[str | None, typer.Option("--extracted-on", help=helped("extracted_option"))]
 Thresholds = Annotated[Path | None, typer.Option("--thresholds", help=helped("thresholds_option"))]
+Html = Annotated[Path | None, typer.Option("--html", help=helped("html_option"))]
+Xlsx = Annotated[Path | None, typer.Option("--xlsx", help=helped("xlsx_option"))]
 Exceptions = Annotated[Path | None, typer.Option("--exceptions", help=helped("exceptions_option"))]
 
 
@@ -40,7 +42,7 @@ def template(
     from bipstudy.schema.template import write_template
 
     checked_language(language)
-    _checked_ending(out, ".xlsx")
+    checked_ending(out, ".xlsx")
     with writing(out):
         write_template(out, language=language, organisation=organisation)
     say(text("cli.written", language, path=out))
@@ -75,7 +77,7 @@ def draft(
     from bipstudy.loaders.draft import draft_mapping
 
     checked_language(language)
-    _checked_ending(out, ".yaml", ".yml")
+    checked_ending(out, ".yaml", ".yml")
     if out is not None and out.exists():
         raise BipstudyError("loaders.mapping_exists", path=out)
     drafted = draft_mapping(path, language)
@@ -93,8 +95,8 @@ def validate(
     mapping: MappingPath = None,
     organisation: Organisation = None,
     extracted_on: ExtractedOn = None,
-    html: Annotated[Path | None, typer.Option("--html", help=helped("html_option"))] = None,
-    xlsx: Annotated[Path | None, typer.Option("--xlsx", help=helped("xlsx_option"))] = None,
+    html: Html = None,
+    xlsx: Xlsx = None,
     marked: Annotated[bool, typer.Option("--marked", help=helped("marked_option"))] = False,
     thresholds: Thresholds = None,
     exceptions: Exceptions = None,
@@ -106,14 +108,11 @@ def validate(
     from bipstudy.validation import validate as run_rules
 
     checked_language(language)
-    _checked_ending(html, ".html", ".htm")
-    _checked_ending(xlsx, ".xlsx")
+    checked_ending(html, ".html", ".htm")
+    checked_ending(xlsx, ".xlsx")
     submission = load_submission(path, mapping=mapping, organisation=organisation, extracted_on=extracted_on)
     report = run_rules(submission, language=language, thresholds=thresholds, exceptions=exceptions)
-    for written_to, write in ((html, report.to_html), (xlsx, report.to_excel)):
-        if written_to:
-            with writing(written_to):
-                write(written_to)
+    write_report(report, html, xlsx)
     show_report(report, language, as_json=as_json)
     copy = _write_marked(report, path, mapping) if marked else None
     for written in (html, xlsx, copy):
@@ -121,6 +120,14 @@ def validate(
             say(text("cli.written", language, path=written))
     if not report.ok:
         raise typer.Exit(DATA_FALL_SHORT)
+
+
+def write_report(report: Any, html: Path | None, xlsx: Path | None) -> None:
+    """Write a report to the files that were asked for."""
+    for path, write in ((html, report.to_html), (xlsx, report.to_excel)):
+        if path:
+            with writing(path):
+                write(path)
 
 
 def _write_marked(report: Any, path: Path, mapping: Path | None) -> Path:
@@ -133,7 +140,7 @@ def _write_marked(report: Any, path: Path, mapping: Path | None) -> Path:
         return write_marked(report, path, out, read_mapping(mapping).encoding if mapping else None)
 
 
-def _checked_ending(path: Path | None, *known: str) -> None:
+def checked_ending(path: Path | None, *known: str) -> None:
     """Refuse a file whose ending says something else than what is written to it."""
     if path is not None and path.suffix.lower() not in known:
         raise BipstudyError("cli.bad_suffix", path=path, known=", ".join(known))

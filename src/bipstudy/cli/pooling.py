@@ -24,13 +24,17 @@ from bipstudy.cli.console import (
 from bipstudy.cli.files import (
     Exceptions,
     ExtractedOn,
+    Html,
     MappingPath,
     Organisation,
     SubmissionPath,
     Thresholds,
+    Xlsx,
+    checked_ending,
     show_report,
+    write_report,
 )
-from bipstudy.texts import BipstudyError, text
+from bipstudy.texts import BipstudyError, DataError, text
 
 PoolPath = Annotated[Path, typer.Argument(help=helped("pool_argument"))]
 
@@ -43,6 +47,8 @@ def add(
     organisation: Organisation = None,
     extracted_on: ExtractedOn = None,
     older: Annotated[bool, typer.Option("--older", help=helped("older_option"))] = False,
+    html: Html = None,
+    xlsx: Xlsx = None,
     thresholds: Thresholds = None,
     exceptions: Exceptions = None,
     language: Language = DEFAULT_LANGUAGE,
@@ -54,20 +60,37 @@ def add(
     from bipstudy.validation import validate
 
     checked_language(language)
+    checked_ending(html, ".html", ".htm")
+    checked_ending(xlsx, ".xlsx")
     submission = load_submission(path, mapping=mapping, organisation=organisation, extracted_on=extracted_on)
     report = validate(submission, language=language, thresholds=thresholds, exceptions=exceptions)
+    write_report(report, html, xlsx)
     if not report.ok:
         show_report(report, language, as_json=as_json)
         if not as_json:
+            _say_written(html, xlsx, language)
             say(text("cli.nothing_stored", language))
         raise typer.Exit(DATA_FALL_SHORT)
-    receipt = Pool(pool).add(submission, report, older=older)
+    try:
+        receipt = Pool(pool).add(submission, report, older=older)
+    except DataError as error:
+        if as_json:
+            say_json({"ok": False, "code": error.code, "message": error.message(language), **error.values})
+        raise
     if as_json:
         say_json(receipt.as_dict())
     else:
         show_report(report, language)
+        _say_written(html, xlsx, language)
         say(receipt.text(language))
         say(text("cli.stored", language, pool=pool))
+
+
+def _say_written(html: Path | None, xlsx: Path | None, language: str) -> None:
+    """Write where the report is, if it was asked for."""
+    for path in (html, xlsx):
+        if path:
+            say(text("cli.written", language, path=path))
 
 
 @command

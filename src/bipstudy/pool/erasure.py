@@ -27,9 +27,9 @@ from bipstudy.texts import BipstudyError, DataError, text
 
 Person = tuple[str, str]
 Events = list[dict[str, Any]]
+# File, sheet and row.
+_Place = tuple[str, str, int]
 KEY_FILE = "erasure.key"
-# So many places of a refused submission are named; the others are counted.
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ def check_erased(folder: Path, state: State, submission: Submission) -> None:
     if not set(state.erased) & set(submission.organisation_ids):
         return
     key = _key(folder, state)
-    places, count = [], 0
+    places: set[_Place] = set()
+    count = 0
     for name, frame in submission.tables.items():
         if "participant_id" not in frame or not len(frame):
             continue
@@ -127,10 +128,10 @@ def check_erased(folder: Path, state: State, submission: Submission) -> None:
         }
         hits = [number for number, person in enumerate(people) if marked.get(person)]
         count += len(hits)
-        places += _places(submission.provenance.get(name), hits)
+        places |= _places(submission.provenance.get(name), hits)
     if count:
-        more = "" if count <= _SHOWN else ", ..."
-        raise DataError("pool.holds_erased", count=count, places="; ".join(places[:_SHOWN]) + more)
+        rows = [{"file": file, "sheet": sheet or None, "row": row} for file, sheet, row in sorted(places)]
+        raise DataError("pool.holds_erased", count=count, places=_told(places), rows=rows)
 
 
 def mark_of(key: bytes, person: Person) -> str:
@@ -161,15 +162,26 @@ def _fingerprint(key: bytes) -> str:
     return sha256(key)[:16]
 
 
-def _places(provenance: Any, rows: Sequence[int]) -> list[str]:
-    """Return where rows stand in the files that were sent."""
+def _places(provenance: Any, rows: Sequence[int]) -> set[_Place]:
+    """Return where rows stand in the files that were sent; a sheet without a name is empty."""
     if provenance is None:
-        return []
-    shown = provenance.iloc[list(rows[:_SHOWN])][["file", "sheet", "row"]].astype(object)
-    return [
-        ":".join(blotted(str(part)) for part in place if part is not None and part == part)
-        for place in shown.itertuples(index=False, name=None)
-    ]
+        return set()
+    shown = provenance.iloc[list(rows)][["file", "sheet", "row"]].astype(object)
+    shown = shown[shown["row"].notna() & shown["file"].notna()].fillna({"sheet": ""})
+    return {
+        (blotted(str(file)), blotted(str(sheet)), int(row))
+        for file, sheet, row in shown.itertuples(index=False, name=None)
+    }
+
+
+def _told(places: set[_Place]) -> str:
+    """Return every place as a person looks for it: the rows of each file and sheet, neighbours drawn together."""
+    from bipstudy.validation.grouping import ranges
+
+    sheets: dict[tuple[str, str], list[int]] = {}
+    for file, sheet, row in sorted(places):
+        sheets.setdefault((file, sheet), []).append(row)
+    return "; ".join(f"{', '.join(filter(None, sheet))}: {ranges(rows)}" for sheet, rows in sheets.items())
 
 
 def _remove_unlogged(folder: Path, state: State, events: Events) -> None:
