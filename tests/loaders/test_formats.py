@@ -181,6 +181,29 @@ def test_numbers_that_a_program_gave_to_text_are_read_by_their_labels(tmp_path, 
     assert submission.hash == schema.content_hash(frames)
 
 
+def test_labels_that_are_no_names_of_ids_and_occasions_leave_them_as_they_are(tmp_path):
+    """Two caseworkers of one unit are two, and an occasion with a name keeps its number."""
+    frames = {name: frame for name, frame in known_to_the_day().items() if name in {"participants", "measurements"}}
+    forms = frames["measurements"].assign(caseworker_id=["1", "2"] * 6)
+    frames["measurements"] = schema.conform("measurements", forms)
+    folder = statistics(tmp_path / "in", "sav", {"participants": frames["participants"]})
+    rows = texts("measurements", frames["measurements"], Style(decimal="."))
+    content = {f"v{at}": [row[at] or None for row in rows[1:]] for at in range(len(rows[0]))}
+    place = {head: f"v{at}" for at, head in enumerate(rows[0])}
+    meanings = {
+        place["Handläggare"]: {1: "Enhet Norr", 2: "Enhet Norr"},
+        place["Mättillfälle"]: {1: "Start", 2: "3 månader"},
+    }
+    for column in meanings:
+        content[column] = [float(each) for each in content[column]]
+    labels = dict(zip(content, rows[0], strict=True))
+    path = folder / "Formulär.sav"
+    pyreadstat.write_sav(pd.DataFrame(content), path, column_labels=labels, variable_value_labels=meanings)
+    submission = bip.load_submission(folder)
+    assert submission.findings == []
+    assert submission.hash == schema.content_hash(frames)
+
+
 def test_a_label_that_contradicts_the_code_of_an_answer_is_told(tmp_path):
     frames = {name: frame for name, frame in known_to_the_day().items() if name in {"participants", "measurements"}}
     folder = statistics(tmp_path / "in", "sav", frames, labels={"cooperation": {1: "5 Stämmer helt", 3: "3 Varken"}})

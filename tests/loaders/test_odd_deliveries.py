@@ -278,6 +278,17 @@ def test_typed_numbers_and_text_in_decimal_comma_are_one_column_to_who_sees_it(t
     assert loaded.findings == []
 
 
+def test_percentages_without_decimals_stand_beside_those_with(tmp_path: Path) -> None:
+    made = book(tmp_path)
+    made["Deltagare"].cell(1, 9, "Andel i arbete eller studier 5 år")
+    for row, share in ((2, "57,5 %"), (3, "25 %"), (4, "100 %")):
+        made["Deltagare"].cell(row, 9, share)
+    made.save(tmp_path / "bok.xlsx")
+    loaded = bip.load_submission(tmp_path / "bok.xlsx")
+    assert loaded.tables["participants"]["work_or_study_share_5y"].tolist() == [0.575, 0.25, 1.0]
+    assert loaded.findings == []
+
+
 def test_text_in_both_decimal_marks_is_refused_beside_typed_numbers(tmp_path: Path) -> None:
     made = book(tmp_path)
     outcomes(made, [57.5, "62,5", "37.5"], "General")

@@ -235,6 +235,30 @@ def test_forms_far_from_all_numbered_ones_take_the_number_that_is_free():
     pd.testing.assert_series_equal(shuffled.sort_index(), expected, check_names=False)
 
 
+@pytest.mark.parametrize(
+    ("numbered", "dated", "expected"),
+    [
+        # Paired in the order of dates, not the closest first.
+        ({1: "2024-01-15", 2: "2024-02-24"}, ["2024-02-22", "2024-02-26"], [1, 2]),
+        ({1: "2024-01-15", 2: "2024-02-28"}, ["2024-02-14", "2024-03-25"], [1, 2]),
+        # Counted back where only what comes after has a number.
+        ({3: "2024-07-15"}, ["2024-01-15", "2024-04-15", "2024-07-15"], [1, 2, 3]),
+        ({2: "2024-07-15"}, ["2024-01-15", "2024-04-15", "2024-07-15"], [None, None, 2]),
+        # Two for one number that is free: nobody knows which.
+        ({1: "2024-01-15", 3: "2024-12-15"}, ["2024-04-15", "2024-07-15"], [None, None]),
+        ({1: "2024-01-15", 4: "2024-12-15"}, ["2024-04-15", "2024-07-15"], [2, 3]),
+    ],
+)
+def test_forms_with_dates_join_those_with_numbers(numbered, dated, expected):
+    forms = [{"respondent": "participant", "occasion": each, "answered_on": day} for each, day in numbered.items()]
+    forms += [{"respondent": "caseworker", "occasion": None, "answered_on": day} for day in dated]
+    frame = pd.DataFrame(forms).assign(organisation_id="A", participant_id="1")
+    frame["answered_on"] = pd.to_datetime(frame["answered_on"])
+    joined = join_occasions(frame, frame["respondent"].eq("caseworker").to_numpy())
+    found = joined[len(numbered) :].astype(object)
+    assert found.where(found.notna(), None).tolist() == expected
+
+
 def test_a_form_in_two_exports_without_numbers_is_told_and_not_a_new_occasion(tmp_path):
     folder = write(tmp_path)
     _without(folder, "measurements", "Mättillfälle")

@@ -111,7 +111,7 @@ def find_header(grid: Grid, own: set[str]) -> Header | None:
     """
     known = all_column_names() | own
     rows = [_texts(row) for row in grid.rows[:_HEADER_WITHIN]]
-    first, last = _block(rows, known)
+    first, last = _block(_by_labels(rows, grid.labels, known), known)
     if first is None:
         return None
     names = rows[first]
@@ -356,6 +356,17 @@ def _is_repeated(header: Header, texts: list[str]) -> bool:
 def _texts(row: list[object]) -> list[str]:
     """Return the cells of a row as text."""
     return [tidied(cell_text(cell)) for cell in row]
+
+
+def _by_labels(rows: list[list[str]], labels: Sequence[str], known: frozenset[str]) -> list[list[str]]:
+    """Return the rows with the names of the columns, which stand first, replaced by their labels where these are known.
+
+    Else a row on which caseworkers answer is more of a header than names as v1 and v2.
+    """
+    if not labels or not rows:
+        return rows
+    names = [label if key(label) in known else name for name, label in zip(rows[0], labels, strict=False)]
+    return [names + rows[0][len(names) :], *rows[1:]]
 
 
 def _block(rows: list[list[str]], known: frozenset[str]) -> tuple[int | None, int]:

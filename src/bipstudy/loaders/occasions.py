@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -38,7 +40,7 @@ def assign_occasions(measurements: pd.DataFrame, window_days: int = PAIRED_WITHI
     [1, 2, 3, 3]
     """
     forms = _dated(measurements).dropna(subset="date")
-    forms["day"] = forms["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    forms["day"] = _days(forms["date"])
     forms["side"] = forms["respondent"] != "participant"
     key = ["organisation", "participant", "day", "side", "respondent"]
     once = forms[key].drop_duplicates().sort_values(key, kind="stable", ignore_index=True)
@@ -110,10 +112,9 @@ def join_occasions(
 ) -> pd.Series:
     """Return the number of each form's occasion, where one file has numbers and another only dates.
 
-    A form without a number joins the nearest occasion of the participant whose form of another respondent is dated
-    within `window_days`; the closest pairs are joined first, the earlier occasion where two are as close, and no
-    occasion gets forms of one respondent of two days. Where nothing with a number is near, forms are paired as by
-    `assign_occasions` and take the number that is left free between the occasions before and after, if one is.
+    The forms of a respondent without numbers are paired with those of the other as by `assign_occasions`, and take the
+    number of what they are paired with. Where nothing with a number is within `window_days`, they take numbers that are
+    left free between the occasions before and after, if as many are; from 1 on where nothing has a number.
 
     Parameters
     ----------
@@ -144,44 +145,56 @@ def join_occasions(
     key = [*person, "date", "respondent"]
     once = forms.loc[unnumbered & forms["date"].notna().to_numpy(), key].drop_duplicates(ignore_index=True)
     once["row"] = once.index
-    pairs = once.merge(known, on=person, suffixes=("", "_known"))
-    pairs["days"] = (pairs["date"] - pairs["date_known"]).abs().dt.days
-    near = pairs[pairs["days"] <= window_days]
-    pairs = near[near["respondent"] != near["respondent_known"]]
-    pairs = pairs.sort_values(["days", *person, "occasion", "date", "respondent"], kind="stable")
-    taken = set(known[[*person, "occasion", "respondent"]].itertuples(index=False, name=None))
     numbers: dict[int, int] = {}
-    for pair in pairs.itertuples(index=False):
-        place = (pair.organisation, pair.participant, pair.occasion, pair.respondent)
-        if pair.row not in numbers and place not in taken:
-            taken.add(place)
-            numbers[pair.row] = pair.occasion
+    for respondent, mine in once.groupby("respondent", sort=True):
+        own = known["respondent"] == respondent
+        free = known[~own].merge(known.loc[own, [*person, "occasion"]].drop_duplicates(), how="left", indicator=True)
+        numbers |= _joined(mine, free[free["_merge"] == "left_only"], window_days)
+    near = once.merge(known, on=person, suffixes=("", "_known"))
+    near = near[(near["date"] - near["date_known"]).abs().dt.days <= window_days]
     numbers |= _fitted(once[~once["row"].isin(near["row"])], known, window_days)
     once["number"] = once["row"].map(numbers).astype("Int64")
     found = forms[key].merge(once, on=key, how="left")["number"]
     return forms["occasion"].where(~unnumbered, found).set_axis(measurements.index)
 
 
-def _fitted(forms: pd.DataFrame, known: pd.DataFrame, window: int) -> dict[int, int]:
-    """Return, by row, the number of forms that are far from all numbered ones, where the order leaves one free."""
+def _joined(mine: pd.DataFrame, known: pd.DataFrame, window: int) -> dict[int, int]:
+    """Return, by row, the number of the occasion that each form of one respondent is paired with."""
     person = ["organisation", "participant"]
+    theirs = known.sort_values([*person, "occasion", "date"]).drop_duplicates([*person, "occasion"])
+    both = pd.concat([mine.assign(side=True), theirs.assign(side=False)], ignore_index=True)
+    both["day"] = _days(both["date"])
+    both = both.sort_values([*person, "day", "side", "occasion"], kind="stable", ignore_index=True)
+    both["pair"] = _numbered(both, window)
+    key = [*person, "pair"]
+    pairs = both.loc[both["side"], [*key, "row"]].merge(both.loc[~both["side"], [*key, "occasion"]], on=key)
+    return dict(zip(pairs["row"].astype(int).tolist(), pairs["occasion"].astype(int).tolist(), strict=True))
+
+
+def _fitted(forms: pd.DataFrame, known: pd.DataFrame, window: int) -> dict[int, int]:
+    """Return, by row, the number of forms that are far from all numbered ones, where the order leaves enough free."""
+    person = ["organisation", "participant"]
+    named = {"organisation": "organisation_id", "participant": "participant_id", "date": "answered_on"}
+    forms = forms.assign(own=assign_occasions(forms.rename(columns=named), window))
     dated = known.groupby([*person, "occasion"])["date"].max().reset_index()
     occasions = {key: list(zip(own["date"], own["occasion"], strict=True)) for key, own in dated.groupby(person)}
-    named = forms.rename(
-        columns={"organisation": "organisation_id", "participant": "participant_id", "date": "answered_on"}
-    )
-    forms = forms.assign(own=assign_occasions(named, window))
-    found: dict[int, int] = {}
+    gaps: dict[tuple[str, str, int | None, int | None], list[list[int]]] = defaultdict(list)
     for (organisation, participant, _), together in forms.groupby([*person, "own"], sort=True):
-        others = occasions.setdefault((organisation, participant), [])
-        last = together["date"].max()
+        others, last = occasions.get((organisation, participant), []), together["date"].max()
         before = max((number for date, number in others if date < last), default=None)
         after = min((number for date, number in others if date >= last), default=None)
-        number = before + 1 if before is not None else after - 1 if after is not None else 1
-        if number >= 1 and (after is None or number < after):
-            others.append((last, number))
-            found |= dict.fromkeys(together["row"].tolist(), int(number))
+        gaps[organisation, participant, before, after].append(together["row"].tolist())
+    found: dict[int, int] = {}
+    for (_, _, before, after), groups in gaps.items():
+        first = before + 1 if before is not None else after - len(groups) if after is not None else 1
+        if first >= 1 and (after is None or first + len(groups) <= after):
+            found |= {row: first + at for at, rows in enumerate(groups) for row in rows}
     return found
+
+
+def _days(dates: pd.Series) -> npt.NDArray[np.int64]:
+    """Return dates as numbers of days."""
+    return np.asarray(dates.to_numpy().astype("datetime64[D]"), dtype=np.int64)
 
 
 def _dated(measurements: pd.DataFrame) -> pd.DataFrame:

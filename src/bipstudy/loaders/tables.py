@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -13,15 +12,15 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.loaders.cells import MISSING, Cells, Parsed, for_each, parse
+from bipstudy.loaders.labels import meanings
 from bipstudy.loaders.mapping import Mapping
 from bipstudy.loaders.recognition import is_error_value
 from bipstudy.loaders.source import Sheet
 from bipstudy.schema import Finding, fold
 from bipstudy.texts import LANGUAGES
 
-_NUMERIC = frozenset({"item", "integer", "number", "year"})
-_LEADING = re.compile(r"[+-]?\d+(?:[.,]\d+)?", re.ASCII)
 _PERCENT = re.compile(r"([+-]?\d{1,9}(?:[.,]\d{1,12})?) ?%", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"\d,\d", re.ASCII)
 _PRECISIONS = {
     **{name: name for name in schema.PRECISIONS},
     "dag": "day",
@@ -186,11 +185,15 @@ def _translated(sheet: Sheet, name: str, kind: str, codes: str | None, cells: Ce
     dates = (sheet.entry.date_format or mapping.date_format) if kind == "date" else None
     if kind == "number" and any("%" in text for text in cells.distinct):
         whole = schema.table(sheet.table).column(name).maximum
-        cells = Cells([_without_percent(text, whole) for text in cells.distinct], cells.position)
+        mark = "," if any(map(_DECIMAL_COMMA.search, cells.distinct)) else "."
+        cells = Cells([_without_percent(text, whole, mark) for text in cells.distinct], cells.position)
     if not (own or labels or declared or dates):
         return cells
     markers = {**MISSING, **mapping.missing, **sheet.entry.missing}
     spellings = schema.code_list(codes).spellings if codes else {}
+    gone = {text for text, label in labels.items() if fold(label) in markers} | declared | {""}
+    present = [text for text in cells.present if text not in gone]
+    labelled = meanings(name, kind, present, labels, spellings)
 
     def meant(text: str) -> str:
         label = labels.get(text)
@@ -198,54 +201,34 @@ def _translated(sheet: Sheet, name: str, kind: str, codes: str | None, cells: Ce
             if said is not None and fold(said) in own:
                 return own[fold(said)]
         if dates is not None:
-            return dates.iso(text if label is None else label)
+            return dates.iso(labelled.get(text, text))
         if label is not None and fold(label) in markers:
             return label
         if text in declared:
             return text if fold(text) in markers else ""
-        return text if label is None else _by_label(kind, text, label, spellings)
+        return labelled.get(text, text)
 
     return Cells([meant(text) for text in cells.distinct], cells.position)
 
 
-def _by_label(kind: str, text: str, label: str, spellings: Collection[str]) -> str:
-    """Return a code of a file, or its label where that is what was meant.
-
-    A number that a program gave to text in the order of the alphabet is not the text, neither as an id nor as an
-    answer. An answer may have its label in words; a number of months or hours with one is no number.
-
-    Examples
-    --------
-    >>> _by_label("id", "1", "K07", ()), _by_label("item", "1", "2", ()), _by_label("item", "1", "Stämmer inte", ())
-    ('K07', '2', '1')
-    >>> _by_label("item", "1", "5 Stämmer helt", ()), _by_label("integer", "1", "0-2 månader", ())
-    ('5 Stämmer helt', '0-2 månader')
-    """
-    if kind in {"code", "boolean"}:
-        return text if fold(text) in spellings and fold(label) not in spellings else label
-    if kind in {"id", "date"}:
-        return label
-    if kind not in _NUMERIC:
-        return text
-    found = _LEADING.match(label.strip())
-    if found is None:
-        return text if kind == "item" else label
-    return text if found[0].replace(",", ".") == text.replace(",", ".") else label
-
-
-def _without_percent(text: str, whole: float | None) -> str:
+def _without_percent(text: str, whole: float | None, mark: str) -> str:
     """Return a percentage as the number of a column whose whole is 1 or 100, and all else as it is.
 
+    What has no decimals may have some as a share: they are written with the mark of the column.
+
     Examples
     --------
-    >>> _without_percent("62,5 %", 100), _without_percent("62,5 %", 1), _without_percent("62,5 %", 168)
+    >>> _without_percent("62,5 %", 100, ","), _without_percent("62,5 %", 1, ","), _without_percent("62,5 %", 168, ",")
     ('62,5', '0,625', '62,5 %')
+    >>> _without_percent("25 %", 1, ","), _without_percent("2.5 %", 1, ",")
+    ('0,25', '0.025')
     """
     found = _PERCENT.fullmatch(text)
     if found is None or whole not in {1, 100}:
         return text
     share = Decimal(found[1].replace(",", ".")) / (100 // int(whole))
-    return f"{share.normalize():f}".replace(".", "," if "," in found[1] else ".")
+    own = next((each for each in ",." if each in found[1]), mark)
+    return f"{share.normalize():f}".replace(".", own)
 
 
 def _without_dont_know(name: str, parsed: Parsed) -> tuple[pd.Series, pd.Series | None]:
