@@ -168,6 +168,17 @@ def test_tests_are_counted_and_an_empty_denominator_is_no_proof(small_checkout):
     assert not rows.loc["tests/models/test_cox*.py", "ok"]
 
 
+@pytest.mark.certify
+def test_slow_evidence_is_part_of_the_whole_certificate(small_checkout, monkeypatch):
+    """A module of slow tests alone would else be one in which nothing passed."""
+    monkeypatch.setattr(evidence_module, "_WHOLE", {})
+    slow = "import pytest\npytestmark = pytest.mark.certify\ndef test_a():\n    pass\n"
+    (small_checkout / "tests" / "models" / "test_slow.py").write_text(slow)
+    for full in (False, True):
+        rows = gather(full=full, root=small_checkout).rows.set_index("module")
+        assert rows.loc["tests/models/test_slow.py", ["passed", "ok"]].tolist() == [int(full), full]
+
+
 @pytest.fixture
 def few(monkeypatch):
     """Two designs instead of all."""
@@ -226,7 +237,9 @@ def test_progress_is_told_as_often_as_announced(monkeypatch):
     monkeypatch.setattr(certificate_module, "run_studies", lambda chosen, progress, **_: (
         [progress(scenario) for scenario in dict.fromkeys(each.scenario for each in chosen)] and ()
     ))  # fmt: skip
-    monkeypatch.setattr(evidence_module, "run_modules", lambda root, modules: {key: {"ok": True} for key in modules})
+    monkeypatch.setattr(
+        evidence_module, "run_modules", lambda root, modules, slow: {key: {"ok": True} for key in modules}
+    )
     certify(replicates=2, studies=2, progress=calls.append)
     assert len(calls) == steps()
 

@@ -181,14 +181,14 @@ def gather(*, full: bool = False, root: Path | None = None, progress: Callable[[
         if progress is not None:
             progress(requirement)
         modules = sorted({path.relative_to(root).as_posix() for glob in patterns for path in root.glob(glob)})
-        counts = run_modules(root, modules)
+        counts = run_modules(root, modules, slow=full)
         rows.extend({"requirement": requirement, "module": module, **counts[module]} for module in modules)
         if not modules:
             rows.append({"requirement": requirement, "module": patterns[0], **_verdict({})})
     return Evidence("run", pd.DataFrame(rows, columns=_COLUMNS))
 
 
-def run_modules(root: Path, modules: list[str]) -> dict[str, dict[str, object]]:
+def run_modules(root: Path, modules: list[str], slow: bool = False) -> dict[str, dict[str, object]]:
     """Run test modules in a process of their own.
 
     Parameters
@@ -196,6 +196,8 @@ def run_modules(root: Path, modules: list[str]) -> dict[str, dict[str, object]]:
     root : Path
     modules : list of str
         Relative to `root`.
+    slow : bool, default False
+        Whether to run the tests that are marked as slow evidence too.
 
     Returns
     -------
@@ -207,7 +209,7 @@ def run_modules(root: Path, modules: list[str]) -> dict[str, dict[str, object]]:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
             options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", f"--junitxml={report}"]
-            options += ["-m", "not certify and not browser"]
+            options += ["-m", "not browser" if slow else "not certify and not browser"]
             command = [sys.executable, "-m", "pytest", *options, *modules]
             # The tests must try the source beside them, whichever copy of the package is installed.
             paths = [str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
