@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
 import pytest
 
 import bipstudy as bip
+from bipstudy.schema import Finding
 
 HEAD = ["Klientnr", "Datum_M1", "F1_M1", "F2_M1", "Datum_M2", "F1_M2", "F2_M2"]
 ROWS = [
@@ -62,3 +64,66 @@ def test_an_exception_names_a_column_by_our_name_or_by_its_own(
     report = bip.validate(bip.load_submission(sent[0], mapping=sent[1]), exceptions=exceptions)
     scale = report.findings[report.findings["code"] == "answer-outside-scale"]
     assert scale["status"].tolist() == [status]
+
+
+SIDE_BY_SIDE = """organisation: A
+tables:
+  measurements:
+    file: svar.csv
+    columns: {"Klientnr": participant_id}
+    set: {instrument: bip-default}
+    wide:
+      - pattern: "K{item}_{occasion}"
+        items: {"1": job_search}
+        columns: {"Datum_{occasion}": answered_on, "Via_{occasion}": mode}
+        set: {respondent: participant, form_status: answered}
+      - pattern: "H{item}_{occasion}"
+        items: {"1": job_search}
+        columns: {"HDatum_{occasion}": answered_on, "Via_{occasion}": mode}
+        set: {respondent: caseworker, form_status: answered}
+"""
+FORMS = """Klientnr;Datum_1;K1_1;HDatum_1;H1_1;Via_1
+D1;2024-01-10;9;2024-01-12;8;telefon
+D2;2024-01-10;4;2024-01-12;5;telefon
+"""
+
+
+def of_forms(folder: Path) -> bip.loaders.Submission:
+    """Return two rows with two forms each, of which the loader has found something at three columns of the second."""
+    (folder / "svar.csv").write_text(FORMS, "utf-8")
+    (folder / "mappning.yaml").write_text(SIDE_BY_SIDE, "utf-8")
+    submission = bip.load_submission(folder / "svar.csv", mapping=folder / "mappning.yaml")
+    told = [
+        Finding("lost-leading-zeros", "measurements", "svar.csv", row=3, column=each)
+        for each in ("K1_1", "Via_1", "caseworker_id")
+    ]
+    return replace(submission, findings=[*submission.findings, *told])
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "excepted"),
+    [
+        # What a rule finds stands at a row of the table.
+        ("answer-outside-scale", "participant_id: D1, respondent: participant", {"K1_1"}),
+        ("answer-outside-scale", "participant_id: D1, respondent: caseworker", {"H1_1"}),
+        ("answer-outside-scale", "participant_id: D1", {"K1_1", "H1_1"}),
+        ("answer-outside-scale", "participant_id: D2", set()),
+        # What the loader finds stands at a row of the file: a column of one form tells which, any other does not.
+        ("lost-leading-zeros", "participant_id: D2, respondent: participant", {"K1_1"}),
+        ("lost-leading-zeros", "participant_id: D2, respondent: caseworker", set()),
+        ("lost-leading-zeros", "participant_id: D2, occasion: 1", {"K1_1", "Via_1", "caseworker_id"}),
+        ("lost-leading-zeros", "participant_id: D1", set()),
+    ],
+)
+def test_an_exception_of_one_form_leaves_the_other_forms_of_the_row(
+    tmp_path: Path, rule: str, key: str, excepted: set[str]
+) -> None:
+    exceptions = tmp_path / "undantag.yaml"
+    exceptions.write_text(f"exceptions: [{{rule: {rule}, key: {{{key}}}, reason: Som i källan, date: 2024-02-01}}]\n")
+    report = bip.validate(of_forms(tmp_path), exceptions=exceptions)
+    found = report.findings[report.findings["code"] == rule]
+    assert len(found) == (2 if rule == "answer-outside-scale" else 3)
+    assert set(found["column"][found["status"] == "excepted"]) == excepted
+    assert len(report.remarks) == (0 if excepted else 1)
+    # Which row of the table it was is nothing that a report shows.
+    assert "at" not in report.places

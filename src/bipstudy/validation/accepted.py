@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from bipstudy import schema
@@ -156,7 +157,7 @@ def mark(
     Parameters
     ----------
     places : DataFrame
-        As in a report.
+        As they were collected.
     accepted : sequence of Accepted
     data : Data
     organisations : sequence of str
@@ -165,7 +166,7 @@ def mark(
     Returns
     -------
     places : DataFrame
-        The reason of the exception stands among the values.
+        As in a report; the reason of the exception stands among the values.
     unused : tuple of Remark
     """
     unused = []
@@ -187,7 +188,7 @@ def mark(
             unused.append(_remark("exception_elsewhere", each, **told))
         else:
             unused.append(_remark("exception_unused", each))
-    return places, tuple(unused)
+    return places.drop(columns="at"), tuple(unused)
 
 
 def _remark(sentence: str, each: Accepted, **values: object) -> Remark:
@@ -224,7 +225,7 @@ def _spelt(wanted: str, places: pd.DataFrame, data: Data) -> set[str]:
 
 
 def _has_key(places: pd.DataFrame, named: Mapping[str, str], covered: Mask, data: Data) -> Mask:
-    """Say which places stand at a row with some values; a whole column or table, if every row of it has them."""
+    """Say which places stand at a row with some values; one that may stand at several rows, if all have them."""
     found = np.zeros(len(places), dtype=bool)
     for table in places["table"][covered].dropna().unique():
         frame = data.tables.get(str(table))
@@ -232,10 +233,9 @@ def _has_key(places: pd.DataFrame, named: Mapping[str, str], covered: Mask, data
             continue
         rows = [(_as_written(frame[column]) == value).to_numpy(dtype=bool) for column, value in named.items()]
         holds = np.logical_and.reduce(rows)
-        named_rows = set(_written(data.provenance[str(table)].loc[holds]))
         here = np.flatnonzero(covered & (places["table"] == table).to_numpy(dtype=bool))
-        for position, place in zip(here, _written(places.iloc[here]), strict=True):
-            found[position] = holds.all() if place[-1] is None else place in named_rows
+        for position, meant in zip(here, _rows_of(str(table), places.iloc[here], data), strict=True):
+            found[position] = len(meant) > 0 and bool(holds[meant].all())
     return found
 
 
@@ -244,6 +244,28 @@ def _as_written(column: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(column):
         column = column.dt.strftime("%Y-%m-%d")
     return column.astype(schema.STRING).fillna("")
+
+
+def _rows_of(table: str, places: pd.DataFrame, data: Data) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the rows of a table that each place stands for: its own, all that it may be, or every row without one."""
+    standing: dict[tuple[object, ...], list[int]] = {}
+    # Only what the loader found must be looked for: the rules say the row themselves.
+    if (places["at"].isna() & places["row"].notna()).any():
+        for row, place in enumerate(_written(data.provenance[table])):
+            standing.setdefault(place, []).append(row)
+    headings = data.headings.get(table)
+    shown = [] if headings is None else [set(map(redact, names.values())) for names in headings.names]
+    every = np.arange(len(data.tables[table]))
+    for at, column, place in zip(places["at"], places["column"], _written(places), strict=True):
+        if at is not None:
+            yield np.array([at])
+        elif place[-1] is None:
+            yield every
+        else:
+            rows = standing.get(place, [])
+            # Of forms side by side the name of the column tells which is meant, if only theirs has it.
+            own = [] if headings is None else [row for row in rows if column in shown[headings.part[row]]]
+            yield np.array(own or rows, dtype=np.intp)
 
 
 def _written(places: pd.DataFrame) -> list[tuple[object, ...]]:

@@ -26,7 +26,7 @@ from bipstudy.validation.rules import Hits, NotApplicable, RuleStatus
 COLUMNS = ["code", "severity", "status", "table", "file", "sheet", "row", "column", "count", "message", "cure"]
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 Cells = npt.NDArray[np.object_]
-_PLACE = ["code", "status", "table", "file", "sheet", "row", "column", "count", "values"]
+_PLACE = ["code", "status", "table", "file", "sheet", "row", "column", "count", "values", "at"]
 _ABOUT_WHAT_IS_NOT_THERE = (
     "missing-column",
     "missing-item-column",
@@ -238,11 +238,12 @@ def collect(data: Data, found: Sequence[tuple[str, Hits]]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns code, status, table, file, sheet, row, column, count and values.
+        Columns code, status, table, file, sheet, row, column, count and values; and `at`, the row of the table, which
+        one row of a file may fill several of: None where it is not known, as of what the loader found.
     """
     loaded = [
-        (each.code, each.status, each.table, each.file, each.sheet, each.row, each.column, each.count, each.values)
-        for each in data.loaded
+        (one.code, one.status, one.table, one.file, one.sheet, one.row, one.column, one.count, one.values, None)
+        for one in data.loaded
     ]
     parts = [dict(zip(_PLACE, map(_objects, zip(*loaded, strict=True)), strict=True))] if loaded else []
     parts += [_places(data, code, hits) for code, hits in found]
@@ -264,7 +265,7 @@ def _places(data: Data, code: str, hits: Hits) -> dict[str, Cells]:
         # A table that came from several files is one place; the file is said only where it is one.
         file, sheet = sources.iloc[0] if sources is not None and len(sources) == 1 else (None, None)
         where = [None if pd.isna(each) else each for each in (file, sheet)]
-        row = (code, hits.status, hits.table, *where, None, column, hits.count, dict(hits.values))
+        row = (code, hits.status, hits.table, *where, None, column, hits.count, dict(hits.values), None)
         return {name: _objects([cell]) for name, cell in zip(_PLACE, row, strict=True)}
     count = len(hits.rows)
     there = data.provenance[hits.table].iloc[hits.rows]
@@ -280,6 +281,7 @@ def _places(data: Data, code: str, hits: Hits) -> dict[str, Cells]:
         **{name: _objects([cell] * count) for name, cell in same.items()},
         **{name: _objects(plain(there[name])) for name in ("file", "sheet", "row")},
         "values": _objects(values),
+        "at": _objects(hits.rows.tolist()),
     }
 
 
