@@ -43,6 +43,8 @@ def statuses(report: bip.validation.Report) -> list[tuple[int, str]]:
         ("    table: outcomes\n", set()),
         ("    table: activities\n    column: end\n", {3, 4}),
         ('    key: {participant_id: "102", activity_id: "1"}\n', {4}),
+        # Any column of the table will do.
+        ("    key: {participant_id: 102, end: 2024-01-15}\n", {4}),
         (f"    organisation: {ORGANISATION}\n", {3, 4}),
         ("    organisation: another\n", set()),
     ],
@@ -84,6 +86,16 @@ def test_an_exception_that_has_run_out_covers_nothing() -> None:
         ("  - rule: end-befor-start\n    reason: x\n    date: 2024-12-01\n", "rad 6: regeln end-befor-start"),
         (ENTRY + "    rows: 3\n", "rad 9: rows är inte känt"),
         (ENTRY + "    row: tre\n", "rad 9: platsen kan inte läsas"),
+        (
+            ENTRY + "    key: {participant: 102}\n",
+            "rad 9: kolumnen participant finns inte. Rader pekas ut med organisation",
+        ),
+        (ENTRY + "    key:\n      participant_id: 102\n      activity: 1\n", "rad 11: kolumnen activity finns inte"),
+        (
+            ENTRY + "    table: outcomes\n    key: {activity_id: 1}\n",
+            "rad 10: kolumnen activity_id finns inte. Rader pekas ut med organisation_id, participant_id, outcome_id, "
+            "eller",
+        ),
         ("  - bara en mening\n", "rad 6: här ska stå rule, reason, date"),
         ("  - rule: duplicate-key\n    reason: x\n    date: 2024-12-01\n", "rad 6: från regeln duplicate-key"),
         ("  - rule: personal-identity-number\n    reason: x\n    date: 2024-12-01\n", "görs inga undantag"),

@@ -82,7 +82,7 @@ UNUSED = [
     ("    organisation: annan\n", "Det gäller annan, och leveransen är från forbund-a."),
     ("    table: outcomes\n", "ingen anmärkning finns på den platsen"),
     ('    key: {participant_id: "999"}\n', "ingen anmärkning finns på den platsen"),
-    ("    key: {deltagare: 102}\n", "ingen anmärkning finns på den platsen"),
+    ("    key: {outcome_id: 102}\n", "ingen anmärkning finns på den platsen"),
     ("    column: slut\n", "ingen anmärkning finns på den platsen"),
     ("    until: 2024-12-30\n", "Det gäller uttag till och med 2024-12-30."),
 ]

@@ -296,6 +296,7 @@ def _accepted(entry: Any, own: Own, number: int) -> Accepted:
     for part, is_wrong in wrong:
         if is_wrong:
             raise own.wrong("exception_place", *way, part)
+    _check_key(key, words.get("table"), own, way)
     date = _date(words.get("date"), own, (*way, "date"))
     if date > clock.latest_day():
         raise own.wrong("exception_date_to_come", *way, "date", found=date.isoformat())
@@ -311,6 +312,17 @@ def _accepted(entry: Any, own: Own, number: int) -> Accepted:
         file=own.name,
         line=own.line(*way),
     )
+
+
+def _check_key(key: Mapping[str, object], table: str | None, own: Own, way: Way) -> None:
+    """Refuse a key with a column that no table has, or not the table that the exception names."""
+    tables = schema.TABLE_NAMES if table is None else (table,)
+    known = {column for name in tables for column in schema.dtypes(name)}
+    for column in key:
+        if column not in known:
+            # Any column will do, but these are the ones by which rows are known.
+            usual = ", ".join(dict.fromkeys(each for name in tables for each in schema.table(name).key))
+            raise own.wrong("exception_column", *way, "key", column, name=column, known=usual)
 
 
 def _rule(code: str | None, own: Own, way: Way) -> str:
