@@ -9,7 +9,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.validation.bounds import Bounds, Days, Mask
-from bipstudy.validation.data import Data
+from bipstudy.validation.data import Data, in_order
 from bipstudy.validation.forms import form_status
 from bipstudy.validation.rules import NOTHING, Outcome, at, check
 from bipstudy.validation.structure import column_label
@@ -136,7 +136,10 @@ def second_focus_repeats(data: Data, threshold: Mapping[str, float]) -> Outcome:
 
 @check
 def left_to_work_without_outcome(data: Data, threshold: Mapping[str, float]) -> Outcome:
-    """Look for participants who left to work or study, of which no outcome around that day tells."""
+    """Look for participants who left to work or study, of which no outcome around that day tells.
+
+    Where that depends on days that nobody knows, as the end of a spell that is not said to be ongoing, it is unchecked.
+    """
     if not data.has("participants", "left_on", "left_reason"):
         return Outcome(0, columns=(("participants", "left_on"), ("participants", "left_reason")))
     left, reason = data.bounds("participants", "left_on"), data.tables["participants"]["left_reason"]
@@ -144,15 +147,20 @@ def left_to_work_without_outcome(data: Data, threshold: Mapping[str, float]) -> 
     taken = reason.isin(list(_LEFT_TO)).to_numpy(dtype=bool) & left.known & ~reversed_
     person, owner = data.groups("participants", _PERSON), data.lookup("outcomes", "participants", _PERSON)
     cause = data.tables["outcomes"]["status"].map(_causes()).to_numpy(dtype=object)
-    start, margin = data.bounds("outcomes", "start"), int(threshold["longest_days"])
-    near = (owner >= 0) & start.known & (start.low <= left.high[owner] + margin)
-    near &= _end(data, start) >= left.low[owner] - margin
-    told = np.zeros(len(reason), dtype=bool)
+    known = (owner >= 0) & data.bounds("outcomes", "start").known
+    margin = int(threshold["longest_days"])
+    whole, part = (Bounds(each.low - margin, each.high + margin, known) for each in _spans(data))
+    missed, unsure = np.zeros(len(reason), dtype=bool), np.zeros(len(reason), dtype=bool)
     for said, kind in _LEFT_TO.items():
-        supported = np.isin(person, person[owner[near & (cause == kind)]])
-        told |= taken & (reason == said).to_numpy(dtype=bool) & ~supported
+        own = np.flatnonzero(known & (cause == kind))
+        who = owner[own]
+        possible = who[(part.low[own] <= left.high[who]) & (part.high[own] >= left.low[who])]
+        certain = _covering(who, whole.take(own), left)
+        here = taken & (reason == said).to_numpy(dtype=bool)
+        missed |= here & ~np.isin(person, person[possible])
+        unsure |= here & np.isin(person, person[possible]) & ~np.isin(person, person[certain])
     values: dict[str, object] = {"longest_days": margin}
-    return Outcome(int(taken.sum()), at("participants", "left_reason", told, values=values))
+    return Outcome(int(taken.sum()), at("participants", "left_reason", missed, unsure, values))
 
 
 @check
@@ -178,6 +186,30 @@ def _end(data: Data, start: Bounds) -> Days:
     end = data.bounds("outcomes", "end")
     ongoing: Mask = data.tables["outcomes"]["ongoing"].fillna(False).to_numpy(dtype=bool)
     return np.where(end.known, end.low, np.where(ongoing, _FOREVER, start.high))
+
+
+def _spans(data: Data) -> tuple[Bounds, Bounds]:
+    """Return the days on which each outcome surely runs, last before first where none is; and those on which it may."""
+    start, end = data.bounds("outcomes", "start"), data.bounds("outcomes", "end")
+    ongoing: Mask = data.tables["outcomes"]["ongoing"].fillna(False).to_numpy(dtype=bool)
+    # Without an end, and not said to be ongoing, a spell may have ended at once or run still.
+    least = np.where(end.known, np.maximum(end.low, start.low), np.where(ongoing, _FOREVER, start.low))
+    most = np.where(end.known, end.high, _FOREVER)
+    return Bounds(start.high, least, start.known), Bounds(start.low, most, start.known)
+
+
+def _covering(owner: Days, spells: Bounds, left: Bounds) -> Days:
+    """Return the participants whose spells, one or several that meet, hold every day on which they may have left."""
+    some = spells.low <= spells.high
+    order = in_order(owner[some], spells.low[some])
+    frame = pd.DataFrame({"owner": owner[some], "low": spells.low[some], "high": spells.high[some]}).iloc[order]
+    reached = frame.groupby("owner")["high"].cummax().groupby(frame["owner"]).shift()
+    begins = reached.isna() | (frame["low"] > reached + 1)
+    blocks = frame.groupby(begins.cumsum()).agg({"owner": "first", "low": "min", "high": "max"})
+    who = blocks["owner"].to_numpy(dtype=np.int64)
+    holds = (blocks["low"].to_numpy() <= left.low[who]) & (blocks["high"].to_numpy() >= left.high[who])
+    found: Days = who[holds]
+    return found
 
 
 def _ranked_spells(data: Data) -> pd.DataFrame:
