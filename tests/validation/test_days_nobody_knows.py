@@ -129,3 +129,28 @@ def _near(day: int, start: str, end: str | None, *, ongoing: bool) -> list[bool]
         last = readings(end) if end else ahead if ongoing else [first, *ahead]
         verdicts += [first <= day + MARGIN and each >= day - MARGIN for each in last if each >= first]
     return verdicts
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "order", "interval"),
+    [
+        # Both in one month have no order, and only if the second came after the first were they too close.
+        ("2024-02-20", "2024-02", "unchecked", "unchecked"),
+        ("2024-02", "2024-02", "unchecked", "unchecked"),
+        ("2024-Q1", "2024-03-20", "unchecked", "unchecked"),
+        ("2024-02-20", "2024-02-19", "invalid", None),
+        ("2024-02-20", "2024-02-20", None, "invalid"),
+        ("2024-02-20", "2024-01", "invalid", None),
+        ("2024-02-20", "2024-03", None, "invalid"),
+        ("2024-02-20", "2024-04", None, "unchecked"),
+        ("2024-02-20", "2024-05", None, None),
+    ],
+)
+def test_two_occasions_known_to_the_month(first: str, second: str, order: str | None, interval: str | None) -> None:
+    frames = tables()
+    # The forms of 102 in the order of the file; the third occasion is left out.
+    for row, text in zip(range(6, 10), (first, first, second, second), strict=True):
+        put(frames, "measurements", row, answered_on=text)
+    frames["measurements"] = frames["measurements"].drop(index=[10, 11]).reset_index(drop=True)
+    for code, status in (("occasions-out-of-order", order), ("interval-far-from-three-months", interval)):
+        assert [each for row, each in found(code, frames).items() if row in (10, 11)] == ([status] if status else [])

@@ -198,7 +198,7 @@ def by_occasion(drawn: list[dict[str, Any]]) -> dict[tuple[str, int], list[int]]
 def test_forms_of_an_occasion_and_intervals_between_occasions(drawn: list[dict[str, Any]]) -> None:
     every = form_tables(drawn)
     rows = by_occasion(drawn)
-    apart, between = set(), set()
+    apart, between, order = set(), set(), set()
     for (person, occasion), here in rows.items():
         bounds = [ends(drawn[row]["answered_on"]) for row in here]
         if len(here) == 2:
@@ -210,12 +210,14 @@ def test_forms_of_an_occasion_and_intervals_between_occasions(drawn: list[dict[s
             steps = occasion - max(earlier)
             least = max(low for low, _ in bounds) - max(high for _, high in before)
             most = max(high for _, high in bounds) - max(low for low, _ in before)
-            if most < 0:
-                continue  # out of order, which another rule tells
-            said = verdict(not 45 * steps <= days <= 150 * steps for days in range(least, most + 1))
+            said = verdict(days < 0 for days in range(least, most + 1))
+            order |= {(person, occasion, said)} - {(person, occasion, "valid")}
+            # Of those out of order the rule on intervals says nothing.
+            said = verdict(days >= 0 and not 45 * steps <= days <= 150 * steps for days in range(least, most + 1))
             between |= {(person, occasion, said)} - {(person, occasion, "valid")}
     assert _told(every, drawn, "forms-far-apart") == apart
     assert _told(every, drawn, "interval-far-from-three-months") == between
+    assert _told(every, drawn, "occasions-out-of-order") == order
 
 
 def _each_day(bounds: tuple[int, int]) -> range:

@@ -136,9 +136,9 @@ def interval_far_from_three_months(data: Data, threshold: Mapping[str, float]) -
     occasions = _occasions(data)
     same, steps, least, most = _since_last(occasions)
     shortest, longest = threshold["shortest_days"] * steps, threshold["longest_days"] * steps
-    # Occasions whose dates run against their numbers are told by a rule of their own.
+    # Occasions whose dates run, or may run, against their numbers are told by a rule of their own.
     same &= most >= 0
-    certain = same & ((most < shortest) | (least > longest))
+    certain = same & (least >= 0) & ((most < shortest) | (least > longest))
     unsure = same & ~certain & ((least < shortest) | (most > longest))
     values = {name: int(days) for name, days in threshold.items()}
     return Outcome(int(same.sum()), _at_occasions(occasions, certain, unsure, values))
@@ -148,8 +148,9 @@ def interval_far_from_three_months(data: Data, threshold: Mapping[str, float]) -
 def occasions_out_of_order(data: Data, threshold: Mapping[str, float]) -> Outcome:
     """Compare the date of each answered occasion with that of the occasion before it by number."""
     occasions = _occasions(data)
-    same, _, _, most = _since_last(occasions)
-    return Outcome(int(same.sum()), _at_occasions(occasions, same & (most < 0), np.zeros(len(same), dtype=bool), {}))
+    same, _, least, most = _since_last(occasions)
+    certain = same & (most < 0)
+    return Outcome(int(same.sum()), _at_occasions(occasions, certain, same & (least < 0) & ~certain, {}))
 
 
 @check
