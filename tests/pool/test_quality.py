@@ -48,6 +48,37 @@ def test_the_measures_by_hand():
     assert all(sums[name] > 0 for name in ("response", "pairing", "missing", "late_of"))
 
 
+@pytest.mark.parametrize(
+    ("participant", "caseworker", "pairing"),
+    [
+        # 41 to 71 days, 0 to 31, 46 at least; and a form without a date.
+        ("2024-03", "2024-01-20", (0, 0)),
+        ("2024-01-20", "2024-03", (0, 0)),
+        ("2024-01", "2024-02-01", (1, 1)),
+        ("2024-01", "2024-02-15", (1, 1)),
+        ("2024-01", "2024-02-16", (0, 0)),
+        ("2024-Q1", "2024-02-01", (0, 0)),
+        ("2024-03", "2024-01-15", (0, 1)),
+        ("2024-03-01", "2024-01-16", (1, 1)),
+        ("2024-03-01", "2024-01-15", (0, 1)),
+        ("2024-03-01", None, (0, 0)),
+        (None, "2024-03-01", (0, 0)),
+    ],
+)
+def test_a_pair_whose_dates_cannot_tell_is_left_out(participant, caseworker, pairing):
+    frames = tables(people=1)
+    forms = frames["measurements"].set_index("respondent")
+    for respondent, day in (("participant", participant), ("caseworker", caseworker)):
+        first = None if day is None else pd.Timestamp(f"{day[:4]}-01-01" if "Q" in day else day)
+        precision = None if day is None else "quarter" if "Q" in day else "month" if len(day) == 7 else "day"
+        forms.loc[respondent, ["answered_on", "answered_on_precision"]] = [first, precision]
+    sums = measured({"measurements": forms.reset_index()}).drop(columns="quarter").sum()
+    assert (sums["pairing"], sums["pairing_of"]) == pairing
+    # Without one of the forms, whatever its date, it is known that there is no pair.
+    alone = measured({"measurements": forms.loc[["participant"]].reset_index()}).drop(columns="quarter").sum()
+    assert (alone["pairing"], alone["pairing_of"]) == (0, 1)
+
+
 def test_by_quarter_each_form_stands_once():
     counts = measured(STUDY.tables)
     day = STUDY.measurements["answered_on"].fillna(STUDY.measurements["due_on"])

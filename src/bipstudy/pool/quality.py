@@ -196,16 +196,26 @@ def _missing(
 
 
 def _pairs(forms: pd.DataFrame, answered: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Say whether both answered near each other, of the form that stands for its occasion: the last answered one."""
+    """Say whether both answered near each other, of the form that stands for its occasion: the last answered one.
+
+    No form stands for an occasion of which the dates, known to the month or not at all, cannot tell.
+    """
+    from bipstudy.validation.bounds import date_bounds
+
     paired, stands = np.zeros(len(forms), dtype=bool), np.zeros(len(forms), dtype=bool)
-    own = forms.loc[answered, [*_OCCASION, "respondent", "answered_on"]].sort_values("answered_on", kind="stable")
-    last = own.drop_duplicates(_OCCASION, keep="last")
+    days = date_bounds(forms["answered_on"], forms["answered_on_precision"])
+    own = forms[[*_OCCASION, "respondent", "answered_on"]].assign(low=days.low, high=days.high)[answered]
+    last = own.sort_values("answered_on", kind="stable").drop_duplicates(_OCCASION, keep="last")
     stands[last.index] = True
-    first = own.groupby([*_OCCASION, "respondent"])["answered_on"].min().unstack("respondent")
-    if {"participant", "caseworker"} <= set(first.columns):
-        near = (first["participant"] - first["caseworker"]).abs().dt.days <= PAIR_DAYS
+    first = own.groupby([*_OCCASION, "respondent"])[["low", "high"]].min().unstack("respondent")
+    if {"participant", "caseworker"} <= set(own["respondent"]):
+        least = first["low", "participant"] - first["high", "caseworker"]
+        most = first["high", "participant"] - first["low", "caseworker"]
         keys = pd.MultiIndex.from_frame(last[_OCCASION])
+        near = (least >= -PAIR_DAYS) & (most <= PAIR_DAYS)
+        unknown = ~near & (least <= PAIR_DAYS) & (most >= -PAIR_DAYS)
         paired[last.index] = near.reindex(keys).to_numpy(dtype=bool)
+        stands[last.index] = ~unknown.reindex(keys).to_numpy(dtype=bool)
     return paired, stands
 
 
