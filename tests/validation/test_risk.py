@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import bipstudy as bip
 from bipstudy import schema
 from bipstudy.texts import catalogue
-from bipstudy.validation.risk import QUASI, compatible, risk
+from bipstudy.validation.risk import QUASI, Risk, compatible, risk
 
 STUDY = bip.load_example()
 
@@ -93,6 +93,16 @@ def test_sequences_of_dates_by_brute_force(precision, letters):
     found = risk(STUDY.tables).sequences.set_index("precision").loc[precision]
     assert found["participants"] == len(written)
     assert found["unique"] == sum(written.count(each) == 1 for each in written)
+
+
+def test_the_date_of_a_declined_form_tells_as_much_and_the_text_says_so():
+    forms = STUDY.measurements
+    declined = forms.assign(form_status=forms["form_status"].mask(forms["answered_on"].notna(), "declined"))
+    measures = risk({**STUDY.tables, "measurements": declined})
+    assert measures.sequences.equals(risk(STUDY.tables).sequences)
+    for language, words in (("sv", "besvarade och avböjda formulär"), ("en", "answered and declined forms")):
+        assert sum(words in about for about, _ in measures.rows(language)) == len(measures.sequences)
+    assert "answered or declined" in " ".join(Risk.__doc__.split())
 
 
 def test_the_measures_do_not_depend_on_order_or_ids():

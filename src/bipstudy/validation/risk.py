@@ -61,8 +61,9 @@ class Risk:
         participants in a group in which all have the same known value; `revealed_in_groups`, those of them who are not
         alone in their group.
     sequences : DataFrame
-        Per `precision` of the dates, day or month: `participants` with at least one answered form, and how many have a
-        sequence of dates that nobody else in the organisation has, `unique`.
+        Per `precision` of the dates, day or month: `participants` with at least one dated form, answered or declined
+        (a form's date tells a person either way), and how many have a sequence of dates that nobody else in the
+        organisation has, `unique`.
     """
 
     participants: int
@@ -290,7 +291,7 @@ def _first_outcome(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> 
 
 
 def _sequences(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, object]]:
-    """Count the participants whose sequence of dates of answers nobody else in the organisation has."""
+    """Count the participants whose sequence of dates of forms nobody else in the organisation has."""
     forms = tables.get("measurements")
     if forms is None or forms.empty:
         return [{"precision": precision, "participants": 0, "unique": 0} for precision in _PRECISIONS]
