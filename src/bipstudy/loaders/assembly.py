@@ -18,6 +18,7 @@ from bipstudy.loaders.mapping import Mapping
 from bipstudy.loaders.occasions import assign_occasions, join_occasions
 from bipstudy.loaders.source import Sheet
 from bipstudy.loaders.tables import Part, best_instrument, lacking, read_sheet
+from bipstudy.loaders.unasked import lacking_items
 from bipstudy.schema import Finding
 
 _FORM_KEY = ["organisation_id", "participant_id", "occasion", "respondent", "instrument"]
@@ -91,6 +92,7 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
                 and not (one.column == "caseworker_id" and (one.file, one.sheet) in spared)
                 and not (one.code == "missing-item-column" and one.column in not_asked)
             ]
+            findings += lacking_items(group) if table.has_items else []
         filled = [part for part in group if len(part.frame)]
         if not filled:
             done.tables[name], done.provenance[name] = schema.empty(name), _no_place()

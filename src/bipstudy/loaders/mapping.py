@@ -64,6 +64,20 @@ class Pattern:
         found = self.regex.fullmatch(key(name))
         return None if found is None else {part: said.strip() for part, said in found.groupdict().items()}
 
+    def with_occasion(self, name: str, occasion: str) -> str | None:
+        """Return what a column is called at another occasion, or None where that cannot be said.
+
+        Examples
+        --------
+        >>> Pattern.of("F{item}_M{occasion}").with_occasion("F3_M2", "10")
+        'F3_M10'
+        """
+        found = self.regex.fullmatch(key(name))
+        # Where accents or spaces are written out, places in the name are not those in its key.
+        if found is None or "occasion" not in found.groupdict() or len(found.string) != len(name):
+            return None
+        return name[: found.start("occasion")] + occasion + name[found.end("occasion") :]
+
     def runs_together(self, names: dict[str, Collection[str]]) -> bool:
         """Say whether two numbers stand beside each other, so that nobody can say where the one ends.
 

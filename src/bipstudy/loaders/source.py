@@ -50,6 +50,8 @@ class Sheet:
         Canonical name to the codes that the file itself declares as missing.
     shown : dict of str to str
         Canonical name to the name by which all sheets of its kind are shown together, where it is another.
+    lacks : dict of str to str
+        Item to the name that its column would have, where the file has the item of other occasions of the respondent.
     """
 
     file: str
@@ -63,6 +65,7 @@ class Sheet:
     value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
     user_missing: dict[str, frozenset[str]] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
+    lacks: dict[str, str] = field(default_factory=dict)
 
     def finding(self, code: str, column: str | None = None, **rest: object) -> Finding:
         """Return a finding at this sheet; `column` is a canonical name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,8 @@ from bipstudy.schema import Finding
 _Form = dict[str, int]
 # Occasion as it is numbered, "" where the names have none, and respondent.
 _Key = tuple[str, str]
+# A form with its block, its occasion and its respondent.
+_Placed = tuple[Wide, str, str, _Form]
 
 
 def unfold(source: Source, sheet: Sheet, used: set[int], findings: list[Finding]) -> list[Sheet]:
@@ -39,12 +42,14 @@ def unfold(source: Source, sheet: Sheet, used: set[int], findings: list[Finding]
     list of Sheet
         In the order of the blocks of the mapping, of occasions and of respondents. Without rows where no column fits.
     """
-    sheets = []
     taken = frozenset(used)
     twice: dict[int, int] = {}
-    for block in sheet.entry.wide:
-        for (occasion, respondent), form in _forms(source, block, taken, used, twice):
-            sheets.append(_form_sheet(source, sheet, block, form, occasion, respondent))
+    forms = [
+        (block, *each, form) for block in sheet.entry.wide for each, form in _forms(source, block, taken, used, twice)
+    ]
+    sheets = [_form_sheet(source, sheet, *each) for each in forms]
+    for done, lacks in zip(sheets, _lacking(source, sheet, forms), strict=True):
+        done.lacks.update(lacks)
     for position, first in sorted(twice.items()):
         values: dict[str, object] = {"column": source.shown(first)}
         finding = sheet.finding("duplicate-column", count=len(sheet.rows), values=values)
@@ -95,7 +100,44 @@ def _forms(
     return sorted(kept.items(), key=lambda each: (len(each[0][0]), *each[0]))
 
 
-def _form_sheet(source: Source, sheet: Sheet, block: Wide, form: _Form, occasion: str, respondent: str) -> Sheet:
+def _lacking(source: Source, sheet: Sheet, forms: list[_Placed]) -> Iterator[dict[str, str]]:
+    """Yield for each form the items that other forms of its respondent have, and what the columns would be called."""
+    items = schema.items()
+    own = [who or {**sheet.entry.constants, **block.constants}.get("respondent", "") for block, _, who, _ in forms]
+    asked: dict[str, set[str]] = defaultdict(set)
+    for who, (*_, form) in zip(own, forms, strict=True):
+        asked[who] |= set(form) & set(items)
+    for who, (block, occasion, respondent, form) in zip(own, forms, strict=True):
+        beside = [other for each, _, whose, other in forms if each is block and whose == respondent]
+        written = _as_written(source, block, occasion, form)
+        names: dict[str, str] = {}
+        for item in asked[who] - set(form):
+            said = (source.header.names[other[item]] for other in beside if item in other)
+            found = (block.pattern.with_occasion(name, written) for name in said)
+            names[item] = next(filter(None, found), None) or _name(block, item, written, respondent)
+        yield names
+
+
+def _as_written(source: Source, block: Wide, occasion: str, form: _Form) -> str:
+    """Return the occasion of a form as the names of its columns write it, with zeros in front."""
+    parts = [block.pattern.match(source.header.names[position]) or {} for position in form.values()]
+    return next((each["occasion"] for each in parts if "occasion" in each), occasion)
+
+
+def _name(block: Wide, item: str, occasion: str, respondent: str) -> str:
+    """Return the name of a column after its pattern."""
+    words = {
+        "{item}": next((said for said, ours in block.items.items() if ours == item), item),
+        "{respondent}": next((said for said, code in block.respondents.items() if code == respondent), respondent),
+        "{occasion}": occasion,
+    }
+    name = block.pattern.text
+    for placeholder, word in words.items():
+        name = name.replace(placeholder, word)
+    return name
+
+
+def _form_sheet(source: Source, sheet: Sheet, block: Wide, occasion: str, respondent: str, form: _Form) -> Sheet:
     """Return the rows on which one form was answered."""
     blank = np.logical_and.reduce([source.body.columns[position].blank for position in form.values()])
     kept = np.flatnonzero(~blank)
@@ -107,6 +149,7 @@ def _form_sheet(source: Source, sheet: Sheet, block: Wide, form: _Form, occasion
         value_labels=dict(sheet.value_labels),
         user_missing=dict(sheet.user_missing),
         shown={},
+        lacks={},
     )
     for canonical, position in form.items():
         source.add(done, position, canonical, _taken(source.as_shown(sheet.table, position, canonical), kept))
