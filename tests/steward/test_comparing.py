@@ -13,6 +13,16 @@ from bipstudy.steward.comparing import CHANGES, Kept, compare, keep, told
 from bipstudy.texts import LANGUAGES
 
 SECRET = b"of this page alone"
+WIDE = """organisation: A
+tables:
+  measurements:
+    file: svar.csv
+    columns: {Nr: participant_id}
+    set: {respondent: participant, form_status: answered, instrument: bip-default}
+    wide:
+      pattern: "F{item}_M{occasion}"
+      items: {"1": job_search, "2": cooperation}
+"""
 
 
 @pytest.fixture
@@ -79,6 +89,38 @@ def test_a_column_a_table_or_a_file_that_is_not_there_was_not_tried(kept, tables
     changes = compare(before, alone)
     assert "participants" not in set(changes["gone"].places["table"])
     assert (changes["untried"].places["column"] == "sex").sum() == 2
+
+
+@pytest.mark.parametrize(("gone", "counted"), [(None, "gone"), ("F2_M2", "untried"), ("F2_M1", "gone")])
+def test_a_column_of_one_occasion_that_is_not_there_was_not_tried(tmp_path: Path, gone, counted: str) -> None:
+    mapping = tmp_path / "mappning.yaml"
+    mapping.write_text(WIDE, "utf-8")
+
+    def check(forms: pd.DataFrame) -> Kept:
+        forms.to_csv(tmp_path / "svar.csv", index=False)
+        submission = bip.load_submission(tmp_path / "svar.csv", mapping=mapping)
+        return keep(submission, bip.validate(submission, language="sv"), SECRET)
+
+    forms = pd.DataFrame({"Nr": ["1", "2"], "F1_M1": 3, "F2_M1": 4, "F1_M2": 2, "F2_M2": [9, 5]})
+    before = check(forms)
+    after = check(forms.assign(F2_M2=[4, 5]) if gone is None else forms.assign(F2_M2=[4, 5]).drop(columns=gone))
+    changes = compare(before, after)
+    places = {(name, column) for name in CHANGES for column in changes[name].places["column"]}
+    wrong = before.report.places.query("code == 'answer-outside-scale'")
+    assert wrong["column"].tolist() == ["F2_M2"]
+    assert [name for name, column in places if column == "F2_M2" and name != "new"] == [counted]
+
+
+def test_a_column_that_one_of_two_files_lost_was_not_tried(kept, tables) -> None:
+    forms = tables["formulär"].assign(mode="with_caseworker")
+    theirs = forms["respondent"] == "caseworker"
+    wrong = forms[theirs].assign(mode="x")
+    one = {"formulär": forms[~theirs], "formulär 2": wrong}
+    before = kept(tables | one)
+    assert len(compare(before, kept(tables | one | {"formulär 2": forms[theirs]}, "b"))["gone"].places)
+    changes = compare(before, kept(tables | one | {"formulär 2": forms[theirs].drop(columns="mode")}, "c"))
+    assert "mode" not in set(changes["gone"].places["column"])
+    assert (changes["untried"].places["column"] == "mode").sum() == len(wrong)
 
 
 def test_what_is_kept_names_nobody_and_another_secret_gives_other_hashes(kept, tables, tmp_path) -> None:

@@ -21,6 +21,8 @@ from bipstudy.validation.identifiers import redact
 
 CHANGES = ("new", "left", "gone", "untried")
 Found = dict[str, Any]
+# File and sheet, as they may be shown.
+_Sheet = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Kept:
         For each finding on a row, a keyed hash of the key of that row, so that it is known again when rows have moved;
         empty where there is none.
     columns : dict of str to dict
-        For each table that was sent, the canonical columns by their names in the file.
+        For each table that was sent, by file and sheet the canonical columns by their names there.
     """
 
     report: Report
     whose: tuple[str, ...]
-    columns: dict[str, dict[str, str]]
+    columns: dict[str, dict[_Sheet, dict[str, str]]]
 
     def write(self, path: Path) -> None:
         """Write what is kept to a file of the session's own folder."""
@@ -68,17 +70,21 @@ def keep(submission: Submission, report: Report, secret: bytes) -> Kept:
     -------
     Kept
     """
-    columns = {
-        table: {redact(theirs): canonical for names in _names(submission, table) for canonical, theirs in names.items()}
-        for table in submission.sent
-    }
+    columns = {table: _names(submission, table) for table in submission.sent}
     return Kept(report, tuple(_whose(submission, report.places, secret)), columns)
 
 
-def _names(submission: Submission, table: str) -> list[dict[str, str]]:
-    """Return canonical column to its name in the files, of each part of a table and of the whole."""
-    parts = submission.headings[table].names if table in submission.headings else ()
-    return [*parts, submission.source_columns.get(table, {})]
+def _names(submission: Submission, table: str) -> dict[_Sheet, dict[str, str]]:
+    """Return for each file and sheet of a table the canonical columns by their names there."""
+    origin = submission.provenance[table][["file", "sheet"]]
+    headings = submission.headings.get(table)
+    known = (submission.source_columns.get(table, {}),) if headings is None else headings.names
+    origin = origin.assign(part=0 if headings is None else headings.part).drop_duplicates()
+    found: dict[_Sheet, dict[str, str]] = defaultdict(dict)
+    for file, sheet, part in zip(*(origin[name] for name in origin), strict=True):
+        place = redact(str(file)), None if pd.isna(sheet) else redact(str(sheet))
+        found[place] |= {redact(theirs): ours for ours, theirs in known[part].items()}
+    return dict(found)
 
 
 def _whose(submission: Submission, places: pd.DataFrame, secret: bytes) -> Iterator[str]:
@@ -202,7 +208,6 @@ def _tried(before: Kept, now: Kept) -> Callable[[Found], bool]:
     silent = {rule.code for rule in now.report.not_applicable}
     places = now.report.places
     unread = set(places["file"][places["code"].isin(NOT_READ)])
-    present = {table: set(columns.values()) for table, columns in now.columns.items()}
 
     def tried(found: Found) -> bool:
         table, column = found["table"], found["column"]
@@ -210,10 +215,23 @@ def _tried(before: Kept, now: Kept) -> Callable[[Found], bool]:
             return False
         if table is None or table not in before.columns:
             return True
-        canonical = before.columns[table].get(column) if column else None
-        return table in present and (canonical is None or canonical in present[table])
+        if table not in now.columns:
+            return False
+        place = found["file"], found["sheet"]
+        had, has = (_of_sheet(kept.columns[table], place) for kept in (before, now))
+        canonical = had.get(column) if column else None
+        # Of columns side by side, each is looked for by itself; one that is alone may have another name now.
+        alone = list(had.values()).count(str(canonical)) == 1
+        return canonical is None or (canonical in has.values() if alone else column in has)
 
     return tried
+
+
+def _of_sheet(columns: dict[_Sheet, dict[str, str]], place: _Sheet) -> dict[str, str]:
+    """Return the columns of a sheet by their names; those of all sheets where it is not there, as under a new name."""
+    if place in columns:
+        return columns[place]
+    return {theirs: ours for each in columns.values() for theirs, ours in each.items()}
 
 
 def told(changes: dict[str, Report], language: str) -> dict[str, Any]:
