@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from bipstudy import schema
 from bipstudy.loaders.cells import Cells
@@ -47,7 +48,8 @@ def unfold(source: Source, sheet: Sheet, used: set[int], findings: list[Finding]
     forms = [
         (block, *each, form) for block in sheet.entry.wide for each, form in _forms(source, block, taken, used, twice)
     ]
-    sheets = [_form_sheet(source, sheet, *each) for each in forms]
+    rows = _filled_in(source, sheet, forms)
+    sheets = [_form_sheet(source, sheet, *each, kept) for each, kept in zip(forms, rows, strict=True)]
     for done, lacks in zip(sheets, _lacking(source, sheet, forms), strict=True):
         done.lacks.update(lacks)
     for position, first in sorted(twice.items()):
@@ -137,10 +139,54 @@ def _name(block: Wide, item: str, occasion: str, respondent: str) -> str:
     return name
 
 
-def _form_sheet(source: Source, sheet: Sheet, block: Wide, occasion: str, respondent: str, form: _Form) -> Sheet:
-    """Return the rows on which one form was answered."""
-    blank = np.logical_and.reduce([source.body.columns[position].blank for position in form.values()])
-    kept = np.flatnonzero(~blank)
+def _filled_in(source: Source, sheet: Sheet, forms: list[_Placed]) -> list[npt.NDArray[np.intp]]:
+    """Return for each form the rows on which something was filled in for it.
+
+    A date or a caseworker that two forms of an occasion share is that of the other, where that one alone has more.
+    """
+    sharing: dict[tuple[str, int], list[int]] = defaultdict(list)
+    places: list[list[tuple[str, int]]] = []
+    for number, (block, said, _, form) in enumerate(forms):
+        occasion = said or {**sheet.entry.constants, **block.constants}.get("occasion", "")
+        places.append([(occasion, position) for position in form.values()])
+        for place in places[-1]:
+            sharing[place].append(number)
+    nothing = np.zeros(len(sheet.rows), dtype=bool)
+
+    def filled(place: tuple[str, int]) -> npt.NDArray[np.bool_]:
+        return ~source.body.columns[place[1]].blank
+
+    own = [_any(nothing, (filled(place) for place in each if len(sharing[place]) == 1)) for each in places]
+    return [
+        np.flatnonzero(
+            _any(
+                own[number],
+                (
+                    filled(place) & ~_any(nothing, (own[other] for other in sharing[place] if other != number))
+                    for place in each
+                    if len(sharing[place]) > 1
+                ),
+            )
+        )
+        for number, each in enumerate(places)
+    ]
+
+
+def _any(first: npt.NDArray[np.bool_], others: Iterable[npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
+    """Return where one of several is true."""
+    return np.logical_or.reduce([first, *others])
+
+
+def _form_sheet(
+    source: Source,
+    sheet: Sheet,
+    block: Wide,
+    occasion: str,
+    respondent: str,
+    form: _Form,
+    kept: npt.NDArray[np.intp],
+) -> Sheet:
+    """Return the rows on which one form was filled in."""
     done = replace(
         sheet,
         rows=sheet.rows[kept],
