@@ -142,6 +142,33 @@ tables:
     assert loaded["trainings"]["kind"].tolist() == ["basic", "boost"]
 
 
+def test_a_training_of_which_a_row_says_nothing_is_none(tmp_path: Path) -> None:
+    """So it is for activities, and a training that has something to say but no day is told as before."""
+    head = ["Organisation", "Handläggare", "Enhet", "Grund", "Boost", "Utbildare"]
+    write(
+        tmp_path / "in" / "personal.csv",
+        head,
+        ["A", "H1", "Norr", "2023-05-05", "2024-01-02", "Syd"],
+        ["A", "H2", "Norr", "2023-05-06", "", ""],
+        ["A", "H3", "Norr", "", "", "Syd"],
+    )
+    mapping = tmp_path / "mappning.yaml"
+    mapping.write_text(
+        """tables:
+  caseworkers: {file: personal.csv}
+  trainings:
+    - {file: personal.csv, columns: {Grund: held_on, Utbildare: kind}, values: {kind: {Syd: basic}}}
+    - {file: personal.csv, columns: {Boost: held_on}, set: {kind: boost}}
+""",
+        "utf-8",
+    )
+    loaded = bip.load_submission(tmp_path / "in", mapping=mapping).tables
+    trainings = loaded["trainings"].sort_values(["caseworker_id", "kind"])
+    assert trainings["caseworker_id"].tolist() == ["H1", "H1", "H2", "H3"]
+    assert trainings["held_on"].notna().tolist() == [True, True, True, False]
+    assert loaded["caseworkers"]["caseworker_id"].tolist() == ["H1", "H2", "H3"]
+
+
 def wide(
     folder: Path, head: list[str], *rows: list[str], values: str = "", columns: str = ""
 ) -> bip.loaders.Submission:

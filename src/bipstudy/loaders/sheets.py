@@ -266,6 +266,8 @@ def _bind_table(source: Source, table: str, entry: TableMapping, used: set[int],
 def _told(sheet: Sheet) -> Sheet:
     """Return the rows of a file of several tables that say something for one of them."""
     of_all = {"organisation_id", "participant_id", *sheet.entry.constants}
+    # A training is of a caseworker, as an activity is of a participant.
+    of_all |= {"caseworker_id"} if sheet.table == "trainings" else set()
     own = [cells.blank for name, cells in sheet.columns.items() if name not in of_all]
     if sheet.table == "caseworkers":
         own = [cells.blank for name, cells in sheet.columns.items() if name == "caseworker_id"]
