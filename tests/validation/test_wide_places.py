@@ -10,6 +10,7 @@ import pytest
 
 import bipstudy as bip
 from bipstudy.schema import Finding
+from bipstudy.validation.marked import write_marked
 
 HEAD = ["Klientnr", "Datum_M1", "F1_M1", "F2_M1", "Datum_M2", "F1_M2", "F2_M2"]
 ROWS = [
@@ -26,6 +27,16 @@ tables:
       pattern: "F{item}_M{occasion}"
       items: {"1": job_search, "2": cooperation}
       columns: {"Datum_M{occasion}": answered_on}
+"""
+SHARED = """    wide:
+      - pattern: "F{item}_M{occasion}"
+        items: {"1": job_search}
+        columns: {"Datum_M{occasion}": answered_on}
+        set: {respondent: participant}
+      - pattern: "H{item}_M{occasion}"
+        items: {"1": job_search}
+        columns: {"Datum_M{occasion}": answered_on}
+        set: {respondent: caseworker}
 """
 
 
@@ -127,3 +138,69 @@ def test_an_exception_of_one_form_leaves_the_other_forms_of_the_row(
     assert len(report.remarks) == (0 if excepted else 1)
     # Which row of the table it was is nothing that a report shows.
     assert "at" not in report.places
+
+
+def found(folder: Path, head: list[str], row: list[object], words: str = MAPPING) -> list[tuple[str, int, str]]:
+    """Return code, row and column of what is found on a row of forms, but that nobody else answered."""
+    book = openpyxl.Workbook()
+    book.active.append(head)
+    book.active.append(row)
+    book.save(folder / "svar.xlsx")
+    (folder / "mappning.yaml").write_text(words, "utf-8")
+    report = bip.validate(bip.load_submission(folder / "svar.xlsx", mapping=folder / "mappning.yaml"))
+    told = report.findings[report.findings["row"].notna() & (report.findings["code"] != "form-without-partner")]
+    write_marked(report, folder / "svar.xlsx", folder / "markerad.xlsx")
+    return sorted(zip(told["code"], told["row"], told["column"], strict=True))
+
+
+def marked(folder: Path) -> set[str]:
+    """Return the cells below the header that the marked copy has a comment in."""
+    sheet = openpyxl.load_workbook(folder / "markerad.xlsx").worksheets[-1]
+    return {cell.coordinate for row in sheet.iter_rows(min_row=2) for cell in row if cell.comment}
+
+
+def test_what_the_mapping_sets_is_told_at_the_date_of_the_form(tmp_path: Path) -> None:
+    told = found(tmp_path, HEAD, ["1", "2024-01-10", "", "", "2024-04-10", "", ""])
+    assert told == [("answered-without-answer", 2, "Datum_M1"), ("answered-without-answer", 2, "Datum_M2")]
+    assert marked(tmp_path) == {"B2", "E2"}
+
+
+def test_a_date_that_no_form_has_is_told_at_its_first_answer(tmp_path: Path) -> None:
+    head = ["Klientnr", "F1_M1", "F2_M1", "F1_M2", "F2_M2"]
+    told = found(tmp_path, head, ["1", 3, 4, 2, 5])
+    assert told == [("answered-without-date", 2, "F1_M1"), ("answered-without-date", 2, "F1_M2")]
+
+
+def test_a_date_that_both_share_does_not_tell_whose_form_is_meant(tmp_path: Path) -> None:
+    head = ["Klientnr", "Datum_M1", "F1_M1", "H1_M1"]
+    words = MAPPING.replace("respondent: participant, ", "").split("    wide:")[0] + SHARED
+    told = found(tmp_path, head, ["1", "2024-01-10", "", ""], words)
+    assert told == [("answered-without-answer", 2, "F1_M1"), ("answered-without-answer", 2, "H1_M1")]
+
+
+def test_a_number_of_an_occasion_out_of_bounds_is_told_once_for_each_form(tmp_path: Path) -> None:
+    head = [name.replace("M1", "202401").replace("M2", "202404") for name in HEAD]
+    words = MAPPING.replace("_M{", "_{")
+    told = found(tmp_path, head, ["1", "2024-01-10", 3, 4, "2024-12-10", 2, 5], words)
+    assert told == [("out-of-bounds", 2, "Datum_202401"), ("out-of-bounds", 2, "Datum_202404")]
+    assert marked(tmp_path) == {"B2", "E2"}
+
+
+def test_a_step_between_occasions_within_bounds_is_told(tmp_path: Path) -> None:
+    head = [name.replace("M2", "M3") for name in HEAD]
+    told = found(tmp_path, head, ["1", "2024-01-10", 3, 4, "2025-12-10", 2, 5])
+    assert {code for code, *_ in told} == {"interval-far-from-three-months", "occasion-skipped"}
+    assert {column for code, _, column in told} == {"Datum_M3"}
+
+
+def test_an_exception_names_what_the_mapping_sets(sent: tuple[Path, Path], tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in [HEAD, ["1", "2024-01-10", "", "", "2024-04-10", 2, 5]]:
+        book.active.append(row)
+    book.save(sent[0])
+    words = "{rule: answered-without-answer, column: form_status, reason: Svaren brann, date: 2024-01-01}"
+    exceptions = tmp_path / "undantag.yaml"
+    exceptions.write_text(f"exceptions: [{words}]\n", "utf-8")
+    report = bip.validate(bip.load_submission(sent[0], mapping=sent[1]), exceptions=exceptions)
+    told = report.findings[report.findings["code"] == "answered-without-answer"]
+    assert told[["row", "column", "status"]].to_numpy().tolist() == [[2, "Datum_M1", "excepted"]]

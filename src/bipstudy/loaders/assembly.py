@@ -35,15 +35,22 @@ class Headings:
         Canonical column to its name, one dict for each part of the table.
     part : array of int, shape (rows,)
         The part that each row is from.
+    told_at : tuple of str or None
+        For each part the column that stands for those that its file does not have, where several forms are on a row.
     """
 
     names: tuple[dict[str, str], ...]
     part: npt.NDArray[np.intp]
+    told_at: tuple[str | None, ...]
 
     def of(self, column: str, rows: npt.NDArray[np.intp]) -> list[str]:
-        """Return the name of a column at some rows; the canonical one where their file has no such column."""
-        names = [each.get(column, column) for each in self.names]
+        """Return the name of a column at some rows; the canonical one where nothing stands for it in their file."""
+        names = self.each(column)
         return [names[part] for part in self.part[rows].tolist()]
+
+    def each(self, column: str) -> list[str]:
+        """Return where a finding at a column is told, for each part."""
+        return [own.get(column, at or column) for own, at in zip(self.names, self.told_at, strict=True)]
 
 
 @dataclass
@@ -98,10 +105,10 @@ def assemble(sheets: Sequence[Sheet], mapping: Mapping, organisation: str | None
             done.tables[name], done.provenance[name] = schema.empty(name), _no_place()
             continue
         done.source_columns[name] = _source_columns(group)
-        if any(part.sheet.names != filled[0].sheet.names for part in filled):
-            lengths = [len(part.frame) for part in filled]
-            names = tuple(part.sheet.names for part in filled)
-            done.headings[name] = Headings(names, np.repeat(np.arange(len(filled)), lengths))
+        if any(part.sheet.told_at or part.sheet.names != filled[0].sheet.names for part in filled):
+            at = np.repeat(np.arange(len(filled)), [len(part.frame) for part in filled])
+            names, told_at = zip(*((part.sheet.names, part.sheet.told_at) for part in filled), strict=True)
+            done.headings[name] = Headings(names, at, told_at)
         frame = _stacked(name, filled)
         if name == "measurements":
             reasons = _stack([part.reasons for part in group], frame.index)

@@ -50,6 +50,9 @@ class Sheet:
         Canonical name to the codes that the file itself declares as missing.
     shown : dict of str to str
         Canonical name to the name by which all sheets of its kind are shown together, where it is another.
+    told_at : str or None
+        Column of the file that tells which of the forms of a row is meant, where the file has no column of what is
+        said: the mapping sets it, or it is missing.
     lacks : dict of str to str
         Item to the name that its column would have, where the file has the item of other occasions of the respondent.
     """
@@ -65,11 +68,13 @@ class Sheet:
     value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
     user_missing: dict[str, frozenset[str]] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
+    told_at: str | None = None
     lacks: dict[str, str] = field(default_factory=dict)
 
     def finding(self, code: str, column: str | None = None, **rest: object) -> Finding:
         """Return a finding at this sheet; `column` is a canonical name."""
-        name = None if column is None else self.names.get(column, column)
+        known = None if column is None else self.names.get(column)
+        name = known or (self.told_at if column and rest.get("row") is not None else None) or column
         return Finding(code, table=self.table, file=self.file, sheet=self.sheet, column=name, **rest)  # type: ignore[arg-type]
 
 
@@ -103,6 +108,10 @@ class Source:
         name = self.header.names[position]
         return name if name and may_be_shown(name) and not self.holds_values else letters(position)
 
+    def named(self, position: int) -> str:
+        """Return what a column that is one of ours is called in a message."""
+        return self.header.names[position] or self.shown(position)
+
     def empty(self, table: str, entry: TableMapping) -> Sheet:
         """Return a sheet of these rows without columns."""
         return Sheet(self.grid.file, self.grid.sheet, table, self.body.rows, {}, {}, self.header_row, entry)
@@ -110,9 +119,7 @@ class Source:
     def add(self, sheet: Sheet, position: int, canonical: str, cells: Cells | None = None) -> None:
         """Give a sheet one of the columns."""
         sheet.columns[canonical] = self.as_shown(sheet.table, position, canonical) if cells is None else cells
-        sheet.names[canonical] = (
-            self.shown(position) if not self.header.names[position] else self.header.names[position]
-        )
+        sheet.names[canonical] = self.named(position)
         if position in self.grid.value_labels:
             sheet.value_labels[canonical] = self.grid.value_labels[position]
         if position in self.grid.user_missing:

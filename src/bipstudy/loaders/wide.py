@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -49,9 +49,12 @@ def unfold(source: Source, sheet: Sheet, used: set[int], findings: list[Finding]
         (block, *each, form) for block in sheet.entry.wide for each, form in _forms(source, block, taken, used, twice)
     ]
     rows = _filled_in(source, sheet, forms)
-    sheets = [_form_sheet(source, sheet, *each, kept) for each, kept in zip(forms, rows, strict=True)]
-    for done, lacks in zip(sheets, _lacking(source, sheet, forms), strict=True):
-        done.lacks.update(lacks)
+    sheets = [
+        replace(_form_sheet(source, sheet, *each, kept), told_at=told_at, lacks=lacks)
+        for each, kept, told_at, lacks in zip(
+            forms, rows, _told_at(source, forms), _lacking(source, sheet, forms), strict=True
+        )
+    ]
     for position, first in sorted(twice.items()):
         values: dict[str, object] = {"column": source.shown(first)}
         finding = sheet.finding("duplicate-column", count=len(sheet.rows), values=values)
@@ -120,6 +123,15 @@ def _lacking(source: Source, sheet: Sheet, forms: list[_Placed]) -> Iterator[dic
         yield names
 
 
+def _told_at(source: Source, forms: list[_Placed]) -> Iterator[str]:
+    """Yield for each form a column that is its own: its date, or else the first of its answers."""
+    used = Counter(position for *_, form in forms for position in form.values())
+    for *_, form in forms:
+        date = form.get("answered_on")
+        first = min(position for name, position in form.items() if name in schema.items())
+        yield source.named(first if date is None or used[date] > 1 else date)
+
+
 def _as_written(source: Source, block: Wide, occasion: str, form: _Form) -> str:
     """Return the occasion of a form as the names of its columns write it, with zeros in front."""
     parts = [block.pattern.match(source.header.names[position]) or {} for position in form.values()]
@@ -174,7 +186,8 @@ def _filled_in(source: Source, sheet: Sheet, forms: list[_Placed]) -> list[npt.N
 
 def _any(first: npt.NDArray[np.bool_], others: Iterable[npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
     """Return where one of several is true."""
-    return np.logical_or.reduce([first, *others])
+    found: npt.NDArray[np.bool_] = np.logical_or.reduce([first, *others])
+    return found
 
 
 def _form_sheet(
@@ -195,7 +208,6 @@ def _form_sheet(
         value_labels=dict(sheet.value_labels),
         user_missing=dict(sheet.user_missing),
         shown={},
-        lacks={},
     )
     for canonical, position in form.items():
         source.add(done, position, canonical, _taken(source.as_shown(sheet.table, position, canonical), kept))

@@ -11,7 +11,7 @@ import pandas as pd
 from bipstudy import schema
 from bipstudy.validation.bounds import Bounds, Days, Mask
 from bipstudy.validation.data import Data, in_order
-from bipstudy.validation.forms import form_status
+from bipstudy.validation.forms import form_status, misnumbered
 from bipstudy.validation.rules import NOTHING, Hits, Outcome, at, check
 from bipstudy.validation.structure import column_label
 
@@ -71,7 +71,7 @@ def occasion_skipped(data: Data, threshold: Mapping[str, float]) -> Outcome:
     number = occasion.to_numpy(dtype=np.int64, na_value=0)
     # Of a participant who is not there, another rule tells.
     here = data.lookup("measurements", "participants", _PERSON) >= 0 if "participants" in data.tables else person >= 0
-    taken = np.flatnonzero(occasion.notna().to_numpy(dtype=bool) & here)
+    taken = np.flatnonzero(occasion.notna().to_numpy(dtype=bool) & here & ~misnumbered(data))
     order = taken[in_order(person[taken], number[taken])]
     first = np.diff(person[order], prepend=-2) != 0
     step = np.where(first, number[order], np.diff(number[order], prepend=0))

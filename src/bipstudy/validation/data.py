@@ -180,9 +180,10 @@ class Data:
         return found
 
     def every_heading(self, table: str, column: str) -> set[str]:
-        """Return what a column is called in any file, where that differs."""
-        parts = self.headings[table].names if table in self.headings else ()
-        return {each[column] for each in parts if column in each}
+        """Return where findings at one of our columns are told in any file, where that differs."""
+        if table not in self.headings or column not in schema.dtypes(table):
+            return set()
+        return set(self.headings[table].each(column))
 
     def _has(self, table: str, columns: Sequence[str]) -> bool:
         """Say whether a table has all of some columns."""

@@ -136,8 +136,9 @@ def interval_far_from_three_months(data: Data, threshold: Mapping[str, float]) -
     occasions = _occasions(data)
     same, steps, least, most = _since_last(occasions)
     shortest, longest = threshold["shortest_days"] * steps, threshold["longest_days"] * steps
-    # Occasions whose dates run, or may run, against their numbers are told by a rule of their own.
-    same &= most >= 0
+    # Occasions whose dates run, or may run, against their numbers are told by a rule of their own, as are numbers that
+    # are none.
+    same &= (most >= 0) & ~misnumbered(data)[occasions["row"].to_numpy(dtype=np.int64)]
     certain = same & (least >= 0) & ((most < shortest) | (least > longest))
     unsure = same & ~certain & ((least < shortest) | (most > longest))
     values = {name: int(days) for name, days in threshold.items()}
@@ -230,6 +231,14 @@ def _occasions(data: Data) -> pd.DataFrame:
         data.memory["occasions"] = occasions
     found: pd.DataFrame = data.memory["occasions"]
     return found
+
+
+def misnumbered(data: Data) -> Mask:
+    """Say of each form whether an occasion of its participant has a number out of bounds, so that no step is known."""
+    column, person = schema.table("measurements").column("occasion"), data.groups("measurements", _PERSON)
+    number = data.tables["measurements"]["occasion"]
+    wrong = ((number < column.minimum) | (number > column.maximum)).fillna(False).to_numpy(dtype=bool)
+    return np.isin(person, person[wrong])
 
 
 def _since_last(occasions: pd.DataFrame) -> tuple[Mask, Days, Days, Days]:
