@@ -36,3 +36,22 @@ def test_an_unknown_heading_is_named(tmp_path):
     columns, page = told(tmp_path, "Organisation;Deltagare;Startade;Skostorlek\r\nORG01;A2;2024-01-02;42\r\n")
     assert columns == ["Skostorlek"]
     assert "Skostorlek" in page
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Klient Kunskap om arbetslivet", "Klient Tilltro", "Mätning Start (202401)", "Handläggare Tilltro 2024-01-15"],
+)
+def test_a_heading_of_our_words_is_named(tmp_path, name):
+    columns, _ = told(tmp_path, f"Organisation;Deltagare;Startade;{name}\r\nORG01;A2;2024-01-02;4\r\n")
+    assert columns == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Klient Kim Ek", "Tom Ek", "Staffan Ek", "Klient 850709", "Klient 202401-1234", "Coach 070-123 45 67", "Kim Kalla"],
+)
+def test_a_heading_of_our_words_and_of_somebody_is_not_repeated(tmp_path, name):
+    columns, page = told(tmp_path, f"Organisation;Deltagare;Startade;{name}\r\nORG01;A2;2024-01-02;4\r\n")
+    assert columns == ["D"]
+    assert name not in page

@@ -9,6 +9,7 @@ from bipstudy import schema
 from bipstudy.loaders.cells import MISSING, Cells
 from bipstudy.loaders.mapping import TIME, DateFormat
 from bipstudy.loaders.names import column_names, key, words
+from bipstudy.loaders.recognition import RESPONDENT_WORDS
 from bipstudy.schema import fold
 from bipstudy.texts import text
 
@@ -21,11 +22,6 @@ _NUMBERED = re.compile(r"(\d{1,2})\s*[-–=:.)(]\s*[^\W\d_]")
 _READABLE = 0.95
 _FEW_CODES = 6
 _SEVERAL_ITEMS = 3
-# Words in the name of a file or sheet that say whose answers it holds.
-_WHO = {
-    "participant": ("deltagar", "klient", "individ", "participant", "client"),
-    "caseworker": ("handlagg", "personal", "coach", "caseworker", "staff"),
-}
 # Kinds of columns that may well be the same on every row.
 _CONSTANT = {"code", "date", "boolean"}
 
@@ -168,7 +164,7 @@ def whose(*names: str | None) -> str | None:
     ('caseworker', None)
     """
     said = "".join(words(name) for name in names if name)
-    found = [who for who, parts in _WHO.items() if any(f" {part}" in said for part in parts)]
+    found = [who for who, parts in RESPONDENT_WORDS.items() if any(f" {part}" in said for part in parts)]
     return found[0] if len(found) == 1 else None
 
 

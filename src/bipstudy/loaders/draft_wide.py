@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bipstudy import schema
 from bipstudy.loaders.names import column_names, key
-from bipstudy.loaders.recognition import column_synonyms
+from bipstudy.loaders.recognition import OCCASION_WORDS, column_synonyms
 
 _NUMBERED = re.compile(
     r"^(?P<before>(?:[^\W\d_]+[_\-. ]*)?)(?P<first>\d{1,2})(?P<between>[_\-. ]*[^\W\d_]*[_\-. ]*)(?P<second>\d{1,2})$"
@@ -21,7 +21,7 @@ _FIRST_NUMBER = re.compile(
     r"^(?P<before>(?:[^\W\d_]+[\s_.]*)?)(?P<at>\d{1,2})(?P<between>[\s_.,:;)\-–]+)(?P<item>\D.*)$"
 )
 # Words and letters before the number of an occasion.
-_OCCASION = frozenset({"m", "mat", "matning", "mattillfalle", "t", "tid", "tillfalle", "omgang", "vag", "wave", "time"})
+_OCCASION = OCCASION_WORDS | {"m", "t"}
 # Words and letters before the number of an item.
 _ITEM = frozenset({"f", "fr", "fraga", "q", "question", "i", "item", "p", "pastaende", "indikator", "ind", "var", "v"})
 

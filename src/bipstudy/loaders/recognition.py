@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from bipstudy import schema
@@ -13,6 +14,15 @@ from bipstudy.loaders.names import column_names, key, unnumbered, words
 
 _SEVERAL_WORDS = 3
 _SEVERAL_ITEMS = 3
+# Words before the number of an occasion, and beginnings of words that say who answers.
+OCCASION_WORDS = frozenset({"mat", "matning", "mattillfalle", "tid", "tillfalle", "omgang", "vag", "wave", "time"})
+RESPONDENT_WORDS = {
+    "participant": ("deltagar", "klient", "individ", "participant", "client"),
+    "caseworker": ("handlagg", "personal", "coach", "caseworker", "staff"),
+}
+# Shorter words, or beginnings of words, may be somebody's name as well, as Tom and Staffan are.
+_NO_NAME = 6
+_WORD = re.compile(r"[^\W_]+")
 # UTF-8 read as Windows-1252 turns å, ä, ö, Å, Ä, Ö and é into these pairs, which no Swedish word has.
 _MOJIBAKE = re.compile("Ã[¥¤¶…„–©]|â€[“”™]")
 # What å, ä and ö of the one and the other become, between or beside letters.
@@ -205,3 +215,38 @@ def value_synonyms() -> dict[str, dict[str, str]]:
         column: {schema.fold(str(said)): code for said, code in meanings.items()}
         for column, meanings in _content()["value_synonyms"].items()
     }
+
+
+@cache
+def _known_words() -> frozenset[tuple[str, ...]]:
+    """Return the words of our columns and items, of what local systems call them, and of occasions."""
+    said = {spelt for table in schema.TABLE_NAMES for spelt in column_names(table)}
+    said |= {spelt for spellings in column_synonyms().values() for spelt in spellings} - vague_names()
+    said |= {*OCCASION_WORDS, *(key(word) for word in value_synonyms()["respondent"])}
+    kept = {each for each in said if len(each) >= _NO_NAME}.union(*RESPONDENT_WORDS.values())
+    return frozenset(tuple(each.split()) for each in kept)
+
+
+def without_known_words(name: str) -> str:
+    """Return a heading with a bar in place of the words that are ours, to see whether the rest may be somebody's name.
+
+    Examples
+    --------
+    >>> without_known_words("Klient Kunskap om arbetsmarknaden 1"), without_known_words("Handläggare Kim Ek")
+    ('| | 1', '| Kim Ek')
+    """
+    found = list(_WORD.finditer(name))
+    said, whole = [key(word[0]) for word in found], _known_words()
+    begin = tuple(word for word in chain.from_iterable(RESPONDENT_WORDS.values()) if len(word) >= _NO_NAME)
+    longest = max(map(len, whole))
+    spans, at = [], 0
+    while at < len(found):
+        sizes = range(min(longest, len(said) - at), 0, -1)
+        size = next((size for size in sizes if tuple(said[at : at + size]) in whole), 0)
+        size = size or said[at].startswith(begin)
+        if size:
+            spans.append((found[at].start(), found[at + size - 1].end()))
+        at += size or 1
+    for start, end in reversed(spans):
+        name = f"{name[:start]}|{name[end:]}"
+    return name

@@ -15,12 +15,17 @@ from bipstudy.loaders.cells import Cells
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import Body, Header
 from bipstudy.loaders.mapping import TableMapping
+from bipstudy.loaders.recognition import without_known_words
 from bipstudy.loaders.sheet_looks import as_months, as_numbers, with_zeros
 from bipstudy.loaders.unread import letters
 from bipstudy.schema import Finding
 
 # First name and surname, in either order. No Swedish heading is written so, and a letter names the column as well.
 _TWO_NAMES = re.compile("[A-ZÅÄÖÉ][a-zåäöéü]+(?:,? +)[A-ZÅÄÖÉ][a-zåäöéü]+")
+# A month or day from 2015 on, when nobody was born who takes part, unless it begins a longer number.
+_WHEN = re.compile(
+    r"(?<!\d)20(?:1[5-9]|[2-9]\d)[-/. ]?(?:0[1-9]|1[0-2])(?:[-/. ]?(?:0[1-9]|[12]\d|3[01]))?(?!\d|[-+ ]?\d{4}(?!\d))"
+)
 # What stands in a row of answers, and in no header: a number with a decimal, a date, a month.
 _LIKE_VALUE = re.compile(r"-?\d+([.,]\d+)?|\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?")
 
@@ -106,7 +111,7 @@ class Source:
     def shown(self, position: int) -> str:
         """Return what a column may be called in a message: its name, unless that may be what somebody answered."""
         name = self.header.names[position]
-        return name if name and may_be_shown(name) and not self.holds_values else letters(position)
+        return name if name and heading_may_be_shown(name) and not self.holds_values else letters(position)
 
     def named(self, position: int) -> str:
         """Return what a column that is one of ours is called in a message."""
@@ -159,6 +164,22 @@ def may_be_shown(name: str) -> bool:
     (True, False, False, False)
     """
     return sum(character.isdigit() for character in name) < 6 and "@" not in name and not _TWO_NAMES.search(name)
+
+
+def heading_may_be_shown(name: str) -> bool:
+    """Say whether a heading may stand in a message: as `may_be_shown`, but for our own words and for when it was.
+
+    "Klient Kunskap" is written as a first name and a surname are, and 202401 has as many digits as a date of birth. So
+    what is left without them decides.
+
+    Examples
+    --------
+    >>> [heading_may_be_shown(name) for name in ("Klient Kunskap om arbetsmarknaden", "Tilltro (mätning 202401)")]
+    [True, True]
+    >>> [heading_may_be_shown(name) for name in ("Klient Kim Ek", "Klient 850709", "Klient 202401-1234")]
+    [False, False, False]
+    """
+    return may_be_shown(name) or may_be_shown(_WHEN.sub("|", without_known_words(name)))
 
 
 def constant(value: str, count: int) -> Cells:
