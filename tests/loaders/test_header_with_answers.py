@@ -49,7 +49,15 @@ def test_a_heading_of_our_words_is_named(tmp_path, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["Klient Kim Ek", "Tom Ek", "Staffan Ek", "Klient 850709", "Klient 202401-1234", "Coach 070-123 45 67", "Kim Kalla"],
+    [
+        "Klient Kim Ek",
+        "Tom Ek",
+        "Staffan Ek",
+        "Klient 850709",
+        "Klient 202401-1234",
+        "Coach 070-123 45 67",
+        "Kim Kalla",
+    ],
 )
 def test_a_heading_of_our_words_and_of_somebody_is_not_repeated(tmp_path, name):
     columns, page = told(tmp_path, f"Organisation;Deltagare;Startade;{name}\r\nORG01;A2;2024-01-02;4\r\n")

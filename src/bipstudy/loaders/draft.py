@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from bipstudy import schema
-from bipstudy.loaders.cells import MISSING, Cells, parse
+from bipstudy.loaders.cells import MISSING
+from bipstudy.loaders.draft_blocks import answer_columns, block_of_both, occasion_values, side_by_side, wide_block
 from bipstudy.loaders.draft_hints import (
-    as_dates,
     both_on_a_row,
     date_format,
-    dates_of_occasions,
+    fits,
     lines_on_missing,
     lines_on_what_lacks,
     off_scale,
+    quoted,
     whose,
     worded_answers,
 )
-from bipstudy.loaders.draft_wide import Shape, dates_of_shapes, shapes, worded_occasions
+from bipstudy.loaders.draft_wide import worded_occasions
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, is_turned, read_body
@@ -32,7 +30,7 @@ from bipstudy.loaders.mapping_file import UNSURE
 from bipstudy.loaders.names import column_names, key, table_by_name, words
 from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, vague_names, value_synonyms
 from bipstudy.loaders.sheets import has_answers_on_rows
-from bipstudy.loaders.source import Source, may_be_shown
+from bipstudy.loaders.source import Source, heading_may_be_shown, may_be_shown
 from bipstudy.schema import fold
 from bipstudy.texts import BipstudyError, text
 
@@ -47,6 +45,7 @@ _FEW_VALUES = 15
 class _Guess:
     """Which of our columns one of theirs may be, and whether names and content both say so."""
 
+    position: int
     name: str
     canonical: str
     sure: bool
@@ -107,7 +106,7 @@ def draft_mapping(path: str | Path, language: str = "sv") -> str:
         elif table is not None:
             where = _where(grid, grids)
             tables[table] += where + _entry(source, table, sure, language)
-            if table != "measurements" and _wide(source, set()):
+            if table != "measurements" and wide_block(source, set()):
                 tables["measurements"] += where + _wide_entry(source, language)
     lines = [
         *_wrapped(text("loaders.draft_head", language, path=path.name, mark=UNSURE[language])),
@@ -149,13 +148,8 @@ def _where(grid: Grid, grids: Sequence[Grid]) -> list[str]:
     named = {"sheet": grid.sheet, "file": grid.file if len(alike) > 1 else Path(grid.file).name}
     if grid.sheet and len(grids) == 1:
         del named["file"]
-    lines = [f"{what}: {_quoted(name)}" for what, name in named.items() if name]
+    lines = [f"{what}: {quoted(name)}" for what, name in named.items() if name]
     return [f"    {'  ' if at else '- '}{line}" for at, line in enumerate(lines)]
-
-
-def _quoted(words: str) -> str:
-    """Return words as YAML writes them."""
-    return json.dumps(words, ensure_ascii=False)
 
 
 def _table(source: Source) -> tuple[str | None, bool]:
@@ -166,12 +160,12 @@ def _table(source: Source) -> tuple[str | None, bool]:
     for name, table in schema.tables().items():
         wanted = {column.name for column in table.columns if not (column.optional or column.assigned)}
         found = {guess.canonical for guess in _guesses(source, name)}
-        items = len(found & set(schema.items())) + bool(name == "measurements" and _wide(source, set()))
+        items = len(found & set(schema.items())) + bool(name == "measurements" and wide_block(source, set()))
         scores[name] = len(found & wanted) - 0.5 * len(wanted - found) + 0.4 * len(found - wanted) + items
     best = max(scores, key=lambda name: (scores[name], -list(scores).index(name)))
     if named is not None and scores[named] >= scores[best] - 2:
         return named, True
-    if scores[best] <= 0 and named is None and _wide(source, set()):
+    if scores[best] <= 0 and named is None and wide_block(source, set()):
         # Little but answers side by side.
         return "measurements", False
     return (best, False) if scores[best] > 0 else (named, False)
@@ -185,7 +179,7 @@ def _entry(source: Source, table: str, sure: bool, language: str) -> list[str]:
         question = text("loaders.draft_table", language, table=schema.table(table).label[language])
         lines.append(f"      # {mark} {question}")
     who, both = both_on_a_row(source.header.names) if table == "measurements" else ({}, set())
-    guesses = [guess for guess in _guesses(source, table) if guess.name not in both]
+    guesses = [guess for guess in _guesses(source, table) if source.header.names[guess.position] not in both]
     dates = _dates(source)
     if dates is not None and not all(_plain_dates(source, guess, table) for guess in guesses):
         lines.append(f"      {'' if dates[1] else f'# {mark} '}date_format: {dates[0]}")
@@ -194,30 +188,30 @@ def _entry(source: Source, table: str, sure: bool, language: str) -> list[str]:
     values = {guess.canonical: dict[str, None]() for guess in guesses}
     for guess in guesses:
         values[guess.canonical] |= dict.fromkeys(_values(source, table, guess, mark))
+    told = {guess.position for guess in guesses}
+    taken = {key(guess.name) for guess in guesses} | {key(name) for name in both}
+    if table == "measurements" and not both:
+        values.setdefault("occasion", {}).update(dict.fromkeys(occasion_values(source, taken, language, mark)))
     lines += ["      values:"] if any(values.values()) else []
     lines += [line for each in values.values() for line in each]
-    taken = {key(guess.name) for guess in guesses} | {key(name) for name in both}
     found = {guess.canonical for guess in guesses} | ({"respondent", "form_status"} if both else set())
-    wide = _wide(source, taken, language) if table == "measurements" and not both else []
-    if both:
-        meant = ", ".join(f"{_quoted(word)}: {respondent}" for word, respondent in who.items())
-        wide += ["wide:", '  - pattern: "{respondent} {item}"', f"    respondents: {{{meant}}}"]
-        wide.append("    set: {form_status: answered}")
+    wide = wide_block(source, taken, language) if table == "measurements" and not both else []
+    wide += block_of_both(who) if both else []
     lines += [f"      # {mark} {line}" for line in wide]
     if table == "measurements":
-        lines += lines_on_missing(off_scale(_answers(source, found, taken)), language, mark)
+        lines += lines_on_missing(off_scale(answer_columns(source, found, taken)), language, mark)
     lines += lines_on_what_lacks(
         table, found, whose(grid.file, grid.sheet), language, mark, wide=bool(wide and not both)
     )
-    taken |= _in_shapes(source, taken)
+    taken |= side_by_side(source, taken)
     for position in range(len(source.header.names)):
         name = source.shown(position)
-        if key(name) in taken or not source.spellings(position):
+        if key(source.header.names[position]) in taken or position in told or not source.spellings(position):
             continue
         refused = next(filter(None, map(forbidden, source.spellings(position))), None)
         said = "loaders.draft_forbidden" if refused else "loaders.draft_unknown"
         kind = refused.kind[language] if refused else ""
-        lines.append(f"      # {text(said, language, name=_quoted(name), kind=kind)}")
+        lines.append(f"      # {text(said, language, name=quoted(name), kind=kind)}")
     return lines
 
 
@@ -233,7 +227,7 @@ def _columns(guesses: Sequence[_Guess], language: str) -> list[str]:
             lines.append(f"        # {text('loaders.draft_several', language, column=guess.canonical)}")
         for each in alike:
             mark = "" if each.sure else f"# {UNSURE[language]} "
-            lines.append(f"        {mark}{_quoted(each.name)}: {each.canonical}")
+            lines.append(f"        {mark}{quoted(each.name)}: {each.canonical}")
     return lines
 
 
@@ -241,17 +235,20 @@ def _guesses(source: Source, table: str) -> Iterator[_Guess]:
     """Yield the columns of a sheet that may be columns of a table; one of ours twice only where two fit as well."""
     found: dict[str, dict[int, tuple[float, _Guess]]] = defaultdict(dict)
     known = column_names(table)
-    in_shapes = _in_shapes(source, set(known))
+    beside = side_by_side(source, set(known))
     for position in range(len(source.header.names)):
-        if key(source.header.names[position]) in in_shapes:
+        if key(source.header.names[position]) in beside:
             continue
-        if any(forbidden(name) for name in source.spellings(position)):
+        spellings = source.spellings(position)
+        own = any(key(name) in known for name in spellings)
+        # A name that the mapping does not accept is no guess, and our own names say nothing of anybody.
+        if not spellings or not (own or _is_named(source, position)) or any(map(forbidden, spellings)):
             continue
-        for canonical, score in _candidates(source.spellings(position), table):
-            fits = _fits(source.body.columns[position], table, canonical)
-            guess = _Guess(source.shown(position), canonical, score == 2 or (score == 1 and fits))
-            if position not in found[canonical] or score + fits > found[canonical][position][0]:
-                found[canonical][position] = score + fits, guess
+        for canonical, score in _candidates(spellings, table):
+            fit = fits(source.body.columns[position], table, canonical)
+            guess = _Guess(position, spellings[0], canonical, score == 2 or (score == 1 and fit))
+            if position not in found[canonical] or score + fit > found[canonical][position][0]:
+                found[canonical][position] = score + fit, guess
     chosen: dict[int, tuple[float, _Guess]] = {}
     for places in found.values():
         at = max(places, key=lambda position: (places[position][0], -position))
@@ -272,6 +269,11 @@ def _add_alike(chosen: dict[int, tuple[float, _Guess]], found: dict[str, dict[in
                 chosen[at] = score, replace(guess, sure=False)
 
 
+def _is_named(source: Source, position: int) -> bool:
+    """Say whether a column may be called by what the file calls it."""
+    return not source.holds_values and heading_may_be_shown(source.spellings(position)[0])
+
+
 def _candidates(spellings: Sequence[str], table: str) -> Iterator[tuple[str, float]]:
     """Yield columns of ours and how well a name says them: 2 our own name, 1 a known synonym, below 1 a guess."""
     known = column_names(table)
@@ -280,50 +282,28 @@ def _candidates(spellings: Sequence[str], table: str) -> Iterator[tuple[str, flo
         if said in known:
             yield known[said], 2
             continue
+        of_item = any(f" {each} " in sought for each in known if known[each] in schema.items())
         for canonical, synonyms in column_synonyms().items():
             if canonical not in schema.dtypes(table):
                 continue
             if said in synonyms:
                 yield canonical, _VAGUE if said in vague_names() else 1
-            elif any(len(each) >= _LONG and f" {each} " in sought for each in synonyms):
+            elif not of_item and any(len(each) >= _LONG and f" {each} " in sought for each in synonyms):
                 # A whole sentence that speaks of it, as where the heading is the question of a form.
                 yield canonical, _SPOKEN_OF
         for spelling in difflib.get_close_matches(said, list(known), 1, _ALIKE):
             yield known[spelling], difflib.SequenceMatcher(None, said, spelling).ratio() / 2
 
 
-def _fits(cells: Cells, table: str, canonical: str) -> bool:
-    """Say whether the cells of a column can be read as one of ours."""
-    filled = [text for text in cells.distinct if text]
-    if not filled:
-        return False
-    if canonical in schema.items():
-        kind, codes = "item", None
-    elif canonical.endswith("_precision"):
-        return False
-    else:
-        column = schema.table(table).column(canonical)
-        kind, codes = column.kind, column.codes
-    if kind == "id":
-        whole = schema.table(table).key[-1] != canonical or len(filled) == len(cells.position)
-        return whole and not any(len(each.split()) > 2 for each in filled)
-    if codes:
-        spellings = {*schema.code_list(codes).spellings, *value_synonyms().get(canonical, {}), *MISSING}
-        return bool(np.mean([fold(each) in spellings for each in filled]) >= _READABLE)
-    cells = Cells(filled, np.arange(len(filled)))
-    parsed = parse(kind, as_dates(cells, date_format([cells])) if kind == "date" else cells, None, MISSING)
-    return sum(map(len, parsed.problems.values())) <= (1 - _READABLE) * len(filled)
-
-
 def _values(source: Source, table: str, guess: _Guess, mark: str) -> list[str]:
     """Return the lines on the values of a column of codes that are not ours."""
     if guess.canonical.endswith("_precision"):
         return []
-    position = next(at for at in range(len(source.header.names)) if source.shown(at) == guess.name)
+    position = guess.position
     if guess.canonical in schema.items() or guess.canonical == "occasion":
         cells = source.body.columns[position]
         worded = worded_occasions(cells.distinct) if guess.canonical == "occasion" else worded_answers(cells)
-        lines = [f"          # {mark} {_quoted(said)}: {meant}" for said, meant in worded if may_be_shown(said)]
+        lines = [f"          # {mark} {quoted(said)}: {meant}" for said, meant in worded if may_be_shown(said)]
         return [f"        {guess.canonical}:", *lines] if lines and len(lines) <= _FEW_VALUES else []
     codes = schema.table(table).column(guess.canonical).codes
     if not codes:
@@ -338,7 +318,7 @@ def _values(source: Source, table: str, guess: _Guess, mark: str) -> list[str]:
         near = difflib.get_close_matches(meant[0], list(allowed.spellings), 1, _ALIKE)
         code = synonyms.get(meant[0]) or (allowed.spellings[near[0]] if near else "?")
         if may_be_shown(said):
-            lines.append(f"          # {mark} {_quoted(said)}: {code}")
+            lines.append(f"          # {mark} {quoted(said)}: {code}")
     return [f"        {guess.canonical}:", *lines] if lines and len(lines) <= _FEW_VALUES else []
 
 
@@ -351,22 +331,7 @@ def _plain_dates(source: Source, guess: _Guess, table: str) -> bool:
     """Say whether a column is none of dates, or of dates that are read as they are."""
     if f"{guess.canonical}_precision" not in schema.dtypes(table):
         return True
-    position = next(at for at in range(len(source.header.names)) if source.shown(at) == guess.name)
-    return date_format([source.body.columns[position]]) is None
-
-
-def _answers(source: Source, found: set[str], taken: set[str]) -> list[Cells]:
-    """Return the columns of answers of a sheet, by their names or as items by occasions."""
-    known = column_names("measurements")
-    shaped = _in_shapes(source, taken)
-    return [
-        source.body.columns[position]
-        for position in range(len(source.header.names))
-        if any(
-            key(name) in shaped or known.get(key(name)) in found & set(schema.items())
-            for name in source.spellings(position)
-        )
-    ]
+    return date_format([source.body.columns[guess.position]]) is None
 
 
 def _wide_entry(source: Source, language: str) -> list[str]:
@@ -377,44 +342,7 @@ def _wide_entry(source: Source, language: str) -> list[str]:
     dates = _dates(source)
     if dates is not None:
         lines.insert(0, f"      {'' if dates[1] else f'# {mark} '}date_format: {dates[0]}")
-    lines += [f"      # {mark} {line}" for line in _wide(source, set(), language)]
-    return lines + lines_on_missing(off_scale(_answers(source, set(), set())), language, mark)
-
-
-def _in_shapes(source: Source, taken: set[str]) -> set[str]:
-    """Return the names, by `key`, of the columns that are items by occasions."""
-    found = shapes(source.header.names, taken)
-    named = {key(name) for shape in found for name in shape.occasions}
-    return named | {key(name) for names in _shaped_dates(source, found).values() for name in names}
-
-
-def _shaped_dates(source: Source, found: Sequence[Shape]) -> dict[str, list[str]]:
-    """Return the patterns of the columns of dates that go with items by occasions, and their names."""
-    if not found:
-        return {}
-    occasions = {at for shape in found for at in shape.occasions.values()}
-    is_date = [_fits(cells, "measurements", "answered_on") for cells in source.body.columns[: len(source.header.names)]]
-    return dates_of_occasions(source.header.names, is_date, occasions)
-
-
-def _wide(source: Source, taken: set[str], language: str = "sv") -> list[str]:
-    """Return the lines of a block for columns that are items by occasions."""
-    found = shapes(source.header.names, taken)
-    if not found:
-        return []
-    of_file = whose(source.grid.file, source.grid.sheet) or "participant"
-    dates = dates_of_shapes([shape.pattern for shape in found], list(_shaped_dates(source, found)))
-    lines = ["wide:"]
-    for shape, own in zip(found, dates, strict=True):
-        before = shape.pattern.split("{")[0]
-        who = value_synonyms()["respondent"].get(key(before)) or whose(before) or of_file
-        lines.append(f"  - pattern: {_quoted(shape.pattern)}")
-        lines += ["    items:"] if shape.items else []
-        lines += [f'      "{said}": {meant or "?"}' for said, meant in shape.items.items()]
-        if len(own) == 1:
-            lines.append(f"    columns: {{{_quoted(own[0])}: answered_on}}")
-        elif own:
-            lines += ["    columns:", f"      # {text('loaders.draft_dates', language)}"]
-            lines += [f"      {_quoted(pattern)}: ?" for pattern in own]
-        lines.append(f"    set: {{respondent: {who}, form_status: answered}}")
-    return lines
+    values = occasion_values(source, set(), language, mark)
+    lines += ["      values:", *values] if values else []
+    lines += [f"      # {mark} {line}" for line in wide_block(source, set(), language)]
+    return lines + lines_on_missing(off_scale(answer_columns(source, set(), set())), language, mark)

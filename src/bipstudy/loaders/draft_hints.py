@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from bipstudy import schema
-from bipstudy.loaders.cells import MISSING, Cells
+from bipstudy.loaders.cells import MISSING, Cells, parse
 from bipstudy.loaders.mapping import TIME, DateFormat
 from bipstudy.loaders.names import column_names, key, words
-from bipstudy.loaders.recognition import RESPONDENT_WORDS
+from bipstudy.loaders.recognition import RESPONDENT_WORDS, value_synonyms
 from bipstudy.schema import fold
 from bipstudy.texts import text
 
 _DAY_OR_MONTH_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})" + TIME, re.ASCII)
-_OF_AN_OCCASION = re.compile(r"^(?P<before>\D*)(?P<at>\d{1,2})(?P<after>\D*)$")
+_OF_AN_OCCASION = re.compile(r"^(?P<before>\D*)(?P<at>\d{1,6})(?P<after>\D*)$")
 _WHOLE = re.compile(r"-?\d{1,3}")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
 # An answer with its words after it, as survey tools write them.
@@ -213,3 +216,31 @@ def lines_on_missing(found: Sequence[str], language: str, mark: str) -> list[str
     reasons = ", ".join(schema.code_list("missing_reason").values)
     lines = [f"      # {text('loaders.draft_missing', language, reasons=reasons)}", f"      # {mark} missing:"]
     return [*lines, *(f'      # {mark}   "{one}": ?' for one in found)]
+
+
+def quoted(words: str) -> str:
+    """Return words as YAML writes them."""
+    return json.dumps(words, ensure_ascii=False)
+
+
+def fits(cells: Cells, table: str, canonical: str) -> bool:
+    """Say whether the cells of a column can be read as one of ours."""
+    filled = [text for text in cells.distinct if text]
+    if not filled:
+        return False
+    if canonical in schema.items():
+        kind, codes = "item", None
+    elif canonical.endswith("_precision"):
+        return False
+    else:
+        column = schema.table(table).column(canonical)
+        kind, codes = column.kind, column.codes
+    if kind == "id":
+        whole = schema.table(table).key[-1] != canonical or len(filled) == len(cells.position)
+        return whole and not any(len(each.split()) > 2 for each in filled)
+    if codes:
+        spellings = {*schema.code_list(codes).spellings, *value_synonyms().get(canonical, {}), *MISSING}
+        return bool(np.mean([fold(each) in spellings for each in filled]) >= _READABLE)
+    cells = Cells(filled, np.arange(len(filled)))
+    parsed = parse(kind, as_dates(cells, date_format([cells])) if kind == "date" else cells, None, MISSING)
+    return sum(map(len, parsed.problems.values())) <= (1 - _READABLE) * len(filled)

@@ -8,18 +8,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bipstudy import schema
+from bipstudy.loaders.draft_hints import whose
 from bipstudy.loaders.names import column_names, key
-from bipstudy.loaders.recognition import OCCASION_WORDS, column_synonyms
+from bipstudy.loaders.recognition import OCCASION_WORDS, column_synonyms, value_synonyms
 
 _NUMBERED = re.compile(
     r"^(?P<before>(?:[^\W\d_]+[_\-. ]*)?)(?P<first>\d{1,2})(?P<between>[_\-. ]*[^\W\d_]*[_\-. ]*)(?P<second>\d{1,2})$"
 )
-_LAST_NUMBER = re.compile(r"^(?P<rest>.*?)(?P<at>\d{1,2})(?P<after>\)?)$")
+_LAST_NUMBER = re.compile(r"^(?P<rest>.*\D)(?P<at>\d{1,6})(?P<after>\)?)$")
 _LAST_WORD = re.compile(r"[^\W\d_]+\.?[\s_.]*$")
 _SEPARATED = re.compile(r"[\s_.,:;(\-–]+$")
 _FIRST_NUMBER = re.compile(
-    r"^(?P<before>(?:[^\W\d_]+[\s_.]*)?)(?P<at>\d{1,2})(?P<between>[\s_.,:;)\-–]+)(?P<item>\D.*)$"
+    r"^(?P<before>(?:[^\W\d_]+[\s_.]*)?)(?P<at>\d{1,6})(?P<between>[\s_.,:;)\-–]+)(?P<item>\D.*)$"
 )
+# The first word of a name, which may say who answers.
+_FIRST_WORD = re.compile(r"^(?P<word>[^\W\d_]+)(?P<between>[\s_.:\-–]+)(?P<item>.+)$")
 # Words and letters before the number of an occasion.
 _OCCASION = OCCASION_WORDS | {"m", "t"}
 # Words and letters before the number of an item.
@@ -40,16 +43,19 @@ class Shape:
         Name of each column to its occasion.
     known : set of str
         The items, as far as their names say them.
+    word : str
+        The word before the items that says who answers, empty where there is none.
     """
 
     pattern: str
     items: dict[str, str | None] = field(default_factory=dict)
     occasions: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    word: str = ""
 
 
 def shapes(names: Sequence[str], taken: set[str]) -> list[Shape]:
-    """Return the shapes of names that hold two or more items.
+    """Return the shapes of names that hold two or more items, and numbers that are not those of the items.
 
     Parameters
     ----------
@@ -64,6 +70,8 @@ def shapes(names: Sequence[str], taken: set[str]) -> list[Shape]:
     ['F{item}_M{occasion}']
     >>> [found.pattern for found in shapes(["M1_F1", "M1_F2"], set())]
     ['M{occasion}_F{item}']
+    >>> shapes(["1. Samarbetsförmåga", "2. Målmedvetenhet"], set())
+    []
     >>> names = ["Samarbetsförmåga (mätning 1)", "Målmedvetenhet (mätning 1)"]
     >>> shapes(names, set())[0].pattern, sorted(shapes(names, set())[0].known)
     ('{item} (mätning {occasion})', ['cooperation', 'goal_orientation'])
@@ -94,21 +102,21 @@ def dates_of_shapes(patterns: Sequence[str], dates: Sequence[str]) -> list[list[
     """
     if len(dates) < 2:
         return [list(dates) for _ in patterns]
-    said = [set(_literal(pattern).split()) for pattern in patterns]
+    said = [set(literal(pattern).split()) for pattern in patterns]
     marks = [each.difference(*said[:at], *said[at + 1 :]) if said[1:] else set() for at, each in enumerate(said)]
     own = [[date for date in dates if any(_bears(date, mark) for mark in each)] for each in marks]
     free = [date for date in dates if not any(date in each for each in own)]
     return [each or free for each in own]
 
 
-def _literal(pattern: str) -> str:
+def literal(pattern: str) -> str:
     """Return what a pattern says beside its places, as `key`."""
     return key(re.sub(r"\{\w+\}", " ", pattern))
 
 
 def _bears(date: str, mark: str) -> bool:
     """Say whether the pattern of a date has the mark of a shape, as a word or put before the word for a date."""
-    said = _literal(date).split()
+    said = literal(date).split()
     return mark in said or any(f"{mark}{word}" in said for word in column_synonyms()["answered_on"])
 
 
@@ -139,6 +147,7 @@ def _numbered(names: Sequence[str]) -> Iterator[Shape]:
     for (before, between), numbers in sorted(places.items()):
         turned = _is_turned(before, between)
         of_item = {name: pair[turned] for name, pair in numbers.items()}
+        at_item = [(of_item[name], pair[not turned]) for name, pair in numbers.items()]
         if len(set(of_item.values())) < 2:
             continue
         parts = ("{occasion}", "{item}") if turned else ("{item}", "{occasion}")
@@ -155,20 +164,38 @@ def _is_turned(before: str, between: str) -> bool:
     return (first in _OCCASION and second not in _OCCASION) or (second in _ITEM and first not in _ITEM)
 
 
+def _tell_occasions(pairs: Sequence[tuple[object, int]]) -> bool:
+    """Say whether items with numbers stand for occasions: numbers that are all different are those of the items."""
+    numbers = [number for _, number in set(pairs)]
+    return len({item for item, _ in pairs}) < len(numbers) or len(set(numbers)) < len(numbers)
+
+
 def _named(names: Sequence[str]) -> Iterator[Shape]:
     """Yield the shapes in which items have our names and a number of the occasion before or after them."""
     known = {spelt: column for spelt, column in column_names("measurements").items() if column in schema.items()}
     found: dict[str, Shape] = {}
+    pairs: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for name in names:
         if key(name) in known:
             continue
-        for pattern, item, occasion in _readings(name):
+        for pattern, word, item, occasion in _of_respondents(name):
             if key(item) in known:
-                shape = found.setdefault(pattern, Shape(pattern))
+                shape = found.setdefault(pattern, Shape(pattern, word=word))
                 shape.occasions[name] = occasion
                 shape.known.add(known[key(item)])
+                pairs[pattern].append((known[key(item)], occasion))
                 break
     yield from (shape for shape in found.values() if len(shape.known) > 1)
+
+
+def _of_respondents(name: str) -> Iterator[tuple[str, str, str, int]]:
+    """Yield pattern, word for the respondent, item and occasion of each way to read a name."""
+    for pattern, item, occasion in _readings(name):
+        yield pattern, "", item, occasion
+        first = _FIRST_WORD.match(item)
+        if first and (key(first["word"]) in value_synonyms()["respondent"] or whose(first["word"])):
+            said = f"{first['word']}{first['between']}{{item}}"
+            yield pattern.replace("{item}", said), first["word"], first["item"], occasion
 
 
 def _readings(name: str) -> Iterator[tuple[str, str, int]]:

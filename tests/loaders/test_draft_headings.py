@@ -1,0 +1,116 @@
+"""Headings that name respondent, question and occasion at once, numbered questions, and what a draft is for."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+import openpyxl
+import pytest
+from test_draft_hints import settled
+from test_draft_wide import ASKED
+from test_what_stewards_send import FORMS, PARTICIPANTS, QUESTIONS, delivery, forms, people, write
+
+import bipstudy as bip
+from bipstudy import schema
+from bipstudy.loaders.draft import draft_mapping
+from bipstudy.schema.template import write_template
+
+WHO = {"Klient": "Deltagaren", "Handläggare": "Handläggaren"}
+COMPARED = ["participant_id", "occasion", "respondent", "form_status", "answered_on", *schema.items()]
+
+
+def confirmed(path: Path, drafted: str, **answers: str) -> Path:
+    """Write a draft as a person leaves it who finds that all of it is right."""
+    mapping = path.parent / "mappning.yaml"
+    mapping.write_text(settled(drafted, answers), "utf-8")
+    return mapping
+
+
+def answers_of(loaded: bip.loaders.Submission) -> list[list[object]]:
+    """Return forms in the order of their key, without what is missing."""
+    rows = loaded.tables["measurements"].sort_values(COMPARED[:3])[COMPARED].astype(object)
+    return rows.where(rows.notna(), None).to_numpy().tolist()
+
+
+def asked(who: str) -> list[int]:
+    return ASKED if who == "Klient" else list(range(len(QUESTIONS)))
+
+
+def beside(path: Path, item: str, date: str, numbers: tuple[str, ...], whose: tuple[str, ...] = tuple(WHO)) -> Path:
+    """Write the forms of all occasions of a participant on one row."""
+    head, rows = ["Klientnr", "Handläggarkod"], []
+    for number in numbers:
+        head += [name for name in dict.fromkeys(date.format(w=who, o=number) for who in whose) if name not in head]
+        head += [item.format(w=who, i=QUESTIONS[at], o=number) for who in whose for at in asked(who)]
+    for person in people():
+        row = {"Klientnr": person[1], "Handläggarkod": "H1"}
+        for form in forms(tuple(WHO[who] for who in whose)):
+            if form[1] == person[1]:
+                who, number = {said: who for who, said in WHO.items()}[form[3]], numbers[int(form[2]) - 1]
+                row[date.format(w=who, o=number)] = form[6]
+                row |= {item.format(w=who, i=QUESTIONS[at], o=number): form[len(FORMS) + at] for at in asked(who)}
+        rows.append([row[name] for name in head])
+    return write(path, head, *rows)
+
+
+@pytest.mark.parametrize("numbers", [("1", "2", "3"), ("2401", "2404", "2407"), ("202401", "202404", "202407")])
+@pytest.mark.parametrize(
+    ("item", "date", "patterns"),
+    [
+        ("{w} {i} {o}", "Datum {w} {o}", ["{respondent} {item} {occasion}"]),
+        ("{w}: {i} (mätning {o})", "{w}: Datum (mätning {o})", ["{respondent}: {item} (mätning {occasion})"]),
+        ("T{o} {w} {i}", "T{o} {w} datum", ["T{occasion} {respondent} {item}"]),
+        # One date for both needs a block for each.
+        ("{w} {i} {o}", "Datum {o}", ["Klient {item} {occasion}", "Handläggare {item} {occasion}"]),
+        ("{i}, {w} {o}", "Datum {w} {o}", ["{item}, Klient {occasion}", "{item}, Handläggare {occasion}"]),
+    ],
+)
+def test_both_respondents_at_all_occasions_on_a_row(
+    tmp_path: Path, item: str, date: str, patterns: list[str], numbers: tuple[str, ...]
+) -> None:
+    path = beside(tmp_path / "uttag.csv", item, date, numbers)
+    drafted = draft_mapping(path)
+    assert re.findall(r'pattern: "(.*)"', drafted) == patterns
+    assert not re.search("Känns inte igen|Flera kolumner", drafted)
+    assert ('OSÄKERT "202404": 2' in drafted) == (numbers[0] == "202401")
+    loaded = bip.load_submission(path, mapping=confirmed(path, drafted), organisation="A")
+    assert answers_of(loaded) == answers_of(bip.load_submission(delivery(tmp_path / "right")))
+
+
+@pytest.mark.parametrize("numbers", [("0", "1", "2"), ("202401", "202404", "202407")])
+@pytest.mark.parametrize("shape", ["{} (mätning {})", "{} {}", "{} M{}", "{}_{}"])
+def test_numbers_that_no_occasion_has_are_numbered_anew(tmp_path: Path, shape: str, numbers: tuple[str, ...]) -> None:
+    item, date = shape.format("{i}", "{o}"), shape.format("Datum", "{o}")
+    path = beside(tmp_path / "svar klient.csv", item, date, numbers, ("Klient",))
+    drafted = draft_mapping(path)
+    assert ": occasion" not in drafted
+    loaded = bip.load_submission(path, mapping=confirmed(path, drafted), organisation="A")
+    write(tmp_path / "right" / "deltagare.csv", PARTICIPANTS, *people())
+    write(tmp_path / "right" / "formulär.csv", [*FORMS, *QUESTIONS], *forms(("Deltagaren",)))
+    assert answers_of(loaded) == answers_of(bip.load_submission(tmp_path / "right"))
+
+
+def test_both_respondents_on_a_row_as_in_the_guide(tmp_path: Path) -> None:
+    head = ["Klientnr", "Mätning", "Mätdatum", "Handläggarkod"]
+    head += [f"{who} {QUESTIONS[at]}" for who in WHO for at in asked(who)]
+    sent = {(form[1], form[2], form[3]): form for form in forms()}
+    rows = []
+    for (person, wave, _), form in list(sent.items())[::2]:
+        row = [person, wave, form[6], "H1"]
+        rows.append(row + [sent[person, wave, said][len(FORMS) + at] for who, said in WHO.items() for at in asked(who)])
+    path = write(tmp_path / "samtal.csv", head, *rows)
+    drafted = draft_mapping(path)
+    assert not re.search("Känns inte igen|Flera kolumner", drafted)
+    loaded = bip.load_submission(path, mapping=confirmed(path, drafted), organisation="A")
+    assert answers_of(loaded) == answers_of(bip.load_submission(delivery(tmp_path / "right")))
+
+
+def test_a_heading_that_may_be_somebody_is_no_line_of_the_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "klienter.csv"
+    write(path, ["Klientnr", "Startdatum Kim Ek", "Kön", "Ålder"], ["1", "2024-01-01", "Kvinna", "25-34"])
+    drafted = draft_mapping(path)
+    assert "Kim" not in drafted
+    assert '"B": ' not in drafted
+    assert '# Känns inte igen: "B"' in drafted
