@@ -114,3 +114,31 @@ def test_a_heading_that_may_be_somebody_is_no_line_of_the_mapping(tmp_path: Path
     assert "Kim" not in drafted
     assert '"B": ' not in drafted
     assert '# Känns inte igen: "B"' in drafted
+
+
+@pytest.mark.parametrize("number", ["{}. ", "Fråga {}: ", "{}) "])
+@pytest.mark.parametrize("occasion", [True, False])
+def test_numbers_before_questions_are_no_occasions(tmp_path: Path, number: str, occasion: bool) -> None:
+    sent = [form for form in forms(("Deltagaren",)) if occasion or form[2] == "1"]
+    head = ["Klientnr", "Datum", *(["Mätning"] if occasion else [])]
+    head += [number.format(at + 1) + QUESTIONS[at] for at in ASKED]
+    rows = [
+        [form[1], form[6], *([form[2]] if occasion else []), *(form[len(FORMS) + at] for at in ASKED)] for form in sent
+    ]
+    path = write(tmp_path / "enkät start.csv", head, *rows)
+    drafted = draft_mapping(path)
+    assert "wide" not in drafted
+    assert "# OSÄKERT   respondent: ?" in drafted
+    assert "# OSÄKERT   form_status: answered" in drafted
+    loaded = bip.load_submission(path, mapping=confirmed(path, drafted, respondent="participant"), organisation="A")
+    write(tmp_path / "right" / "deltagare.csv", PARTICIPANTS, *people())
+    write(tmp_path / "right" / "formulär.csv", [*FORMS, *QUESTIONS], *sent)
+    assert answers_of(loaded) == answers_of(bip.load_submission(tmp_path / "right"))
+
+
+def test_one_number_for_all_items_is_that_of_an_occasion(tmp_path: Path) -> None:
+    path = beside(tmp_path / "svar klient.csv", "{o}. {i}", "Datum {o}", ("1", "2", "3"), ("Klient",))
+    assert 'pattern: "{occasion}. {item}"' in draft_mapping(path)
+    head, *rows = (line.split(";")[:11] for line in path.read_text("utf-8-sig").splitlines())
+    first = write(tmp_path / "start klient.csv", head, *rows)
+    assert 'pattern: "{occasion}. {item}"' in draft_mapping(first)

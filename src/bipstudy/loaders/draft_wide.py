@@ -148,7 +148,7 @@ def _numbered(names: Sequence[str]) -> Iterator[Shape]:
         turned = _is_turned(before, between)
         of_item = {name: pair[turned] for name, pair in numbers.items()}
         at_item = [(of_item[name], pair[not turned]) for name, pair in numbers.items()]
-        if len(set(of_item.values())) < 2:
+        if len(set(of_item.values())) < 2 or not _tell_occasions(at_item):
             continue
         parts = ("{occasion}", "{item}") if turned else ("{item}", "{occasion}")
         meant = {
@@ -185,7 +185,7 @@ def _named(names: Sequence[str]) -> Iterator[Shape]:
                 shape.known.add(known[key(item)])
                 pairs[pattern].append((known[key(item)], occasion))
                 break
-    yield from (shape for shape in found.values() if len(shape.known) > 1)
+    yield from (shape for shape in found.values() if len(shape.known) > 1 and _tell_occasions(pairs[shape.pattern]))
 
 
 def _of_respondents(name: str) -> Iterator[tuple[str, str, str, int]]:
