@@ -142,3 +142,28 @@ def test_one_number_for_all_items_is_that_of_an_occasion(tmp_path: Path) -> None
     head, *rows = (line.split(";")[:11] for line in path.read_text("utf-8-sig").splitlines())
     first = write(tmp_path / "start klient.csv", head, *rows)
     assert 'pattern: "{occasion}. {item}"' in draft_mapping(first)
+
+
+def test_the_name_of_an_organisation_may_be_sent(tmp_path: Path) -> None:
+    folder = delivery(tmp_path / "in")
+    path = write(folder / "organisationer.csv", ["Organisation", "Namn", "Typ"], ["A", "Förbundet Mitt", "Kommun"])
+    drafted = draft_mapping(path)
+    assert '        "Namn": name' in drafted
+    assert not re.search("Saknas i filen: Namn|Får inte skickas", drafted)
+    loaded = bip.load_submission(folder, mapping=confirmed(folder, drafted), organisation="A")
+    assert loaded.tables["organisations"]["name"].tolist() == ["Förbundet Mitt"]
+    assert "forbidden-column" not in {each.code for each in loaded.findings}
+    # Of a person it may not.
+    path = write(tmp_path / "personal.csv", ["Organisation", "Namn", "Roll"], ["A", "x", "Kommun"])
+    drafted = draft_mapping(path)
+    assert ": name" not in drafted
+    assert 'Får inte skickas, ta bort kolumnen ur filen: "Namn"' in drafted
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_draft_of_our_template_refuses_none_of_its_columns(tmp_path: Path, filled: bool) -> None:
+    loaded = bip.load_submission(delivery(tmp_path / "in"))
+    write_template(tmp_path / "mall.xlsx", "sv", loaded.tables if filled else None)
+    drafted = draft_mapping(tmp_path / "mall.xlsx")
+    assert not re.search("Får inte skickas|Känns inte igen|Saknas i filen", drafted)
+    assert '"Namn": name' in drafted

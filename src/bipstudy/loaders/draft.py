@@ -159,7 +159,9 @@ def _table(source: Source) -> tuple[str | None, bool]:
     scores = {}
     for name, table in schema.tables().items():
         wanted = {column.name for column in table.columns if not (column.optional or column.assigned)}
-        found = {guess.canonical for guess in _guesses(source, name)}
+        # That there is a name does not tell organisations from persons.
+        told = (each for each in _guesses(source, name) if not any(map(forbidden, source.spellings(each.position))))
+        found = {guess.canonical for guess in told}
         items = len(found & set(schema.items())) + bool(name == "measurements" and wide_block(source, set()))
         scores[name] = len(found & wanted) - 0.5 * len(wanted - found) + 0.4 * len(found - wanted) + items
     best = max(scores, key=lambda name: (scores[name], -list(scores).index(name)))
@@ -242,7 +244,7 @@ def _guesses(source: Source, table: str) -> Iterator[_Guess]:
         spellings = source.spellings(position)
         own = any(key(name) in known for name in spellings)
         # A name that the mapping does not accept is no guess, and our own names say nothing of anybody.
-        if not spellings or not (own or _is_named(source, position)) or any(map(forbidden, spellings)):
+        if not spellings or not (own or _is_named(source, position)) or (not own and any(map(forbidden, spellings))):
             continue
         for canonical, score in _candidates(spellings, table):
             fit = fits(source.body.columns[position], table, canonical)
