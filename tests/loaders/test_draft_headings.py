@@ -167,3 +167,53 @@ def test_a_draft_of_our_template_refuses_none_of_its_columns(tmp_path: Path, fil
     drafted = draft_mapping(tmp_path / "mall.xlsx")
     assert not re.search("Får inte skickas|Känns inte igen|Saknas i filen", drafted)
     assert '"Namn": name' in drafted
+
+
+def workbook(path: Path, *rows: list[str]) -> Path:
+    book = openpyxl.Workbook()
+    book.active.title = "Blad1"
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def test_a_draft_of_one_workbook_is_not_used_for_another(tmp_path: Path) -> None:
+    sent = forms(("Deltagaren",))
+    kept = [at for at, name in enumerate(FORMS) if name not in {"Organisation", "Vem som svarar", "Handläggare"}]
+    kept += range(len(FORMS), len(FORMS) + len(QUESTIONS))
+    rows = [["Klientnr" if each == "Deltagare" else each for each in row] for row in [[*FORMS, *QUESTIONS], *sent]]
+    path = workbook(tmp_path / "enkät klient.xlsx", *([row[at] for at in kept] for row in rows))
+    drafted = draft_mapping(path)
+    assert '- sheet: "Blad1"\n      file: "enkät klient.xlsx"' in drafted
+    workbook(tmp_path / "klienter.xlsx", PARTICIPANTS, *people())
+    mapping = confirmed(path, drafted, respondent="participant")
+    loaded = bip.load_submission(tmp_path, mapping=mapping, organisation="A")
+    assert loaded.tables["participants"]["participant_id"].tolist() == [person[1] for person in people()]
+    assert len(loaded.tables["measurements"]) == len(sent)
+    assert {each.code for each in loaded.findings} <= {"ignored-file", "missing-table"}
+
+
+@pytest.mark.parametrize("at_top", [True, False])
+def test_a_draft_of_an_archive_is_used_for_the_next_one(tmp_path: Path, at_top: bool) -> None:
+    head = ["Klientnr", "Mätning", "Datum", "Handläggare", *QUESTIONS]
+    places = {"Deltagaren": "svar.csv" if at_top else "klienter/svar.csv", "Handläggaren": "personal/svar.csv"}
+    for who, place in places.items():
+        rows = [[form[1], form[2], form[6], form[5], *form[len(FORMS) :]] for form in forms((who,))]
+        write(tmp_path / "in" / place, head, *rows)
+    for name in ("leverans 1.zip", "Leverans 2.ZIP"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for place in places.values():
+                archive.write(tmp_path / "in" / place, place)
+    drafted = draft_mapping(tmp_path / "leverans 1.zip")
+    assert set(re.findall('file: "(.*)"', drafted)) == set(places.values())
+    for said, place in places.items():
+        who, start = (
+            {"Deltagaren": "participant", "Handläggaren": "caseworker"}[said],
+            drafted.index(f'file: "{place}"'),
+        )
+        drafted = drafted[:start] + re.sub(r"respondent: [\w?]+", f"respondent: {who}", drafted[start:], count=1)
+    mapping = confirmed(tmp_path / "x", drafted)
+    right = answers_of(bip.load_submission(delivery(tmp_path / "right")))
+    for sent in ("leverans 1.zip", "Leverans 2.ZIP", "in"):
+        assert answers_of(bip.load_submission(tmp_path / sent, mapping=mapping, organisation="A")) == right

@@ -26,6 +26,7 @@ from bipstudy.loaders.draft_wide import worded_occasions
 from bipstudy.loaders.formats import read_path
 from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, is_turned, read_body
+from bipstudy.loaders.mapping import within
 from bipstudy.loaders.mapping_file import UNSURE
 from bipstudy.loaders.names import column_names, key, table_by_name, words
 from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, vague_names, value_synonyms
@@ -143,11 +144,14 @@ def _place(grid: Grid) -> str:
 
 
 def _where(grid: Grid, grids: Sequence[Grid]) -> list[str]:
-    """Return the lines by which an entry names a sheet: a file by its path where another has the same name."""
+    """Return the lines by which an entry names a sheet: a file by its path where another has the same name.
+
+    The path within an archive is the one that the files have outside it, and that does not change with its name.
+    """
     alike = {each.file for each in grids if key(Path(each.file).name) == key(Path(grid.file).name)}
-    named = {"sheet": grid.sheet, "file": grid.file if len(alike) > 1 else Path(grid.file).name}
-    if grid.sheet and len(grids) == 1:
-        del named["file"]
+    paths = [key(within(file)) for file in alike]
+    path = within(grid.file) if paths.count(key(within(grid.file))) == 1 else grid.file
+    named = {"sheet": grid.sheet, "file": path if len(alike) > 1 else Path(grid.file).name}
     lines = [f"{what}: {quoted(name)}" for what, name in named.items() if name]
     return [f"    {'  ' if at else '- '}{line}" for at, line in enumerate(lines)]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bipstudy.loaders.names import key, loose
 
+_ARCHIVE = re.compile(r"^(?:.*?/)??[^/]*\.zip/", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 PLACEHOLDERS = ("item", "occasion", "respondent")
 _DATE_PARTS = {"YYYY": r"(?P<y>\d{4})", "YY": r"(?P<y>\d{2})", "MM": r"(?P<m>\d{1,2})", "DD": r"(?P<d>\d{1,2})"}
@@ -206,13 +207,26 @@ class TableMapping:
         if self.file is None and self.sheet is None:
             return False
         name = Path(file).name
-        names_file = self.file is None or any(_names(self.file, each) for each in (name, Path(name).stem, file))
+        called = (name, Path(name).stem, file, within(file))
+        names_file = self.file is None or any(_names(self.file, each) for each in called)
         names_sheet = self.sheet is None or (sheet is not None and _names(self.sheet, sheet))
         return names_file and names_sheet
 
     def names_path(self, file: str) -> bool:
         """Say whether a file is named by its whole path, which tells it from others of the same name."""
-        return self.file is not None and "/" in file and key(self.file) == key(file)
+        paths = [path for path in (file, within(file)) if "/" in path]
+        return self.file is not None and key(self.file) in map(key, paths)
+
+
+def within(file: str) -> str:
+    """Return the path that a file has within an archive, or its whole path where it is in none.
+
+    Examples
+    --------
+    >>> within("leverans.zip/nord/svar.csv"), within("nord/svar.csv")
+    ('nord/svar.csv', 'nord/svar.csv')
+    """
+    return _ARCHIVE.sub("", file, count=1)
 
 
 def _names(said: str, name: str) -> bool:
