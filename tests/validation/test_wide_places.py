@@ -204,3 +204,14 @@ def test_an_exception_names_what_the_mapping_sets(sent: tuple[Path, Path], tmp_p
     report = bip.validate(bip.load_submission(sent[0], mapping=sent[1]), exceptions=exceptions)
     told = report.findings[report.findings["code"] == "answered-without-answer"]
     assert told[["row", "column", "status"]].to_numpy().tolist() == [[2, "Datum_M1", "excepted"]]
+
+
+@pytest.mark.parametrize(("said", "told"), [("nio", ["K1_1"]), ("4", [])])
+def test_an_answer_that_cannot_be_read_excuses_its_own_form_only(tmp_path: Path, said: str, told: list[str]) -> None:
+    (tmp_path / "mappning.yaml").write_text(SIDE_BY_SIDE, "utf-8")
+    rows = f"Klientnr;Datum_1;K1_1;HDatum_1;H1_1;Via_1\nD1;2024-01-10;{said};2024-01-12;;telefon\n"
+    (tmp_path / "svar.csv").write_text(rows, "utf-8")
+    report = bip.validate(bip.load_submission(tmp_path / "svar.csv", mapping=tmp_path / "mappning.yaml"))
+    found = report.findings.groupby("code")["column"].apply(list)
+    assert found.get("not-a-whole-number", []) == told
+    assert found["answered-without-answer"] == ["HDatum_1"]

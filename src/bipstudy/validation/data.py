@@ -185,6 +185,24 @@ class Data:
             return set()
         return set(self.headings[table].each(column))
 
+    def told(self, table: str, code: str) -> Mask:
+        """Say of which rows of a table the loader has found something of a kind, in a column that is theirs."""
+        columns: dict[tuple[object, ...], set[str | None]] = {}
+        for one in self.loaded:
+            if one.code == code and one.table == table:
+                columns.setdefault((one.file, one.sheet, one.row), set()).add(one.column)
+        found = np.zeros(len(self.tables[table]), dtype=bool)
+        if not columns:
+            return found
+        parts = self.headings.get(table)
+        known = [set(names.values()) for names in parts.names] if parts is not None else []
+        place = self.provenance[table]
+        for row, each in enumerate(zip(*(plain(place[name]) for name in ("file", "sheet", "row")), strict=True)):
+            if each in columns:
+                # A row of a file with many forms is told of the form whose column it is.
+                found[row] = parts is None or bool(columns[each] & known[parts.part[row]])
+        return found
+
     def _has(self, table: str, columns: Sequence[str]) -> bool:
         """Say whether a table has all of some columns."""
         return set(columns) <= set(self.tables[table])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bipstudy import schema
 from bipstudy.validation.bounds import Days, Mask
-from bipstudy.validation.data import Data, in_order, plain
+from bipstudy.validation.data import Data, in_order
 from bipstudy.validation.rules import NOTHING, Hits, Outcome, at, check
 
 _PERSON = ("organisation_id", "participant_id")
@@ -79,18 +79,8 @@ def answered_without_answer(data: Data, threshold: Mapping[str, float]) -> Outco
         forms = data.lookup("missing_answers", "measurements", _FORM)
         explained[forms[forms >= 0]] = True
     # Of answers that could not be read, that is said.
-    missing = answered & ~_any_answer(data) & ~explained & ~_has_unread_answers(data)
+    missing = answered & ~_any_answer(data) & ~explained & ~data.told("measurements", "not-a-whole-number")
     return Outcome(int(answered.sum()), at("measurements", "form_status", missing))
-
-
-def _has_unread_answers(data: Data) -> Mask:
-    """Say which forms have an answer of which the loader has said that it cannot be read."""
-    told = {(one.file, one.sheet, one.row) for one in data.loaded if one.code == "not-a-whole-number"}
-    if not told:
-        return np.zeros(len(data.tables["measurements"]), dtype=bool)
-    place = data.provenance["measurements"]
-    rows = zip(plain(place["file"]), plain(place["sheet"]), plain(place["row"]), strict=True)
-    return np.fromiter((each in told for each in rows), dtype=bool, count=len(place))
 
 
 @check

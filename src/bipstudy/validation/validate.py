@@ -235,11 +235,11 @@ def _not_yet_said(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
 
 def _with_sound_ids(code: str, outcome: Outcome, data: Data) -> Iterator[Hits]:
     """Yield the hits at rows whose own ids are sound; what they refer to may stand where an id is spoilt."""
-    spoilt = {(one.table, one.file, one.sheet, one.row) for one in data.loaded if one.code == "spoilt-id"}
-    doubtful = any(table == _ABOUT_AN_ID[code] for table, *_ in spoilt)
+    spoilt = {one.table for one in data.loaded if one.code == "spoilt-id"}
     for hit in outcome.hits:
-        told = replace(hit, status="unchecked") if doubtful else hit
-        yield from _only(told, [(hit.table, *place) not in spoilt for place in _places(data, hit)] if spoilt else None)
+        told = replace(hit, status="unchecked") if _ABOUT_AN_ID[code] in spoilt else hit
+        kept = ~data.told(hit.table, "spoilt-id")[hit.rows] if hit.table in spoilt else None
+        yield from _only(told, None if kept is None else kept.tolist())
 
 
 def _columns(data: Data, hit: Hits, rows: npt.NDArray[np.integer[Any]]) -> Sequence[str | None]:
