@@ -18,17 +18,24 @@ BLOCK = """
         set: {{respondent: {who}}}"""
 
 
-@pytest.fixture
-def forms(tmp_path: Path):
+@pytest.fixture(params=["one entry", "two entries"])
+def forms(tmp_path: Path, request: pytest.FixtureRequest):
     """Return what reads one person's second occasion, and says whose forms there are and what is wrong."""
 
     def check(*second: str, date: str = "Datum", header: list[str] = HEAD) -> tuple[list[str], set[str]]:
-        blocks = BLOCK.format(letter="F", date="Datum", who="participant")
-        blocks += BLOCK.format(letter="H", date=date, who="caseworker")
+        blocks = [
+            BLOCK.format(letter="F", date="Datum", who="participant"),
+            BLOCK.format(letter="H", date=date, who="caseworker"),
+        ]
+        entries = ["".join(blocks)] if request.param == "one entry" else blocks
         mapping = tmp_path / "mapping.yaml"
         mapping.write_text(
-            "organisation: A\ntables:\n  measurements:\n    file: svar.csv\n    columns: {Nr: participant_id}\n"
-            f"    set: {{form_status: answered, instrument: bip-default}}\n    wide:{blocks}\n",
+            "organisation: A\ntables:\n  measurements:"
+            + "".join(
+                "\n  - file: svar.csv\n    columns: {Nr: participant_id}\n"
+                f"    set: {{form_status: answered, instrument: bip-default}}\n    wide:{entry}"
+                for entry in entries
+            ),
             "utf-8",
         )
         path = write(tmp_path / "svar.csv", header, ["D1", *FIRST, *second])

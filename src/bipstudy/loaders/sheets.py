@@ -202,16 +202,16 @@ def _bind(
     """Give each column its canonical name in each table, and say which could not be given one."""
     from bipstudy.loaders.wide import unfold
 
-    sheets: list[Sheet] = []
-    used: set[int] = set()
+    bound: list[tuple[Sheet, set[int]]] = []
     for table, entry in entries:
         own: set[int] = set()
         sheet = _bind_table(source, table, entry, own, findings)
-        if len(entries) > 1 and not entry.wide:
-            sheet = _told(sheet)
-        sheets += unfold(source, sheet, own, findings) if entry.wide else [sheet]
-        used |= own
+        bound.append((_told(sheet) if len(entries) > 1 and not entry.wide else sheet, own))
         note_unused(sheet, entry, findings)
+    # Forms of several entries may share a date, as those of several blocks.
+    forms = iter(unfold(source, [(sheet, own) for sheet, own in bound if sheet.entry.wide], findings))
+    sheets = [each for sheet, _ in bound for each in (next(forms) if sheet.entry.wide else [sheet])]
+    used = set[int]().union(*(own for _, own in bound))
     first = sheets[0] if sheets else source.empty(*entries[0])
     ignored = frozenset[str]().union(*(entry.ignore for _, entry in entries))
     for position, cells in enumerate(source.body.columns):

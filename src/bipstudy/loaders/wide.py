@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,46 +20,67 @@ from bipstudy.schema import Finding
 _Form = dict[str, int]
 # Occasion as it is numbered, "" where the names have none, and respondent.
 _Key = tuple[str, str]
-# A form with its block, its occasion and its respondent.
-_Placed = tuple[Wide, str, str, _Form]
 
 
-def unfold(source: Source, sheet: Sheet, used: set[int], findings: list[Finding]) -> list[Sheet]:
+@dataclass(frozen=True)
+class _Placed:
+    """A form: where the mapping has it, its occasion and respondent as the names have them, and its columns."""
+
+    sheet: Sheet
+    block: Wide
+    occasion: str
+    respondent: str
+    form: _Form
+
+    def says(self, name: str) -> str:
+        """Return the occasion or respondent, also where the mapping sets it."""
+        said = self.occasion if name == "occasion" else self.respondent
+        return said or {**self.sheet.entry.constants, **self.block.constants}.get(name, "")
+
+    @property
+    def items(self) -> set[str]:
+        """Items that the form has a column for."""
+        return set(self.form) & set(schema.items())
+
+
+def unfold(source: Source, bound: Sequence[tuple[Sheet, set[int]]], findings: list[Finding]) -> list[list[Sheet]]:
     """Return one sheet per occasion and respondent, with the rows on which something was answered.
 
     Parameters
     ----------
     source : Source
         The raw sheet.
-    sheet : Sheet
-        What stands once per row: ids and the like.
-    used : set of int
-        Positions of the columns that became part of the table; those used here are added.
+    bound : sequence of (Sheet, set of int)
+        For each entry of the mapping that has blocks what stands once per row, ids and the like, and the positions of
+        the columns that became part of the table; those used here are added.
     findings : list of Finding
         A finding for each column that says once more what another says of the same form is added here.
 
     Returns
     -------
-    list of Sheet
-        In the order of the blocks of the mapping, of occasions and of respondents. Without rows where no column fits.
+    list of list of Sheet
+        For each entry in the order of its blocks, of occasions and of respondents. Without rows where no column fits.
     """
-    taken = frozenset(used)
-    twice: dict[int, int] = {}
-    forms = [
-        (block, *each, form) for block in sheet.entry.wide for each, form in _forms(source, block, taken, used, twice)
+    placed: list[_Placed] = []
+    for sheet, used in bound:
+        taken, twice = frozenset(used), dict[int, int]()
+        for block in sheet.entry.wide:
+            placed += [_Placed(sheet, block, *each, form) for each, form in _forms(source, block, taken, used, twice)]
+        for position, first in sorted(twice.items()):
+            values: dict[str, object] = {"column": source.shown(first)}
+            finding = sheet.finding("duplicate-column", count=len(sheet.rows), values=values)
+            findings.append(replace(finding, column=source.shown(position)))
+    told = zip(placed, _filled_in(source, placed), _told_at(source, placed), _lacking(source, placed), strict=True)
+    done = [
+        (each.sheet, replace(_form_sheet(source, each, kept), told_at=told_at, lacks=lacks))
+        for each, kept, told_at, lacks in told
     ]
-    rows = _filled_in(source, sheet, forms)
-    sheets = [
-        replace(_form_sheet(source, sheet, *each, kept), told_at=told_at, lacks=lacks)
-        for each, kept, told_at, lacks in zip(
-            forms, rows, _told_at(source, forms), _lacking(source, sheet, forms), strict=True
-        )
-    ]
-    for position, first in sorted(twice.items()):
-        values: dict[str, object] = {"column": source.shown(first)}
-        finding = sheet.finding("duplicate-column", count=len(sheet.rows), values=values)
-        findings.append(replace(finding, column=source.shown(position)))
-    return sheets or [replace(sheet, rows=sheet.rows[:0], columns={name: _none() for name in sheet.columns})]
+    return [[form for of, form in done if of is sheet] or [_without_rows(sheet)] for sheet, _ in bound]
+
+
+def _without_rows(sheet: Sheet) -> Sheet:
+    """Return a sheet of which nothing is a form."""
+    return replace(sheet, rows=sheet.rows[:0], columns={name: _none() for name in sheet.columns})
 
 
 def _none() -> Cells:
@@ -105,37 +126,35 @@ def _forms(
     return sorted(kept.items(), key=lambda each: (len(each[0][0]), *each[0]))
 
 
-def _lacking(source: Source, sheet: Sheet, forms: list[_Placed]) -> Iterator[dict[str, str]]:
+def _lacking(source: Source, placed: list[_Placed]) -> Iterator[dict[str, str]]:
     """Yield for each form the items that other forms of its respondent have, and what the columns would be called."""
-    items = schema.items()
-    own = [who or {**sheet.entry.constants, **block.constants}.get("respondent", "") for block, _, who, _ in forms]
     asked: dict[str, set[str]] = defaultdict(set)
-    for who, (*_, form) in zip(own, forms, strict=True):
-        asked[who] |= set(form) & set(items)
-    for who, (block, occasion, respondent, form) in zip(own, forms, strict=True):
-        beside = [other for each, _, whose, other in forms if each is block and whose == respondent]
-        written = _as_written(source, block, occasion, form)
+    for each in placed:
+        asked[each.says("respondent")] |= each.items
+    for each in placed:
+        block, written = each.block, _as_written(source, each)
+        beside = [other.form for other in placed if other.block is block and other.respondent == each.respondent]
         names: dict[str, str] = {}
-        for item in asked[who] - set(form):
+        for item in asked[each.says("respondent")] - each.items:
             said = (source.header.names[other[item]] for other in beside if item in other)
             found = (block.pattern.with_occasion(name, written) for name in said)
-            names[item] = next(filter(None, found), None) or _name(block, item, written, respondent)
+            names[item] = next(filter(None, found), None) or _name(block, item, written, each.respondent)
         yield names
 
 
-def _told_at(source: Source, forms: list[_Placed]) -> Iterator[str]:
+def _told_at(source: Source, placed: list[_Placed]) -> Iterator[str]:
     """Yield for each form a column that is its own: its date, or else the first of its answers."""
-    used = Counter(position for *_, form in forms for position in form.values())
-    for *_, form in forms:
-        date = form.get("answered_on")
-        first = min(position for name, position in form.items() if name in schema.items())
+    used = Counter(position for each in placed for position in each.form.values())
+    for each in placed:
+        date = each.form.get("answered_on")
+        first = min(each.form[item] for item in each.items)
         yield source.named(first if date is None or used[date] > 1 else date)
 
 
-def _as_written(source: Source, block: Wide, occasion: str, form: _Form) -> str:
+def _as_written(source: Source, each: _Placed) -> str:
     """Return the occasion of a form as the names of its columns write it, with zeros in front."""
-    parts = [block.pattern.match(source.header.names[position]) or {} for position in form.values()]
-    return next((each["occasion"] for each in parts if "occasion" in each), occasion)
+    parts = [each.block.pattern.match(source.header.names[position]) or {} for position in each.form.values()]
+    return next((part["occasion"] for part in parts if "occasion" in part), each.occasion)
 
 
 def _name(block: Wide, item: str, occasion: str, respondent: str) -> str:
@@ -151,36 +170,35 @@ def _name(block: Wide, item: str, occasion: str, respondent: str) -> str:
     return name
 
 
-def _filled_in(source: Source, sheet: Sheet, forms: list[_Placed]) -> list[npt.NDArray[np.intp]]:
+def _filled_in(source: Source, placed: list[_Placed]) -> list[npt.NDArray[np.intp]]:
     """Return for each form the rows on which something was filled in for it.
 
     A date or a caseworker that two forms of an occasion share is that of the other, where that one alone has more.
     """
     sharing: dict[tuple[str, int], list[int]] = defaultdict(list)
     places: list[list[tuple[str, int]]] = []
-    for number, (block, said, _, form) in enumerate(forms):
-        occasion = said or {**sheet.entry.constants, **block.constants}.get("occasion", "")
-        places.append([(occasion, position) for position in form.values()])
+    for number, each in enumerate(placed):
+        places.append([(each.says("occasion"), position) for position in each.form.values()])
         for place in places[-1]:
             sharing[place].append(number)
-    nothing = np.zeros(len(sheet.rows), dtype=bool)
+    nothing = np.zeros(len(source.body.rows), dtype=bool)
 
     def filled(place: tuple[str, int]) -> npt.NDArray[np.bool_]:
         return ~source.body.columns[place[1]].blank
 
-    own = [_any(nothing, (filled(place) for place in each if len(sharing[place]) == 1)) for each in places]
+    own = [_any(nothing, (filled(place) for place in group if len(sharing[place]) == 1)) for group in places]
     return [
         np.flatnonzero(
             _any(
                 own[number],
                 (
                     filled(place) & ~_any(nothing, (own[other] for other in sharing[place] if other != number))
-                    for place in each
+                    for place in group
                     if len(sharing[place]) > 1
                 ),
             )
         )
-        for number, each in enumerate(places)
+        for number, group in enumerate(places)
     ]
 
 
@@ -190,16 +208,9 @@ def _any(first: npt.NDArray[np.bool_], others: Iterable[npt.NDArray[np.bool_]]) 
     return found
 
 
-def _form_sheet(
-    source: Source,
-    sheet: Sheet,
-    block: Wide,
-    occasion: str,
-    respondent: str,
-    form: _Form,
-    kept: npt.NDArray[np.intp],
-) -> Sheet:
+def _form_sheet(source: Source, placed: _Placed, kept: npt.NDArray[np.intp]) -> Sheet:
     """Return the rows on which one form was filled in."""
+    sheet, block, occasion, respondent = placed.sheet, placed.block, placed.occasion, placed.respondent
     done = replace(
         sheet,
         rows=sheet.rows[kept],
@@ -209,7 +220,7 @@ def _form_sheet(
         user_missing=dict(sheet.user_missing),
         shown={},
     )
-    for canonical, position in form.items():
+    for canonical, position in placed.form.items():
         source.add(done, position, canonical, _taken(source.as_shown(sheet.table, position, canonical), kept))
         done.shown[canonical] = block.pattern.text.replace("{item}", canonical)
     constants = {**block.constants, **({"respondent": respondent} if respondent else {})}
