@@ -92,6 +92,39 @@ def test_numbers_that_no_occasion_has_are_numbered_anew(tmp_path: Path, shape: s
     assert answers_of(loaded) == answers_of(bip.load_submission(tmp_path / "right"))
 
 
+@pytest.mark.parametrize("shape", ["F{}_{}", "F{}_M{}", "H{}_M{}", "M{1}_F{0}"])
+def test_numbered_items_at_months(tmp_path: Path, shape: str) -> None:
+    months = ("202401", "202404", "202407")
+    sent = forms(("Deltagaren",))
+    head = ["Klientnr", *(shape.format(at + 1, month) for month in months for at in ASKED)]
+    rows = [
+        [person[1], *(form[len(FORMS) + at] for form in sent if form[1] == person[1] for at in ASKED)]
+        for person in people()
+    ]
+    path = write(tmp_path / "svar.csv", head, *rows)
+    drafted = draft_mapping(path)
+    assert "Saknas i filen: Besvarat den (answered_on)" in drafted
+    loaded = bip.load_submission(path, mapping=confirmed(path, drafted), organisation="A").tables["measurements"]
+    assert loaded.sort_values(["participant_id", "occasion"])[list(schema.items())].astype(object).where(
+        lambda said: said.notna(), ""
+    ).astype(str).to_numpy().tolist() == [form[len(FORMS) :] for form in sent]
+
+
+def test_an_item_whose_name_begins_with_that_of_another(tmp_path: Path) -> None:
+    items = {item.id: item.label["en"] for item in schema.items().values()}
+    names = [
+        f"{who} {name} {wave}" for wave in (1, 2) for who in ("Participant", "Caseworker") for name in items.values()
+    ]
+    path = write(tmp_path / "x.csv", ["Klientnr", *names], ["1", *(str(1 + at % 5) for at in range(len(names)))])
+    drafted = draft_mapping(path)
+    assert re.findall(r'pattern: "(.*)"', drafted) == ["{respondent} {item} {occasion}"]
+    loaded = bip.load_submission(path, mapping=confirmed(path, drafted), organisation="A").tables["measurements"]
+    said = (
+        loaded.sort_values(["occasion", "respondent"], ascending=[True, False])[list(items)].to_numpy().ravel().tolist()
+    )
+    assert said == [1 + at % 5 for at in range(len(names))]
+
+
 def test_both_respondents_on_a_row_as_in_the_guide(tmp_path: Path) -> None:
     head = ["Klientnr", "Mätning", "Mätdatum", "Handläggarkod"]
     head += [f"{who} {QUESTIONS[at]}" for who in WHO for at in asked(who)]

@@ -203,6 +203,7 @@ def _entry(source: Source, table: str, sure: bool, language: str) -> list[str]:
     found = {guess.canonical for guess in guesses} | ({"respondent", "form_status"} if both else set())
     wide = wide_block(source, taken, language) if table == "measurements" and not both else []
     wide += block_of_both(who) if both else []
+    found |= {"answered_on"} if any("answered_on" in line for line in wide) else set()
     lines += [f"      # {mark} {line}" for line in wide]
     if table == "measurements":
         lines += lines_on_missing(off_scale(answer_columns(source, found, taken)), language, mark)
@@ -283,12 +284,13 @@ def _is_named(source: Source, position: int) -> bool:
 def _candidates(spellings: Sequence[str], table: str) -> Iterator[tuple[str, float]]:
     """Yield columns of ours and how well a name says them: 2 our own name, 1 a known synonym, below 1 a guess."""
     known = column_names(table)
+    items = [spelt for spelt, column in column_names("measurements").items() if column in schema.items()]
     for name in spellings:
         said, sought = key(name), words(name)
         if said in known:
             yield known[said], 2
             continue
-        of_item = any(f" {each} " in sought for each in known if known[each] in schema.items())
+        of_item = any(f" {each} " in sought for each in items)
         for canonical, synonyms in column_synonyms().items():
             if canonical not in schema.dtypes(table):
                 continue

@@ -187,7 +187,7 @@ def lines_on_what_lacks(
     wide : bool
         Whether forms stand side by side, in a block that says respondent and status itself.
     """
-    told = {"respondent", "form_status", "answered_on"} if wide else set()
+    told = {"respondent", "form_status"} if wide else set()
     alone = {"caseworker_id"} if respondent == "participant" else set()
     columns = [
         column

@@ -13,10 +13,11 @@ from bipstudy.loaders.names import column_names, key
 from bipstudy.loaders.recognition import OCCASION_WORDS, column_synonyms, value_synonyms
 
 _NUMBERED = re.compile(
-    r"^(?P<before>(?:[^\W\d_]+[_\-. ]*)?)(?P<first>\d{1,2})(?P<between>[_\-. ]*[^\W\d_]*[_\-. ]*)(?P<second>\d{1,2})$"
+    r"^(?P<before>(?:[^\W\d_]+[_\-. ]*)?)(?P<first>\d{1,6})(?P<between>[_\-. ]*[^\W\d_]*[_\-. ]*)(?P<second>\d{1,6})$"
 )
 _LAST_NUMBER = re.compile(r"^(?P<rest>.*\D)(?P<at>\d{1,6})(?P<after>\)?)$")
 _LAST_WORD = re.compile(r"[^\W\d_]+\.?[\s_.]*$")
+_LONG = 100
 _SEPARATED = re.compile(r"[\s_.,:;(\-–]+$")
 _FIRST_NUMBER = re.compile(
     r"^(?P<before>(?:[^\W\d_]+[\s_.]*)?)(?P<at>\d{1,6})(?P<between>[\s_.,:;)\-–]+)(?P<item>\D.*)$"
@@ -146,6 +147,10 @@ def _numbered(names: Sequence[str]) -> Iterator[Shape]:
     items = list(schema.instrument().items)
     for (before, between), numbers in sorted(places.items()):
         turned = _is_turned(before, between)
+        item, occasion = (between, before) if turned else (before, between)
+        marked = key(item) in _ITEM or key(occasion) in _OCCASION
+        # A long number is that of an occasion only where the letters say which number is which.
+        numbers = {name: at for name, at in numbers.items() if at[turned] < _LONG and (marked or max(at) < _LONG)}
         of_item = {name: pair[turned] for name, pair in numbers.items()}
         at_item = [(of_item[name], pair[not turned]) for name, pair in numbers.items()]
         if len(set(of_item.values())) < 2 or not _tell_occasions(at_item):
@@ -204,7 +209,8 @@ def _readings(name: str) -> Iterator[tuple[str, str, int]]:
     if last:
         rest = last["rest"]
         bare = _LAST_WORD.sub("", rest)
-        for stem in (_SEPARATED.sub("", bare), _SEPARATED.sub("", rest)):
+        # The longest first: our names of items may begin with one another.
+        for stem in (_SEPARATED.sub("", rest), _SEPARATED.sub("", bare)):
             yield f"{{item}}{rest[len(stem) :]}{{occasion}}{last['after']}", stem, int(last["at"])
     first = _FIRST_NUMBER.match(name)
     if first:
