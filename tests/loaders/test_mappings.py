@@ -85,6 +85,22 @@ def test_one_wide_file_of_participants_and_forms(tmp_path):
     assert submission.source_columns["measurements"]["cooperation"] == "H4_M1 – F4_M2"
 
 
+def test_a_date_without_respondent_is_that_of_both(tmp_path):
+    rows = wide_rows(answered())
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "register.csv").write_bytes(csv_bytes(rows, Style()))
+    path = wide_mapping(tmp_path)
+    written = path.read_text("utf-8").replace(
+        "          respondents:", '          columns: {"Datum_M{occasion}": answered_on}\n          respondents:'
+    )
+    path.write_text(written, "utf-8")
+    submission = bip.load_submission(tmp_path / "in", mapping=path)
+    assert submission.findings == []
+    expected = answered()["measurements"].assign(caseworker_id="H1")
+    loaded = schema.conform("measurements", submission.tables["measurements"])
+    pd.testing.assert_frame_equal(loaded, schema.conform("measurements", expected))
+
+
 def test_what_a_rule_finds_in_a_wide_file_is_told_at_its_column(tmp_path):
     rows = wide_rows(answered())
     for row, column in ((1, "H3_M2"), (2, "F1_M1")):

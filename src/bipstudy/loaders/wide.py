@@ -121,6 +121,9 @@ def _forms(
                 again.append(((said, who), canonical, position))
             used.add(position)
             break
+    shared = {said: columns for (said, who), columns in forms.items() if not who and not set(columns) & set(items)}
+    # What names an occasion and no respondent is that of both.
+    forms = {(said, who): {**(shared.get(said, {}) if who else {}), **own} for (said, who), own in forms.items()}
     kept = {form: columns for form, columns in forms.items() if set(columns) & set(items)}
     twice |= {position: kept[form][canonical] for form, canonical, position in again if form in kept}
     return sorted(kept.items(), key=lambda each: (len(each[0][0]), *each[0]))
