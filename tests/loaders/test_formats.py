@@ -170,12 +170,15 @@ def test_numbers_that_a_program_gave_to_text_are_read_by_their_labels(tmp_path, 
         for at, column in enumerate(rows[0]):
             said = sorted({row[at] for row in rows[1:]} - {""})
             number = {text: float(place + 1) for place, text in enumerate(said)}
-            if said:
+            if column == "Organisation":
+                # A name beside the code of an organisation is no code.
+                content[f"v{at}"], labels[f"v{at}"] = [row[at] for row in rows[1:]], column
+            elif said:
                 content[f"v{at}"] = [number.get(row[at]) for row in rows[1:]]
                 labels[f"v{at}"], meanings[f"v{at}"] = column, {int(each): text for text, each in number.items()}
         writer = pyreadstat.write_sav if ending == "sav" else pyreadstat.write_dta
         path = tmp_path / f"{name}.{ending}"
-        writer(pd.DataFrame(content, dtype=float), path, column_labels=labels, variable_value_labels=meanings)
+        writer(pd.DataFrame(content), path, column_labels=labels, variable_value_labels=meanings)
     submission = bip.load_submission(tmp_path)
     assert submission.findings == []
     assert submission.hash == schema.content_hash(frames)
@@ -199,6 +202,22 @@ def test_labels_that_are_no_names_of_ids_and_occasions_leave_them_as_they_are(tm
     labels = dict(zip(content, rows[0], strict=True))
     path = folder / "Formulär.sav"
     pyreadstat.write_sav(pd.DataFrame(content), path, column_labels=labels, variable_value_labels=meanings)
+    submission = bip.load_submission(folder)
+    assert submission.findings == []
+    assert submission.hash == schema.content_hash(frames)
+
+
+def test_numbers_with_words_for_labels_are_the_numbers(tmp_path):
+    """Extents, months and answers that are labelled in words, whatever numbers the words hold."""
+    frames = {name: frame for name, frame in known_to_the_day().items() if name in {"participants", "measurements"}}
+    months = frames["participants"].assign(months_since_work=[0, 12, 24])
+    frames["participants"] = schema.conform("participants", months)
+    folder = statistics(tmp_path / "in", "sav", frames, labels={"cooperation": {1: "0 gånger", 5: "10 eller fler"}})
+    path = folder / "participants.sav"
+    content, about = pyreadstat.read_sav(path)
+    meanings = {**about.variable_value_labels, "months_since_work": {0: "Arbetar nu", 12: "1 år", 24: "2 år"}}
+    meanings["participant_id"] = {"007": "Anna Ek"}
+    pyreadstat.write_sav(content, path, column_labels=about.column_labels, variable_value_labels=meanings)
     submission = bip.load_submission(folder)
     assert submission.findings == []
     assert submission.hash == schema.content_hash(frames)

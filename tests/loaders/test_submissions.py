@@ -259,6 +259,15 @@ def test_forms_with_dates_join_those_with_numbers(numbered, dated, expected):
     assert found.where(found.notna(), None).tolist() == expected
 
 
+def test_a_declined_and_an_answered_form_of_one_month_are_two_occasions():
+    forms = pd.DataFrame({"organisation_id": "A", "participant_id": "1", "respondent": "participant"}, index=range(4))
+    forms["answered_on"] = pd.to_datetime(["2024-04-01", "2024-04-01", "2024-09-03", "2024-09-03"])
+    forms["answered_on_precision"] = ["month", "month", "day", "day"]
+    forms["form_status"] = ["answered", "declined", "answered", "answered"]
+    assert assign_occasions(forms).tolist() == [2, 1, 3, 3]
+    assert assign_occasions(forms[::-1]).tolist() == [3, 3, 1, 2]
+
+
 def test_a_form_in_two_exports_without_numbers_is_told_and_not_a_new_occasion(tmp_path):
     folder = write(tmp_path)
     _without(folder, "measurements", "Mättillfälle")

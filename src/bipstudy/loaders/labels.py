@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from bipstudy import schema
+from bipstudy.loaders.dates import read_date
+from bipstudy.loaders.source import may_be_shown
 from bipstudy.schema import fold
 
 _NUMERIC = frozenset({"item", "integer", "number", "year"})
-# A number, alone or before words; neither a percentage nor a range.
-_LEADING = re.compile(r"([+-]?\d+(?:[.,]\d+)?) ?(?:$|[-–=:.)]? ?[^\W\d_])", re.ASCII)
 _ALONE = re.compile(r"[+-]?\d+(?:[.,]\d+)?", re.ASCII)
+# A step of a scale, alone or before words.
+_STEP = re.compile(r"(\d+) ?(?:$|[-–=:.)]? ?[^\W\d_])", re.ASCII)
+_RANGE = re.compile(r"(\d+) ?[-–] ?(\d+)(?!\d)", re.ASCII)
 
 
 def meanings(
@@ -18,13 +22,13 @@ def meanings(
 ) -> dict[str, str]:
     """Return what stands for the codes of a column that mean something else than they say.
 
-    A number that a program gave to text in the order of the alphabet (AUTORECODE of SPSS, ``encode`` of Stata) is not
-    the text, neither as an id nor as a date or an answer. Every text has its own number then: ids and dates of which
-    only some have a label, or two the same one, are what they say.
+    A number that a program gave to each text in the order of the alphabet (AUTORECODE of SPSS, ``encode`` of Stata) is
+    not the text, neither as an id nor as a date, an answer or a number. It is known by that order, from 1 on without a
+    gap, and by labels that are what such a column holds. Other labels in words leave ids, answers and numbers as they
+    are; so do labels of ids that may be names of persons.
 
-    An answer may have its label in words, and so may single numbers, as 0 for who works; where all have one, the
-    numbers are classes, and the words are returned, which are no numbers. A label that begins with another number than
-    its code contradicts it, and is returned. Occasions have names, and stay what they are.
+    Two kinds of labels are returned although the column cannot hold them, so that they are told: steps of the scale
+    that are other ones than their codes, and ranges in which the code does not lie, for it numbers classes then.
 
     Parameters
     ----------
@@ -46,25 +50,62 @@ def meanings(
     {'1': 'K03', '2': 'K07'}
     >>> meanings("caseworker_id", "id", ["1", "2"], {"1": "Enhet Norr", "2": "Enhet Norr"}, ())
     {}
-    >>> meanings("cooperation", "item", ["1", "2"], {"1": "2", "2": "Stämmer"}, ())
-    {'1': '2'}
-    >>> meanings("months_since_work", "integer", ["0", "5"], {"0": "Arbetar nu"}, ())
+    >>> meanings("cooperation", "item", ["1", "2"], {"1": "2", "2": "3"}, ())
+    {'1': '2', '2': '3'}
+    >>> meanings("cooperation", "item", ["1", "5"], {"1": "5 Stämmer helt", "5": "1 Stämmer inte"}, ())
+    {'1': '5 Stämmer helt', '5': '1 Stämmer inte'}
+    >>> meanings("cooperation", "item", ["1", "5"], {"1": "0 gånger", "5": "Stämmer helt"}, ())
     {}
-    >>> meanings("months_since_work", "integer", ["1", "2"], {"1": "0-2 månader", "2": "Mer"}, ())
-    {'1': '0-2 månader', '2': 'Mer'}
+    >>> meanings("months_since_work", "integer", ["0", "12"], {"0": "Arbetar nu", "12": "1 år"}, ())
+    {}
+    >>> meanings("months_since_work", "integer", ["1", "2"], {"1": "0-2 månader", "2": "3-6 månader"}, ())
+    {'1': '0-2 månader', '2': '3-6 månader'}
     """
     said = {text: labels[text].strip() for text in texts if text in labels}
     if kind in {"code", "boolean"}:
         return {text: label for text, label in said.items() if fold(text) not in spellings or fold(label) in spellings}
-    every = len(said) == len(texts)
-    if kind in {"id", "date"}:
-        own = len({fold(label) for label in said.values()}) == len(said)
-        return said if every and (own or kind == "date") else {}
-    if kind not in _NUMERIC:
+    if said and len(said) == len(texts) and _is_numbering(labels) and _fits(name, kind, said.values()):
+        return said
+    if kind == "item":
+        return _other_steps(name, said)
+    return _classes(said) if kind in _NUMERIC and name != "occasion" else {}
+
+
+def _is_numbering(labels: Mapping[str, str]) -> bool:
+    """Say whether codes number their labels in the order of the alphabet, from 1 on."""
+    if not all(code.isdecimal() for code in labels):
+        return False
+    ordered = [labels[code].strip() for code in sorted(labels, key=int)]
+    folded = [fold(label) for label in ordered]
+    in_order = ordered == sorted(ordered) or folded == sorted(folded)
+    return sorted(map(int, labels)) == list(range(1, len(labels) + 1)) and in_order and len(set(folded)) == len(folded)
+
+
+def _fits(name: str, kind: str, labels: Collection[str]) -> bool:
+    """Say whether labels are what a column holds."""
+    if kind == "id":
+        return name != "organisation_id" and all(map(may_be_shown, labels))
+    if kind == "date":
+        return all(read_date(label) is not None for label in labels)
+    return kind in _NUMERIC and all(map(_ALONE.fullmatch, labels))
+
+
+def _other_steps(name: str, said: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that are other steps of the scale than their codes, where all are steps of it."""
+    item = schema.items()[name]
+    steps = {text: int(found[1]) for text, label in said.items() if (found := _STEP.match(label))}
+    if len(steps) < len(said) or not all(item.minimum <= step <= item.maximum for step in steps.values()):
         return {}
-    if name == "occasion":
-        return {text: label for text, label in said.items() if _ALONE.fullmatch(label)}
-    leading = {text: found[1] for text, label in said.items() if (found := _LEADING.match(label))}
-    contradicted = {text for text, number in leading.items() if number.replace(",", ".") != text.replace(",", ".")}
-    classes = set(said) - set(leading) if every and kind != "item" else set()
-    return {text: label for text, label in said.items() if text in contradicted | classes}
+    return {text: said[text] for text, step in steps.items() if text != str(step)}
+
+
+def _classes(said: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that are ranges, where a code does not lie in its own."""
+    ranges = {text: found for text, label in said.items() if (found := _RANGE.search(label))}
+    outside = any(not float(found[1]) <= _number(text) <= float(found[2]) for text, found in ranges.items())
+    return {text: said[text] for text in ranges} if outside else {}
+
+
+def _number(text: str) -> float:
+    """Return a code as a number; not a number where it is none."""
+    return float(text.replace(",", ".")) if _ALONE.fullmatch(text) else float("nan")

@@ -236,9 +236,13 @@ def _names(said: str, name: str) -> bool:
     --------
     >>> _names("Svar *.csv", "svar 2024-06.csv"), _names("svar.csv", "svar 2024-06.csv")
     (True, False)
+    >>> _names("Klienter (2)", "klienter (2)"), _names("Klienter (*)", "Klienter (2)")
+    (True, True)
     """
-    parts = [re.escape(loose(part)) for part in said.strip().split("*")]
-    return re.fullmatch(".*".join(parts), key(name)) is not None
+    if "*" not in said:
+        return key(said) == key(name)
+    parts = [re.escape(loose(part)) for part in said.split("*")]
+    return re.fullmatch(".*".join(parts), loose(name)) is not None
 
 
 @dataclass(frozen=True)

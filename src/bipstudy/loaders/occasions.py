@@ -17,8 +17,8 @@ def assign_occasions(measurements: pd.DataFrame, window_days: int = PAIRED_WITHI
 
     Forms stay in the order of their dates for each respondent. Of all ways to pair them the one is taken in which the
     days between the two forms of a pair, and half of `window_days` for each form that is left alone, are fewest: so
-    none is paired over more than `window_days`, and of two that are near, the nearer. What one respondent says twice on
-    the same day is one occasion, so that it is found as a form sent twice.
+    none is paired over more than `window_days`, and of two that are near, the nearer. What one respondent answers
+    twice on the same day is one occasion, so that it is found as a form sent twice.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def assign_occasions(measurements: pd.DataFrame, window_days: int = PAIRED_WITHI
     forms = _dated(measurements).dropna(subset="date")
     forms["day"] = _days(forms["date"])
     forms["side"] = forms["respondent"] != "participant"
-    key = ["organisation", "participant", "day", "side", "respondent"]
+    key = ["organisation", "participant", "day", "side", "respondent", "copy"]
     once = forms[key].drop_duplicates().sort_values(key, kind="stable", ignore_index=True)
     once["number"] = _numbered(once, window_days)
     numbers = forms[key].merge(once, on=key, how="left")["number"].astype("Int64").set_axis(forms.index)
@@ -141,9 +141,9 @@ def join_occasions(
     forms["occasion"] = measurements["occasion"].astype("Int64").array
     person = ["organisation", "participant"]
     known = forms[~unnumbered & forms["occasion"].notna().to_numpy() & forms["date"].notna().to_numpy()]
-    # What one respondent says twice on the same day is one form, so that it is found as sent twice.
-    key = [*person, "date", "respondent"]
-    once = forms.loc[unnumbered & forms["date"].notna().to_numpy(), key].drop_duplicates(ignore_index=True)
+    key = [*person, "date", "respondent", "copy"]
+    whole = forms["date"].notna() & (forms["participant"] != "") & (forms["respondent"] != "")
+    once = forms.loc[unnumbered & whole.to_numpy(), key].drop_duplicates(ignore_index=True)
     once["row"] = once.index
     numbers: dict[int, int] = {}
     for respondent, mine in once.groupby("respondent", sort=True):
@@ -198,11 +198,15 @@ def _days(dates: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def _dated(measurements: pd.DataFrame) -> pd.DataFrame:
-    """Return organisation, participant, date and respondent of each form."""
+    """Return organisation, participant, date and respondent of each form, and which copy it is.
+
+    Forms that are answered on one day are one, sent twice. Others are told apart: one may be declined in March and
+    another answered in March.
+    """
     dated = measurements["answered_on"]
     if "due_on" in measurements:
         dated = dated.fillna(measurements["due_on"])
-    return pd.DataFrame(
+    forms = pd.DataFrame(
         {
             "organisation": measurements["organisation_id"].astype(object).fillna(""),
             "participant": measurements["participant_id"].astype(object).fillna(""),
@@ -210,3 +214,12 @@ def _dated(measurements: pd.DataFrame) -> pd.DataFrame:
             "respondent": measurements["respondent"].astype(object).fillna(""),
         }
     )
+    answered, to_the_day = (
+        (measurements[name].fillna(wanted) == wanted).astype(bool) if name in measurements else True
+        for name, wanted in (("form_status", "answered"), ("answered_on_precision", "day"))
+    )
+    same = measurements["answered_on"].notna() & answered & to_the_day
+    # What nobody answered comes first.
+    others = forms.assign(late=answered)[~same].sort_values("late", kind="stable")
+    copies = others.groupby(["organisation", "participant", "date", "respondent"], dropna=False).cumcount()
+    return forms.assign(copy=copies.reindex(forms.index).fillna(len(forms)).astype(np.int64))

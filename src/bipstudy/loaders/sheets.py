@@ -31,7 +31,7 @@ from bipstudy.schema import Finding
 MAX_COLUMNS = 16_384
 # So many rows may stand above the header of a sheet of which no column is known.
 _TITLE_ROWS = 10
-# A sheet with so many more columns of another table than of the one that it is named after belongs to the other.
+# A sheet named after the caseworkers with so many more columns of another table belongs to that.
 _MORE_COLUMNS = 3
 
 
@@ -110,8 +110,8 @@ def _tables_of(grid: Grid, header: Header, alone: bool, mapping: Mapping, findin
     best = max(score for score, _ in fits.values())
     fitting = [name for name, (score, close) in fits.items() if close and score == best and score > 1]
     by_columns = fitting[0] if len(fitting) == 1 else None
-    # A table with few columns of its own is in nearly every sheet, as the caseworkers are in that of their answers.
-    few = named is not None and best >= fits[named][0] + _MORE_COLUMNS
+    # The one column that caseworkers must have is in nearly every sheet, as in that of their answers.
+    few = named == "caseworkers" and best >= fits[named][0] + _MORE_COLUMNS
     if named and by_columns and named != by_columns and (few or not fits[named][1]):
         labels: dict[str, object] = {
             "named_label": schema.table(named).label,

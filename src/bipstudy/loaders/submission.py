@@ -44,7 +44,7 @@ class Submission:
         The organisations whose participants it holds, sorted.
     extracted_on : date or None
         Day of the extract: as said, else the latest `observed_until` that ends with the extract, else the latest date;
-        of dates that are still to come none is meant.
+        of dates still to come none is meant, and where each such `observed_until` is, the extract is of today.
     tables : mapping of str to DataFrame
         Every table by name in canonical types; one that was not sent has no rows.
     sent : frozenset of str
@@ -218,7 +218,10 @@ def _last_day(tables: MappingType[str, pd.DataFrame]) -> dt.date | None:
     """Return the last day to which the data go, of the days that have been: one still to come is a slip or a plan."""
     participants = tables["participants"]
     latest = pd.Timestamp(clock.latest_day())
-    ends = participants["observed_until"][participants["observed_until_reason"] == "extract_end"]
+    ends = participants["observed_until"][participants["observed_until_reason"] == "extract_end"].dropna()
+    if len(ends) and (ends > latest).all():
+        # The end of a period that has begun, as registers write it.
+        return clock.today()
     dates = [frame[name] for frame in tables.values() for name in frame if f"{name}_precision" in frame]
     for columns in ([ends], dates):
         known = pd.Series([column[column <= latest].max() for column in columns], dtype="datetime64[s]").dropna()
