@@ -69,3 +69,49 @@ def test_a_form_with_a_day_of_its_own_and_no_answer_is_told(forms) -> None:
     assert own == (["caseworker", "participant"], {"answered-without-answer"})
     none = forms("2024-04-10", "H1", "3", "", "2024-01-10", "", date="HDatum", header=header)
     assert none == (["participant"], set())
+
+
+PLANNED = """
+      - pattern: "{letter}{{item}}_{{occasion}}"
+        items: {{"1": job_search}}
+        columns: {{"Plan_{{occasion}}": due_on, "{letter}D_{{occasion}}": answered_on{status}}}
+        set: {{respondent: {who}{set_}}}"""
+
+
+@pytest.mark.parametrize("entries", [1, 2])
+def test_a_form_that_was_due_and_not_done_is_one_by_the_day_of_its_plan(tmp_path: Path, entries: int) -> None:
+    blocks = [
+        PLANNED.format(letter="K", who="participant", status=', "KS_{occasion}": form_status', set_=""),
+        PLANNED.format(letter="H", who="caseworker", status="", set_=", form_status: not_done"),
+    ]
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        "organisation: A\ntables:\n  measurements:"
+        + "".join(
+            f"\n  - file: svar.csv\n    columns: {{Nr: participant_id}}\n    wide:{each}"
+            for each in (["".join(blocks)] if entries == 1 else blocks)
+        ),
+        "utf-8",
+    )
+    header = [name.format(at) for at in (1, 2) for name in ("Plan_{}", "KD_{}", "KS_{}", "K1_{}", "HD_{}", "H1_{}")]
+    row = [cell for at in (1, 2) for cell in (f"2024-0{at}-10", f"2024-0{at}-11", "Besvarat", "3", "", "")]
+    path = write(tmp_path / "svar.csv", ["Nr", *header], ["D1", *row])
+    loaded = bip.load_submission(path, mapping=mapping).tables["measurements"]
+    assert loaded.groupby("respondent", observed=True)["form_status"].agg(list).to_dict() == {
+        "caseworker": ["not_done"] * 2,
+        "participant": ["answered"] * 2,
+    }
+    assert loaded["due_on"].notna().all()
+
+
+def test_a_form_that_the_mapping_says_was_declined_is_one_by_the_day_it_shares(tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yaml"
+    blocks = [
+        BLOCK.format(letter=each, date="Datum", who=who) for each, who in (("F", "participant"), ("H", "caseworker"))
+    ]
+    blocks[1] = blocks[1].replace("caseworker}", "caseworker, form_status: declined}")
+    head = "organisation: A\ntables:\n  measurements:\n  - file: svar.csv\n    columns: {Nr: participant_id}\n    wide:"
+    mapping.write_text(head + "".join(blocks), "utf-8")
+    path = write(tmp_path / "svar.csv", HEAD, ["D1", *FIRST[:3], "", "2024-04-10", "H1", "3", ""])
+    loaded = bip.load_submission(path, mapping=mapping).tables["measurements"]
+    assert sorted(loaded["respondent"]) == ["caseworker", "caseworker", "participant", "participant"]

@@ -14,12 +14,14 @@ from bipstudy.loaders.cells import Cells
 from bipstudy.loaders.mapping import Wide
 from bipstudy.loaders.names import column_names, key
 from bipstudy.loaders.source import Sheet, Source, constant
-from bipstudy.schema import Finding
+from bipstudy.schema import Finding, fold
 
 # Columns of one form: which columns of the file hold which of ours.
 _Form = dict[str, int]
 # Occasion as it is numbered, "" where the names have none, and respondent.
 _Key = tuple[str, str]
+# What two who both answered share, and what alone is no form of the one who did not.
+_OF_WHO_ANSWERED = {"answered_on", "caseworker_id", "mode", "instrument"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class _Placed:
         """Return the occasion or respondent, also where the mapping sets it."""
         said = self.occasion if name == "occasion" else self.respondent
         return said or {**self.sheet.entry.constants, **self.block.constants}.get(name, "")
+
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether the mapping does not say that nobody answered the form."""
+        said = "" if "form_status" in {*self.form, *self.sheet.names} else self.says("form_status")
+        return not said or schema.code_list("form_status").spellings.get(fold(said), "answered") == "answered"
 
     @property
     def items(self) -> set[str]:
@@ -176,12 +184,16 @@ def _name(block: Wide, item: str, occasion: str, respondent: str) -> str:
 def _filled_in(source: Source, placed: list[_Placed]) -> list[npt.NDArray[np.intp]]:
     """Return for each form the rows on which something was filled in for it.
 
-    A date or a caseworker that two forms of an occasion share is that of the other, where that one alone has more.
+    What says that somebody answered, and two forms of an occasion share, is the other's where that one alone has more.
+    A day that a form was due on is its own, and so is all that one has which the mapping says was never answered.
     """
     sharing: dict[tuple[str, int], list[int]] = defaultdict(list)
     places: list[list[tuple[str, int]]] = []
+    of_itself: list[set[int]] = []
     for number, each in enumerate(placed):
         places.append([(each.says("occasion"), position) for position in each.form.values()])
+        told = _OF_WHO_ANSWERED if each.may_be_answered else set()
+        of_itself.append({position for canonical, position in each.form.items() if canonical not in told})
         for place in places[-1]:
             sharing[place].append(number)
     nothing = np.zeros(len(source.body.rows), dtype=bool)
@@ -189,7 +201,13 @@ def _filled_in(source: Source, placed: list[_Placed]) -> list[npt.NDArray[np.int
     def filled(place: tuple[str, int]) -> npt.NDArray[np.bool_]:
         return ~source.body.columns[place[1]].blank
 
-    own = [_any(nothing, (filled(place) for place in group if len(sharing[place]) == 1)) for group in places]
+    def is_own(number: int, place: tuple[str, int]) -> bool:
+        return len(sharing[place]) == 1 or place[1] in of_itself[number]
+
+    own = [
+        _any(nothing, (filled(place) for place in group if is_own(number, place)))
+        for number, group in enumerate(places)
+    ]
     return [
         np.flatnonzero(
             _any(
@@ -197,7 +215,7 @@ def _filled_in(source: Source, placed: list[_Placed]) -> list[npt.NDArray[np.int
                 (
                     filled(place) & ~_any(nothing, (own[other] for other in sharing[place] if other != number))
                     for place in group
-                    if len(sharing[place]) > 1
+                    if not is_own(number, place)
                 ),
             )
         )
