@@ -33,23 +33,23 @@ def without(header: list[str], rows: list[list[str]], *names: str) -> list[list[
     return [[row[at] for at in kept] for row in [header, *rows]]
 
 
-def missed(folder: Path, **options: object) -> list[tuple[str, str, int]]:
+def missed(folder: Path, code: str = "item-not-in-file", **options: object) -> list[tuple[str, str, int]]:
     """Return file, column and count of each item that is missed."""
     found = bip.load_submission(folder, **options).findings
-    return [(one.file, str(one.column), one.count) for one in found if one.code == "missing-item-column"]
+    return [(one.file, str(one.column), one.count) for one in found if one.code == code]
 
 
 @pytest.fixture
 def two(tmp_path: Path):
     """Return what writes a file of each respondent, each without some columns, and says what is missed."""
 
-    def check(of_participants: list[str], of_caseworkers: list[str]) -> list[tuple[str, str, int]]:
+    def check(of_participants: list[str], of_caseworkers: list[str], **options: str) -> list[tuple[str, str, int]]:
         folder = delivery(tmp_path)
         (folder / "formulär.csv").unlink(missing_ok=True)
         left = {"Deltagaren": of_participants, "Handläggaren": of_caseworkers}
         for who, names in left.items():
             write(folder / f"formulär {who}.csv", *without([*FORMS, *QUESTIONS], forms((who,)), *names))
-        return missed(folder)
+        return missed(folder, **options)
 
     return check
 
@@ -60,7 +60,9 @@ def test_an_item_that_one_of_two_files_lacks(two) -> None:
 
 
 def test_an_item_that_no_file_has_is_missed_once(two) -> None:
-    assert two(["Samarbetsförmåga"], ["Samarbetsförmåga"]) == [("formulär Deltagaren.csv", "cooperation", 18)]
+    gone = ["Samarbetsförmåga"]
+    assert two(gone, gone, code="missing-item-column") == [("formulär Deltagaren.csv", "cooperation", 18)]
+    assert two(gone, gone) == []
 
 
 def test_an_item_of_which_the_other_is_asked_is_not_missed(two) -> None:
@@ -72,6 +74,32 @@ def test_forms_that_nobody_answered_need_no_columns(tmp_path: Path) -> None:
     not_reached = [[*form[:2], "4", *form[3:6], "", "Ej nådd"] for form in forms()[::6]]
     write(folder / "formulär ej nådda.csv", FORMS, *not_reached)
     assert missed(folder) == []
+
+
+def test_a_file_beside_without_items_lacks_none_of_them(tmp_path: Path) -> None:
+    folder = delivery(tmp_path)
+    write(folder / "formulär tillägg.csv", FORMS, *([*form[:2], "4", *form[3:8]] for form in forms()[::6]))
+    assert missed(folder) == missed(folder, "missing-item-column") == []
+
+
+def test_an_item_that_was_dropped_later_stops_no_delivery_and_may_be_excepted(tmp_path: Path) -> None:
+    folder = delivery(tmp_path / "in")
+    (folder / "formulär.csv").unlink()
+    for year, names in (("2023", []), ("2024", ["Samarbetsförmåga"])):
+        of_it = [form for form in forms() if (form[1] == "D01") == (year == "2023")]
+        write(folder / f"formulär {year}.csv", *without([*FORMS, *QUESTIONS], of_it, *names))
+    submission = bip.load_submission(folder)
+    report = bip.validate(submission, language="sv")
+    told = report.findings[report.findings["severity"] != "note"]
+    assert told[["code", "severity", "file"]].to_numpy().tolist() == [
+        ["item-not-in-file", "warning", "formulär 2024.csv"]
+    ]
+    path = tmp_path / "undantag.yaml"
+    path.write_text(
+        "exceptions:\n  - {rule: item-not-in-file, reason: Frågan togs bort 2024., date: 2024-06-01}\n", "utf-8"
+    )
+    report = bip.validate(submission, language="sv", exceptions=path)
+    assert set(report.findings.query("code == 'item-not-in-file'")["status"]) == {"excepted"}
 
 
 @pytest.fixture

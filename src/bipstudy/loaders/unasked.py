@@ -32,7 +32,8 @@ def lacking_items(group: list[Part]) -> list[Finding]:
     default = best_instrument(present)
     first: dict[_Place, tuple[Part, str]] = {}
     counts: dict[_Place, int] = defaultdict(int)
-    for part in group:
+    # What a part without any item lacks is told otherwise.
+    for part in (each for each in group if set(each.sheet.columns) & set(schema.items())):
         for item, count in _asked(part, default).items():
             if item not in present or item in part.sheet.columns:
                 continue
@@ -42,7 +43,7 @@ def lacking_items(group: list[Part]) -> list[Finding]:
     table = schema.table("measurements")
     return [
         part.sheet.finding(
-            "missing-item-column",
+            "item-not-in-file",
             place[-1],
             count=counts[place],
             values={"table_label": table.label, "column_label": schema.items()[item].label},

@@ -25,7 +25,7 @@ KEPT = "kept.bin"
 # Findings for which a file of names and values may be the cure.
 _FOR_A_MAPPING = {
     "unknown-sheet", "unclear-table", "no-header", "missing-column", "unknown-column",
-    "missing-item-column",
+    "missing-item-column", "item-not-in-file",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ _PLACE = ["code", "status", "table", "file", "sheet", "row", "column", "count", 
 _ABOUT_WHAT_IS_NOT_THERE = (
     "missing-column",
     "missing-item-column",
+    "item-not-in-file",
     "instrument-assumed",
     "occasion-assigned",
     "occasion-joined",
