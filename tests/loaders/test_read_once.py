@@ -253,3 +253,26 @@ tables:
     loaded = bip.load_submission(tmp_path / "in", mapping=mapping).tables["measurements"]
     answers = loaded[["occasion", "job_search", "caseworker_belief"]].to_numpy().tolist()
     assert answers == [[1, 2, 3], [2, 4, 5]]
+
+
+@pytest.mark.parametrize(("who", "refused"), [("caseworker", False), ("participant", True)])
+def test_a_form_that_the_other_declined_is_read_beside_the_answers(tmp_path: Path, who: str, refused: bool) -> None:
+    write(tmp_path / "in" / "svar.csv", ["Klientnr", "Datum", "F1"], ["1", "2024-01-10", "3"], ["2", "2024-01-11", "4"])
+    entries = "".join(
+        f"""
+    - file: svar.csv
+      columns: {{Klientnr: participant_id, Datum: answered_on{answers}}}
+      set: {{respondent: {whose}, form_status: {status}, occasion: 1}}"""
+        for answers, whose, status in ((", F1: job_search", "participant", "answered"), ("", who, "declined"))
+    )
+    mapping = tmp_path / "mappning.yaml"
+    mapping.write_text(f"organisation: A\ntables:\n  measurements:{entries}\n", "utf-8")
+    if refused:
+        with pytest.raises(MappingError, match="line 7"):
+            bip.load_submission(tmp_path / "in", mapping=mapping)
+        return
+    loaded = bip.load_submission(tmp_path / "in", mapping=mapping).tables["measurements"]
+    assert sorted(loaded[["respondent", "form_status"]].astype(str).agg(" ".join, axis=1)) == [
+        *["caseworker declined"] * 2,
+        *["participant answered"] * 2,
+    ]
