@@ -118,7 +118,6 @@ ALIKE = """tables:
         ("    missing: {", '" 9": declined, ', 7),
         ('        "Mycket bra": 5', '\n        "bra": 2', 12),
         ("        respondents: {", '"h": participant, ', 14),
-        ('          "2": goal_orientation', '\n          "3": cooperation', 18),
         ('          "Datum_M{occasion}": answered_on', '\n          "DATUM_M{occasion}": due_on', 20),
         ("{respondent}{item}_M", "", 13),
     ],

@@ -276,3 +276,25 @@ def test_a_form_that_the_other_declined_is_read_beside_the_answers(tmp_path: Pat
         *["caseworker declined"] * 2,
         *["participant answered"] * 2,
     ]
+
+
+def test_an_item_that_was_renamed_between_occasions_is_read_and_two_answers_of_one_form_are_told(
+    tmp_path: Path,
+) -> None:
+    mapping = tmp_path / "mappning.yaml"
+    mapping.write_text(
+        """organisation: A
+tables:
+  measurements:
+    file: svar.csv
+    columns: {Klientnr: participant_id}
+    set: {respondent: participant, form_status: answered}
+    wide: {pattern: "{item}_M{occasion}", items: {F1: job_search, Q1: job_search}}
+""",
+        "utf-8",
+    )
+    for head, twice in ((["F1_M1", "Q1_M2"], []), (["F1_M1", "Q1_M1", "Q1_M2"], ["Q1_M1"])):
+        write(tmp_path / "in" / "svar.csv", ["Klientnr", *head], ["1", "3", *["4"] * (len(head) - 1)])
+        loaded = bip.load_submission(tmp_path / "in", mapping=mapping)
+        assert loaded.tables["measurements"][["occasion", "job_search"]].to_numpy().tolist() == [[1, 3], [2, 4]]
+        assert [each.column for each in loaded.findings if each.code == "duplicate-column"] == twice

@@ -279,7 +279,6 @@ def _wide(name: str, node: _Node, known: set[str], checker: _Checker) -> Wide:
     respondents = checker.mapping(entry.get("respondents"), f"{place}: respondents")
     checker.alike(respondents, key)
     items = _columns(entry.get("items"), f"{place}: items", set(schema.items()), checker)
-    _check_items(entry.get("items"), items, checker)
     if pattern.runs_together({"item": items, "respondent": {key(said) for said in respondents}}):
         checker.add(entry["pattern"], "loaders.mapping_pattern_runs_together", found=pattern.text)
     who = set(schema.code_list("respondent").values)
@@ -294,17 +293,6 @@ def _wide(name: str, node: _Node, known: set[str], checker: _Checker) -> Wide:
         },
         constants=_constants(name, entry.get("set"), f"{place}: set", checker),
     )
-
-
-def _check_items(node: _Node | None, items: dict[str, str], checker: _Checker) -> None:
-    """Refuse two names of one item, of which only one could be the answer."""
-    first: dict[str, str] = {}
-    for theirs, ours in checker.mapping(node, "items").items() if items else ():
-        if ours.value not in items.values():
-            continue
-        other = first.setdefault(str(ours.value), theirs)
-        if key(other) != key(theirs):
-            checker.add(ours, "loaders.mapping_item_twice", found=theirs, other=other, item=ours.value)
 
 
 def _pattern(node: _Node | None, parent: _Node, place: str, checker: _Checker) -> Pattern:
