@@ -104,7 +104,7 @@ ALIKE = """tables:
         respondents: {"K": participant, "H": caseworker}
         items:
           "1": cooperation
-          "2": goal_orientation
+          "12": goal_orientation
         columns:
           "Datum_M{occasion}": answered_on
 """

@@ -298,3 +298,30 @@ tables:
         loaded = bip.load_submission(tmp_path / "in", mapping=mapping)
         assert loaded.tables["measurements"][["occasion", "job_search"]].to_numpy().tolist() == [[1, 3], [2, 4]]
         assert [each.column for each in loaded.findings if each.code == "duplicate-column"] == twice
+
+
+@pytest.mark.parametrize("pattern", ["F{item}{occasion}", "F{occasion}{item}", "F{item}1{occasion}"])
+@pytest.mark.parametrize("long", [False, True])
+def test_numbers_beside_each_other_are_told_apart_by_items_of_one_length(
+    tmp_path: Path, pattern: str, long: bool
+) -> None:
+    items = {f"0{at}" if long else str(at): name for at, name in ((1, "job_search"), (2, "cooperation"))}
+    places = [(item, at) for item in items for at in ("1", "2", "12")]
+    names = [pattern.replace("{item}", item).replace("{occasion}", at) for item, at in places]
+    write(tmp_path / "in" / "svar.csv", ["Klientnr", *names], ["1", "1", "2", "3", "3", "4", "5"])
+    mapping = tmp_path / "mappning.yaml"
+    said = ", ".join(f'"{item}": {name}' for item, name in items.items())
+    mapping.write_text(
+        f"""organisation: A
+tables:
+  measurements:
+    file: svar.csv
+    columns: {{Klientnr: participant_id}}
+    set: {{respondent: participant, form_status: answered}}
+    wide: {{pattern: "{pattern}", items: {{{said}}}}}
+""",
+        "utf-8",
+    )
+    loaded = bip.load_submission(tmp_path / "in", mapping=mapping).tables["measurements"]
+    answers = loaded[["occasion", "job_search", "cooperation"]].to_numpy().tolist()
+    assert answers == [[1, 1, 3], [2, 2, 4], [12, 3, 5]]

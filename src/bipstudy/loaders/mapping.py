@@ -89,19 +89,47 @@ class Pattern:
 
         Examples
         --------
-        >>> Pattern.of("F{item}{occasion}").runs_together({"item": ["1", "2"]})
+        >>> Pattern.of("F{item}{occasion}").runs_together({"item": ["1", "11"]})
         True
+        >>> Pattern.of("F{item}{occasion}").runs_together({"item": ["1", "2"]})
+        False
         >>> Pattern.of("{item}{occasion}").runs_together({"item": ["samarbete"]})
         False
         """
+        beside = self._numbers_beside(names) - {"occasion"}
+        return any(len({len(name) for name in names[part]}) > 1 for part in beside)
+
+    def told_apart(self, names: dict[str, Collection[str]]) -> Pattern:
+        """Return the pattern in which what stands beside a number is as long as its names are.
+
+        Parameters
+        ----------
+        names : dict of str to collection of str
+            As for `runs_together`, which says that those of each placeholder are of one length.
+
+        Examples
+        --------
+        >>> Pattern.of("F{item}{occasion}").told_apart({"item": ["01", "02"]}).match("F0112")
+        {'item': '01', 'occasion': '12'}
+        """
+        regex = self.regex.pattern
+        for part in self._numbers_beside(names) - {"occasion"}:
+            length = len(next(iter(names[part])))
+            regex = regex.replace(f"(?P<{part}>.+?)", f"(?P<{part}>.{{{length}}})")
+        return Pattern(self.text, re.compile(regex))
+
+    def _numbers_beside(self, names: dict[str, Collection[str]]) -> set[str]:
+        """Return the placeholders of numbers that have another number beside them."""
         said = {**names, "occasion": ["0"]}
         parts = _PLACEHOLDER.split(self.text)
-        return any(
-            (not between or between.isdecimal())
+        return {
+            part
+            for left, between, right in zip(parts[1::2], map(loose, parts[2::2]), parts[3::2], strict=False)
+            if (not between or between.isdecimal())
             and any(name[-1:].isdecimal() for name in said.get(left, ()))
             and any(name[:1].isdecimal() for name in said.get(right, ()))
-            for left, between, right in zip(parts[1::2], map(loose, parts[2::2]), parts[3::2], strict=False)
-        )
+            for part in (left, right)
+        }
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import codecs
 import difflib
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -279,11 +279,12 @@ def _wide(name: str, node: _Node, known: set[str], checker: _Checker) -> Wide:
     respondents = checker.mapping(entry.get("respondents"), f"{place}: respondents")
     checker.alike(respondents, key)
     items = _columns(entry.get("items"), f"{place}: items", set(schema.items()), checker)
-    if pattern.runs_together({"item": items, "respondent": {key(said) for said in respondents}}):
+    beside: dict[str, Collection[str]] = {"item": set(items), "respondent": {key(said) for said in respondents}}
+    if pattern.runs_together(beside):
         checker.add(entry["pattern"], "loaders.mapping_pattern_runs_together", found=pattern.text)
     who = set(schema.code_list("respondent").values)
     return Wide(
-        pattern=pattern,
+        pattern=pattern.told_apart(beside),
         items=items,
         columns=columns,
         respondents={
