@@ -101,6 +101,32 @@ def test_a_date_without_respondent_is_that_of_both(tmp_path):
     pd.testing.assert_frame_equal(loaded, schema.conform("measurements", expected))
 
 
+def test_what_a_block_sets_is_meant_before_what_the_entry_sets(tmp_path):
+    (tmp_path / "in").mkdir()
+    rows = [["Klientnr", "D_1", "F1_1", "P_1", "H1_1"], ["p1", "2024-03-04", "3", "2024-03-01", ""]]
+    (tmp_path / "in" / "svar.csv").write_bytes(csv_bytes(rows, Style()))
+    content = """
+tables:
+  measurements:
+    file: svar.csv
+    columns: {"Klientnr": participant_id}
+    set: {form_status: answered, respondent: participant}
+    wide:
+      - pattern: "F{item}_{occasion}"
+        items: {"1": cooperation}
+        columns: {"D_{occasion}": answered_on}
+      - pattern: "H{item}_{occasion}"
+        items: {"1": job_search}
+        columns: {"P_{occasion}": due_on}
+        set: {form_status: not_done, respondent: caseworker}
+"""
+    found = bip.load_submission(tmp_path / "in", mapping=mapping_of(tmp_path, content)).tables["measurements"]
+    assert found[["respondent", "form_status"]].to_numpy().tolist() == [
+        ["participant", "answered"],
+        ["caseworker", "not_done"],
+    ]
+
+
 def test_what_a_rule_finds_in_a_wide_file_is_told_at_its_column(tmp_path):
     rows = wide_rows(answered())
     for row, column in ((1, "H3_M2"), (2, "F1_M1")):

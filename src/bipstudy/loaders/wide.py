@@ -246,8 +246,10 @@ def _form_sheet(source: Source, placed: _Placed, kept: npt.NDArray[np.intp]) -> 
         done.shown[canonical] = block.pattern.text.replace("{item}", canonical)
     constants = {**block.constants, **({"respondent": respondent} if respondent else {})}
     constants |= {"occasion": occasion} if occasion else {}
+    # What a block sets is meant before what the entry sets for all, and what a column says before both.
+    again = {"occasion", "respondent"} | (set(sheet.entry.constants) - set(placed.form))
     for canonical, value in constants.items():
-        if canonical not in done.columns or canonical in {"occasion", "respondent"}:
+        if canonical not in done.columns or canonical in again:
             done.columns[canonical] = constant(value, len(kept))
     return done
 
