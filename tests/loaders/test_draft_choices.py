@@ -104,3 +104,11 @@ def test_dates_that_may_be_those_of_either_are_chosen_by_a_person(tmp_path: Path
     found = days(path, mapping)
     assert found["caseworker"] == {LATER}
     assert LATER not in found["participant"]
+
+
+def test_one_heading_that_is_a_number_takes_the_others_with_it_no_longer(tmp_path: Path) -> None:
+    path = tmp_path / "klienter.csv"
+    path.write_text("Deltagare;Kön;Startade;1\n17;Man;2024-01-10;3\n18;Kvinna;2024-02-10;4\n", "utf-8")
+    drafted = draft_mapping(path, "en")
+    assert '"Deltagare": participant_id' in drafted
+    assert '"Startade": entered_on' in drafted

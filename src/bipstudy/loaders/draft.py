@@ -28,7 +28,7 @@ from bipstudy.loaders.grids import Grid
 from bipstudy.loaders.headers import find_header, is_turned, read_body
 from bipstudy.loaders.mapping import within
 from bipstudy.loaders.mapping_file import UNSURE
-from bipstudy.loaders.names import column_names, key, table_by_name, words
+from bipstudy.loaders.names import all_column_names, column_names, key, table_by_name, words
 from bipstudy.loaders.recognition import column_synonyms, forbidden, is_mojibake, vague_names, value_synonyms
 from bipstudy.loaders.sheets import has_answers_on_rows
 from bipstudy.loaders.source import Source, heading_may_be_shown, may_be_shown
@@ -278,7 +278,9 @@ def _add_alike(chosen: dict[int, tuple[float, _Guess]], found: dict[str, dict[in
 
 def _is_named(source: Source, position: int) -> bool:
     """Say whether a column may be called by what the file calls it."""
-    return not source.holds_values and heading_may_be_shown(source.spellings(position)[0])
+    name = source.spellings(position)[0]
+    # Where one heading may be an answer, those that are known are headings all the same.
+    return heading_may_be_shown(name) and (not source.holds_values or key(name) in all_column_names())
 
 
 def _candidates(spellings: Sequence[str], table: str) -> Iterator[tuple[str, float]]:
